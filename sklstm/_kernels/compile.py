@@ -1,0 +1,82 @@
+"""How every kernel is compiled: one set of options, and a disk cache that cannot go stale."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import llvmlite
+import numba
+from numba import config, njit, types
+
+from sklstm._kernels.simd import CPU_FEATURES
+
+# NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
+# stay a division (no arcp). Sums are written out where their order matters.
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+
+
+def kernel(function):
+    """Compile a kernel that only kernels call; it is kept in its callers' machine code."""
+    dispatcher = njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    if not config.DISABLE_JIT:
+        # A call with a literal (0, True) would be compiled as a signature of its own.
+        resolve = dispatcher.get_call_template
+        dispatcher.get_call_template = lambda args, kws: resolve(map(types.unliteral, args), kws)
+    return dispatcher
+
+
+def entry(function, options=OPTIONS):
+    """Compile a kernel that Python calls, and keep the machine code on disk."""
+    dispatcher = njit(**options)(function)
+    if config.DISABLE_JIT or _CACHE_FOLDER is None:
+        return dispatcher
+    # Numba takes the folder when caching is enabled. Its own setting is left as it was.
+    chosen = config.CACHE_DIR
+    config.CACHE_DIR = str(_CACHE_FOLDER)
+    try:
+        dispatcher.enable_caching()
+    finally:
+        config.CACHE_DIR = chosen
+    return dispatcher
+
+
+def reduction(function):
+    """An `entry` whose sums the compiler may cut into SIMD lanes."""
+    return entry(function, {**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}})
+
+
+def _fingerprint():
+    """What the machine code depends on.
+
+    Numba keys a cached function on its own file alone: a change in a function that it calls, or
+    in a constant, would go unseen.
+    """
+    digest = hashlib.sha256()
+    for part in (numba.__version__, llvmlite.__version__, sys.version, CPU_FEATURES):
+        digest.update(part.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder():
+    """A writable folder of this fingerprint's own, or None: then nothing is kept on disk."""
+    name = f"sklstm-{_fingerprint()}"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [
+        Path(__file__).parent / "__pycache__",
+        home / "sklstm",
+    ]  # fmt: skip
+    for base in bases:
+        folder = base / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+_CACHE_FOLDER = _cache_folder()

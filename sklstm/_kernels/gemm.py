@@ -1,0 +1,136 @@
+"""Matrix products of any shape, as rows of register tiles over packed panels of columns.
+
+Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate; each
+tile takes the same vector of units from all four, so that any number of units is whole tiles. A
+*plain* product has one block of columns, cut into panels of 4 vectors and a rest of 2 and 1.
+
+`width` is a number of columns rounded up to whole vectors. Rows and depth are never padded.
+"""
+
+import numpy as np
+
+from sklstm._kernels.compile import kernel
+from sklstm._kernels.simd import SIMD_BYTES, panel
+
+GATES = 4
+
+
+def round_up(columns, dtype):
+    """The number of columns, rounded up to whole SIMD vectors of `dtype`."""
+    lanes = SIMD_BYTES // np.dtype(dtype).itemsize
+    return -(-columns // lanes) * lanes
+
+
+@kernel
+def gates_product(
+    rows, width, depth, a, a0, a_row, a_col, b, b0, b_row, b_gate, b_panel,
+    c, c0, c_row, c_gate, accumulate,
+):  # fmt: skip
+    """C[rows, gate, width] (+)= A[rows, depth] @ B[depth, gate, width]; writes C.
+
+    `b_gate` and `c_gate` separate the gates, `b_panel` the vectors of one gate; C's are adjacent.
+    """
+    lanes = SIMD_BYTES // c.itemsize
+    for j in range(width // lanes):
+        panel(
+            4, rows, depth, a, a0, a_row, a_col, b, b0 + j * b_panel, b_row, b_gate,
+            c, c0 + j * lanes, c_row, c_gate, accumulate,
+        )  # fmt: skip
+
+
+@kernel
+def plain_product(
+    rows, width, depth, a, a0, a_row, a_col, b, b0, packed, c, c0, c_row, accumulate
+):  # fmt: skip
+    """C[rows, width] (+)= A[rows, depth] @ B[depth, width]; writes C.
+
+    B is in the panels of `pack_plain`, or, if not `packed`, a matrix with rows of `width`.
+    """
+    lanes = SIMD_BYTES // c.itemsize
+    j = 0
+    while j < width:
+        left = (width - j) // lanes
+        vectors = 4 if left >= 4 else 2 if left >= 2 else 1
+        b_row = vectors * lanes if packed else width
+        start = b0 + (j * depth if packed else j)
+        if vectors == 4:
+            panel(
+                4, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
+                c, c0 + j, c_row, lanes, accumulate,
+            )  # fmt: skip
+        elif vectors == 2:
+            panel(
+                2, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
+                c, c0 + j, c_row, lanes, accumulate,
+            )  # fmt: skip
+        else:
+            panel(
+                1, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
+                c, c0 + j, c_row, lanes, accumulate,
+            )  # fmt: skip
+        j += vectors * lanes
+
+
+@kernel
+def pack_gates(depth, units, width, source, s0, out, o0):
+    """Write a (depth, 4 units) matrix as panels (depth, gate, lanes).
+
+    Padding is not written: `out` is zero from the start.
+    """
+    lanes = SIMD_BYTES // out.itemsize
+    at = o0
+    for j in range(0, width, lanes):
+        filled = min(lanes, units - j)
+        for row in range(depth * GATES):
+            copy_lanes(source, s0 + row * units + j, out, at, lanes, filled)
+            at += lanes
+
+
+@kernel
+def pack_plain(depth, columns, width, source, s0, s_row, out, o0):
+    """Write the matrix source[s0 + k s_row + j] as panels of 4, 2 and 1 vectors.
+
+    Padding is not written: `out` is zero from the start.
+    """
+    lanes = SIMD_BYTES // out.itemsize
+    at = o0
+    j = 0
+    while j < width:
+        left = (width - j) // lanes
+        across = (4 if left >= 4 else 2 if left >= 2 else 1) * lanes
+        for k in range(depth):
+            for lane in range(0, across, lanes):
+                filled = min(lanes, columns - j - lane)
+                copy_lanes(source, s0 + k * s_row + j + lane, out, at, lanes, filled)
+                at += lanes
+        j += across
+
+
+@kernel
+def pack_transposed(depth, columns, width, source, s0, s_column, out, o0):
+    """As `pack_plain`, of the matrix source[s0 + k + j s_column]."""
+    lanes = SIMD_BYTES // out.itemsize
+    j = 0
+    while j < width:
+        left = (width - j) // lanes
+        across = (4 if left >= 4 else 2 if left >= 2 else 1) * lanes
+        panel_start = o0 + j * depth
+        for column in range(min(across, columns - j)):
+            block = source[s0 + (j + column) * s_column : s0 + (j + column) * s_column + depth]
+            target = out[panel_start + column : panel_start + depth * across]
+            for k in range(depth):
+                target[k * across] = block[k]
+        j += across
+
+
+@kernel
+def copy_lanes(source, s0, out, o0, lanes, filled):
+    """Copy one vector, of which only some lanes may be filled."""
+    block, target = source[s0 : s0 + filled], out[o0 : o0 + lanes]
+    if filled == lanes:
+        # A loop of constant length becomes a single load and store.
+        for lane in range(SIMD_BYTES // out.itemsize):
+            target[lane] = block[lane]
+    else:
+        for lane in range(filled):
+            target[lane] = block[lane]

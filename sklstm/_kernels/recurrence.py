@@ -1,0 +1,250 @@
+"""One cell (a layer in one direction): forward, and backward through time.
+
+Memory. The sequences of a shard are sorted by length, longest first, so that the ones that still
+run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
+buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major
+(4, rows, width): each gate of each step is one contiguous block, so every elementwise pass is a flat
+loop that vectorises. Symbols are those of docs/mathematics.md.
+"""
+
+import numpy as np
+
+from sklstm._kernels.activations import apply_sigmoid, apply_tanh, tanh
+from sklstm._kernels.compile import kernel
+from sklstm._kernels.gemm import GATES, copy_lanes, gates_product, plain_product
+from sklstm._kernels.memory import fill
+from sklstm._kernels.simd import SIMD_BYTES, panel
+
+# Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
+# shard's workspace.
+CELL = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "inputs", "units", "width", "input_width", "reverse",
+            "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
+            "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
+            "gradient",
+            "x", "gates", "c", "tanh_c", "h", "dh", "dc", "dx", "panel",
+        )
+    ]
+)  # fmt: skip
+
+# Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
+DEPTH_BLOCK = 128
+
+
+@kernel
+def forward(cell, packed, work, starts, steps, tape):
+    """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
+
+    Without a tape, gates, c and tanh_c hold a single step.
+    """
+    inputs, units, width = cell["inputs"], cell["units"], cell["width"]
+    gates, c, tanh_c, h = cell["gates"], cell["c"], cell["tanh_c"], cell["h"]
+    lanes = SIMD_BYTES // work.itemsize
+    panel_size = (inputs + 1 + units) * GATES * lanes
+    recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
+    gate = (starts[steps] if tape else starts[1]) * width
+    for i in range(steps):
+        t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
+        at = starts[t] * width if tape else 0
+        c_before = c + (before * width if tape else 0)
+        gates_product(
+            rows, width, inputs + 1, work, cell["x"] + starts[t] * (inputs + 1), inputs + 1, 1,
+            packed, cell["packed"], GATES * lanes, lanes, panel_size,
+            work, gates + at, width, gate, False,
+        )  # fmt: skip
+        gates_product(
+            carried, width, units, work, h + before * width, width, 1,
+            packed, recurrent, GATES * lanes, lanes, panel_size,
+            work, gates + at, width, gate, True,
+        )  # fmt: skip
+        size, old = rows * width, carried * width
+        i_t, f_t, g_t, o_t = (
+            gates + at,
+            gates + gate + at,
+            gates + 2 * gate + at,
+            gates + 3 * gate + at,
+        )
+        apply_sigmoid(work, i_t, size)
+        apply_sigmoid(work, f_t, size)
+        apply_tanh(work, g_t, size)
+        apply_sigmoid(work, o_t, size)
+        _carry_cell(work, i_t, f_t, g_t, c_before, c + at, old)
+        _begin_cell(work, i_t + old, g_t + old, c + at + old, size - old)
+        _emit_hidden(work, o_t, c + at, tanh_c + at, h + starts[t] * width, size)
+
+
+@kernel
+def backward(cell, packed, work, gradient, starts, steps):
+    """Backward through time, from dh of every step; writes the gradient of the weights.
+
+    Replaces the gates by their gradients, and dh by its total. Uses dc as scratch.
+    """
+    units, width = cell["units"], cell["width"]
+    gates, c, tanh_c, dh, dc = cell["gates"], cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
+    gate = starts[steps] * width
+    fill(work, dc, starts[1] * width, 0)
+    for i in range(steps - 1, -1, -1):
+        t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
+        at, size, old = starts[t] * width, rows * width, carried * width
+        i_t, f_t, g_t, o_t = (
+            gates + at,
+            gates + gate + at,
+            gates + 2 * gate + at,
+            gates + 3 * gate + at,
+        )
+        _backward_output(work, o_t, tanh_c + at, dh + at, dc, size)
+        _backward_input(work, i_t, g_t, dc, size)
+        _backward_forget(work, f_t, c + before * width, dc, old)
+        fill(work, f_t + old, size - old, 0)
+        for q in range(GATES):
+            plain_product(
+                carried, width, units, work, gates + q * gate + at, width, 1,
+                packed, cell["packed_recurrent_transposed"] + q * units * width, True,
+                work, dh + before * width, width, True,
+            )  # fmt: skip
+    _weight_gradient(cell, work, gradient, starts, steps)
+
+
+@kernel
+def backward_inputs(cell, packed, work, rows):
+    """The gradient of the cell's inputs, for all steps at once; writes dx (rows, input_width)."""
+    units, width, input_width = cell["units"], cell["width"], cell["input_width"]
+    gate = rows * width
+    for q in range(GATES):
+        plain_product(
+            rows, input_width, units, work, cell["gates"] + q * gate, width, 1,
+            packed, cell["packed_inputs_transposed"] + q * units * input_width, True,
+            work, cell["dx"], input_width, q > 0,
+        )  # fmt: skip
+
+
+@kernel
+def _step(i, steps, starts, reverse):
+    """The i-th step in reading order: its t, its rows, how many carry on, and from which row."""
+    t = steps - 1 - i if reverse else i
+    rows = starts[t + 1] - starts[t]
+    if i == 0:
+        return t, rows, 0, 0
+    if reverse:
+        return t, rows, starts[t + 2] - starts[t + 1], starts[t + 1]
+    return t, rows, rows, starts[t - 1]
+
+
+@kernel
+def _weight_gradient(cell, work, gradient, starts, steps):
+    inputs, units, width = cell["inputs"], cell["units"], cell["width"]
+    rows = starts[steps]
+    _gradient_product(
+        cell, inputs + 1, work, cell["x"], inputs + 1, 0, rows, rows, False, gradient, 0
+    )
+    # The hidden state that each step started from lies elsewhere on the tape; steps in a row of the
+    # same number of sequences lie together on both sides, and are taken as one product.
+    run_h, run_at, run = 0, 0, 0
+    started = False
+    for t in range(steps):
+        i = steps - 1 - t if cell["reverse"] else t
+        _, _, carried, before = _step(i, steps, starts, cell["reverse"])
+        if run > 0 and (before != run_h + run or starts[t] != run_at + run):
+            _gradient_product(
+                cell, units, work, cell["h"] + run_h * width, width, run_at, run, rows, started,
+                gradient, inputs + 1,
+            )  # fmt: skip
+            started, run = True, 0
+        if run == 0:
+            run_h, run_at = before, starts[t]
+        run += carried
+    if run > 0 or not started:
+        _gradient_product(
+            cell, units, work, cell["h"] + run_h * width, width, run_at, run, rows, started,
+            gradient, inputs + 1,
+        )  # fmt: skip
+
+
+@kernel
+def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate, gradient, row):
+    """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
+    width = cell["width"]
+    lanes = SIMD_BYTES // work.itemsize
+    # Rows at a distance of 512 bytes or more share few sets of the cache: bring them together, if
+    # they are read often enough.
+    pack = rows > 16 and width * work.itemsize >= 512
+    start = 0
+    while start < depth or (start == 0 and not accumulate):
+        block = min(DEPTH_BLOCK, depth - start)
+        for j in range(0, width, lanes):
+            b, b_row, b_gate = cell["gates"] + (at + start) * width + j, width, tape * width
+            if pack:
+                for k in range(block):
+                    for q in range(GATES):
+                        source, target = (
+                            b + k * b_row + q * b_gate,
+                            cell["panel"] + (k * GATES + q) * lanes,
+                        )
+                        copy_lanes(work, source, work, target, lanes, lanes)
+                b, b_row, b_gate = cell["panel"], GATES * lanes, lanes
+            panel(
+                4, rows, block, work, a0 + start * a_width, 1, a_width, work, b, b_row, b_gate,
+                gradient, cell["gradient"] + row * GATES * width + j, GATES * width, width,
+                accumulate or start > 0,
+            )  # fmt: skip
+        start += DEPTH_BLOCK
+
+
+@kernel
+def _carry_cell(work, i0, f0, g0, before0, c0, size):
+    i, f, g = work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size]
+    before, c = work[before0 : before0 + size], work[c0 : c0 + size]
+    for j in range(size):
+        c[j] = f[j] * before[j] + i[j] * g[j]
+
+
+@kernel
+def _begin_cell(work, i0, g0, c0, size):
+    i, g, c = work[i0 : i0 + size], work[g0 : g0 + size], work[c0 : c0 + size]
+    for j in range(size):
+        c[j] = i[j] * g[j]
+
+
+@kernel
+def _emit_hidden(work, o0, c0, tanh_c0, h0, size):
+    o, c = work[o0 : o0 + size], work[c0 : c0 + size]
+    tanh_c, h = work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
+    for j in range(size):
+        tanh_c[j] = tanh(c[j])
+        h[j] = o[j] * tanh_c[j]
+
+
+@kernel
+def _backward_output(work, o0, tanh_c0, dh0, dc0, size):
+    """dc gains what comes through the output; the gate o becomes its gradient."""
+    o, tanh_c = work[o0 : o0 + size], work[tanh_c0 : tanh_c0 + size]
+    dh, dc = work[dh0 : dh0 + size], work[dc0 : dc0 + size]
+    one = work.dtype.type(1)
+    for j in range(size):
+        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
+        o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
+
+
+@kernel
+def _backward_input(work, i0, g0, dc0, size):
+    """The gates i and g become their gradients."""
+    i, g, dc = work[i0 : i0 + size], work[g0 : g0 + size], work[dc0 : dc0 + size]
+    one = work.dtype.type(1)
+    for j in range(size):
+        di = dc[j] * g[j] * i[j] * (one - i[j])
+        g[j] = dc[j] * i[j] * (one - g[j] * g[j])
+        i[j] = di
+
+
+@kernel
+def _backward_forget(work, f0, before0, dc0, size):
+    """The gate f becomes its gradient, and dc moves one step back."""
+    f, before, dc = work[f0 : f0 + size], work[before0 : before0 + size], work[dc0 : dc0 + size]
+    one = work.dtype.type(1)
+    for j in range(size):
+        df = dc[j] * before[j] * f[j] * (one - f[j])
+        dc[j] *= f[j]
+        f[j] = df

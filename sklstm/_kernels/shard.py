@@ -1,0 +1,266 @@
+"""A shard (some rows of a minibatch) through the whole net: layers, directions, pooling, head.
+
+Everything that meets weights has a trailing column of ones, so that a bias is a row of the weights.
+"""
+
+import numpy as np
+
+from sklstm._kernels import recurrence
+from sklstm._kernels.compile import entry, kernel
+from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, pack_transposed, plain_product
+from sklstm._kernels.memory import copy, fill, load
+
+# Sizes of the net, and where its head's parts start, as in recurrence.CELL.
+NET = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "layers", "directions", "features", "mean_pooling",
+            "head_inputs", "head_width", "outputs", "output_width",
+            "weights", "packed", "packed_transposed", "gradient", "gradient_size",
+            "pooled", "raw", "d_raw", "d_pooled",
+        )
+    ]
+)  # fmt: skip
+
+# One row a sequence: where it starts in memory, and the bytes between its steps and features.
+SEQUENCE = np.dtype(
+    [(name, np.int64) for name in ("address", "step_stride", "feature_stride", "length")]
+)
+
+
+@kernel
+def forward(net, cells, packed, sequences, rows, work, starts, raw, tape):
+    """Write the raw output of the sequences `rows`, sorted by length, longest first."""
+    steps = _start_steps(sequences, rows, starts)
+    _gather(net[0], cells[0]["x"], sequences, rows, work, starts, steps)
+    directions, layers = net[0]["directions"], net[0]["layers"]
+    for layer in range(layers):
+        if layer > 0:
+            _join_directions(cells, layer * directions, directions, work, starts[steps])
+        for direction in range(directions):
+            recurrence.forward(
+                cells[layer * directions + direction], packed, work, starts, steps, tape
+            )
+    _pool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts)
+    _apply_head(net[0], packed, work, rows.size, raw)
+
+
+@kernel
+def backward(net, cells, packed, sequences, rows, work, starts, d_raw, gradient):
+    """Write the shard's gradient, given that of the raw output, after `forward` with a tape."""
+    steps = _start_steps(sequences, rows, starts)
+    directions, layers = net[0]["directions"], net[0]["layers"]
+    _backward_head(net[0], packed, work, d_raw, gradient)
+    _unpool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts, steps)
+    for layer in range(layers - 1, -1, -1):
+        for direction in range(directions):
+            cell = cells[layer * directions + direction]
+            recurrence.backward(cell, packed, work, gradient, starts, steps)
+            if layer > 0:
+                recurrence.backward_inputs(cell, packed, work, starts[steps])
+        if layer > 0:
+            _split_directions(cells, layer * directions, directions, work, starts[steps])
+
+
+@entry
+def pack(net, cells, weights, packed, transposed):
+    """Write the packed form of all weights; the transposes, for the way back, on request."""
+    for index in range(cells.size):
+        cell = cells[index]
+        inputs, units, width = cell["inputs"], cell["units"], cell["width"]
+        depth = inputs + 1 + units
+        pack_gates(depth, units, width, weights, cell["weights"], packed, cell["packed"])
+        if not transposed:
+            continue
+        row = GATES * units
+        for q in range(GATES):
+            gate = cell["weights"] + q * units
+            pack_transposed(
+                units, units, width, weights, gate + (inputs + 1) * row, row,
+                packed, cell["packed_recurrent_transposed"] + q * units * width,
+            )  # fmt: skip
+            if index >= net[0]["directions"]:
+                pack_transposed(
+                    units, inputs, cell["input_width"], weights, gate, row,
+                    packed, cell["packed_inputs_transposed"] + q * units * cell["input_width"],
+                )  # fmt: skip
+    inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
+    pack_plain(
+        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs,
+        packed, net[0]["packed"],
+    )  # fmt: skip
+    if transposed:
+        pack_transposed(
+            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], outputs,
+            packed, net[0]["packed_transposed"],
+        )  # fmt: skip
+
+
+@entry
+def add_gradients(net, cells, gradients, shards, total):
+    """Sum the shards' gradients, in their order, into the flat vector `total`."""
+    for index in range(cells.size):
+        cell = cells[index]
+        units, width = cell["units"], cell["width"]
+        rows = (cell["inputs"] + 1 + units) * GATES
+        if units == width:
+            # Without padding, the rows are one block.
+            rows, units, width = 1, rows * units, rows * width
+        for row in range(rows):
+            _add_rows(
+                gradients, shards, cell["gradient"] + row * width,
+                total, cell["weights"] + row * units, units,
+            )  # fmt: skip
+    outputs, width = net[0]["outputs"], net[0]["output_width"]
+    for row in range(net[0]["head_inputs"] + 1):
+        _add_rows(
+            gradients, shards, net[0]["gradient"] + row * width,
+            total, net[0]["weights"] + row * outputs, outputs,
+        )  # fmt: skip
+
+
+@kernel
+def _add_rows(gradients, shards, source, total, target, size):
+    out = total[target : target + size]
+    copy(gradients[0], source, total, target, size)
+    for shard in range(1, shards):
+        more = gradients[shard, source : source + size]
+        for j in range(size):
+            out[j] += more[j]
+
+
+@kernel
+def _start_steps(sequences, rows, starts):
+    """Write where each step's rows start; returns the number of steps."""
+    steps = sequences[rows[0]]["length"]
+    running = rows.size
+    starts[0] = 0
+    for t in range(steps):
+        while sequences[rows[running - 1]]["length"] <= t:
+            running -= 1
+        starts[t + 1] = starts[t] + running
+    return steps
+
+
+@kernel
+def _gather(net, x, sequences, rows, work, starts, steps):
+    features = net["features"]
+    for r in range(rows.size):
+        sequence = sequences[rows[r]]
+        for t in range(sequence["length"]):
+            address = sequence["address"] + t * sequence["step_stride"]
+            at = x + (starts[t] + r) * (features + 1)
+            for k in range(features):
+                work[at + k] = load(address + k * sequence["feature_stride"], work)
+            work[at + features] = 1
+
+
+@kernel
+def _join_directions(cells, first, directions, work, rows):
+    """The hidden states of the layer below, side by side, are the next layer's inputs."""
+    x, inputs = cells[first]["x"], cells[first]["inputs"]
+    for direction in range(directions):
+        below = cells[first - directions + direction]
+        units, width = below["units"], below["width"]
+        for r in range(rows):
+            to = x + r * (inputs + 1) + direction * units
+            copy(work, below["h"] + r * width, work, to, units)
+    for r in range(rows):
+        work[x + r * (inputs + 1) + inputs] = 1
+
+
+@kernel
+def _split_directions(cells, first, directions, work, rows):
+    """The gradients of a layer's inputs become those of the hidden states below."""
+    for direction in range(directions):
+        below = cells[first - directions + direction]
+        units, width = below["units"], below["width"]
+        for r in range(rows):
+            to = below["dh"] + r * width
+            fill(work, to, width, 0)
+            for above in range(directions):
+                cell = cells[first + above]
+                start = cell["dx"] + r * cell["input_width"] + direction * units
+                for j in range(units):
+                    work[to + j] += work[start + j]
+
+
+@kernel
+def _pool(net, top, sequences, rows, work, starts):
+    """Write what the head reads: the last hidden state of each direction, or their mean."""
+    head_row = net["head_inputs"] + 1
+    for r in range(rows.size):
+        length = sequences[rows[r]]["length"]
+        for direction in range(top.size):
+            units, width, h = top[direction]["units"], top[direction]["width"], top[direction]["h"]
+            to = net["pooled"] + r * head_row + direction * units
+            if net["mean_pooling"]:
+                fill(work, to, units, 0)
+                for t in range(length):
+                    start = h + (starts[t] + r) * width
+                    for j in range(units):
+                        work[to + j] += work[start + j]
+                share = work.dtype.type(1) / work.dtype.type(length)
+                for j in range(units):
+                    work[to + j] *= share
+            else:
+                t = 0 if top[direction]["reverse"] else length - 1
+                start = h + (starts[t] + r) * width
+                copy(work, start, work, to, units)
+        work[net["pooled"] + r * head_row + head_row - 1] = 1
+
+
+@kernel
+def _unpool(net, top, sequences, rows, work, starts, steps):
+    """Hand the gradient of what the head read back to the steps that it came from."""
+    for direction in range(top.size):
+        units, width, dh = top[direction]["units"], top[direction]["width"], top[direction]["dh"]
+        fill(work, dh, starts[steps] * width, 0)
+        for r in range(rows.size):
+            length = sequences[rows[r]]["length"]
+            start = net["d_pooled"] + r * net["head_width"] + direction * units
+            if net["mean_pooling"]:
+                share = work.dtype.type(1) / work.dtype.type(length)
+                for t in range(length):
+                    to = dh + (starts[t] + r) * width
+                    for j in range(units):
+                        work[to + j] = share * work[start + j]
+            else:
+                t = 0 if top[direction]["reverse"] else length - 1
+                to = dh + (starts[t] + r) * width
+                copy(work, start, work, to, units)
+
+
+@kernel
+def _apply_head(net, packed, work, rows, raw):
+    inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    plain_product(
+        rows, width, inputs, work, net["pooled"], inputs, 1, packed, net["packed"], True,
+        work, net["raw"], width, False,
+    )  # fmt: skip
+    for r in range(rows):
+        for j in range(outputs):
+            raw[r, j] = work[net["raw"] + r * width + j]
+
+
+@kernel
+def _backward_head(net, packed, work, d_raw, gradient):
+    """Write d_pooled and the gradient of the head's weights."""
+    rows, inputs, outputs, width = (
+        d_raw.shape[0], net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    )  # fmt: skip
+    for r in range(rows):
+        at = net["d_raw"] + r * width
+        fill(work, at, width, 0)
+        for j in range(outputs):
+            work[at + j] = d_raw[r, j]
+    plain_product(
+        inputs, width, rows, work, net["pooled"], 1, inputs, work, net["d_raw"], False,
+        gradient, net["gradient"], width, False,
+    )  # fmt: skip
+    plain_product(
+        rows, net["head_width"], outputs, work, net["d_raw"], width, 1,
+        packed, net["packed_transposed"], True,
+        work, net["d_pooled"], net["head_width"], False,
+    )  # fmt: skip

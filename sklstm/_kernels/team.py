@@ -1,0 +1,114 @@
+"""The kernel that threads run together: shards of a minibatch, taken by ticket.
+
+A sleeping thread takes 50 to 150 microseconds to wake, as long as a shard takes to compute. So a
+worker stays inside one call, without the GIL, and spins between minibatches; when nothing comes for
+a while it returns, and its Python thread blocks. Which thread takes which shard does not matter to
+the result: every shard has its own place to write to.
+"""
+
+from sklstm._kernels import shard
+from sklstm._kernels.compile import entry
+from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
+
+# Counters in the control array, each on cache lines of its own.
+TICKETS, UNFINISHED, ASLEEP, STOP, CONTROL_SIZE = 0, 16, 32, 48, 64
+# What is to be done with a shard.
+PREDICT, FORWARD, BACKWARD = 0, 1, 2
+# How often an idle thread looks for work before it gives up: about a millisecond.
+PATIENCE = 1_000_000
+
+
+@entry
+def run(
+    control, task, member, net, cells, packed, sequences, rows, bounds, work, starts,
+    raw, d_raw, gradients,
+):  # fmt: skip
+    """Do shards until there are no more; member 0 then waits for the others, they for more work.
+
+    Parameters
+    ----------
+    control : int64 ndarray of shape (CONTROL_SIZE,)
+        The counters.
+    task : int64 ndarray of shape (1,)
+        PREDICT, FORWARD or BACKWARD.
+    member : int
+        0 is the caller; the others are workers.
+    net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL
+        The net's layout.
+    packed : ndarray of shape (size,)
+        The packed weights.
+    sequences : ndarray of shard.SEQUENCE, of shape (samples,)
+        Where the data is.
+    rows : int64 ndarray
+        The minibatch: indices into `sequences`.
+    bounds : int64 ndarray
+        Shard s holds rows[bounds[s] : bounds[s + 1]].
+    work : ndarray of shape (slots, size)
+        Scratch: a slot for each shard, or when predicting for each member.
+    starts : int64 ndarray of shape (slots, longest + 1)
+        Scratch.
+    raw, d_raw : ndarrays of shape (rows, outputs)
+        The raw output, written; its gradient, read.
+    gradients : ndarray of shape (shards, size)
+        The gradient of each shard, written.
+
+    Returns
+    -------
+    finished : bool
+        True if all shards are done (member 0), or a worker is told to stop. False if it lost
+        patience: it should be called again, after a pause.
+    """
+    idle = 0
+    while idle < PATIENCE:
+        # A ticket above zero proves that all of the round's arguments are in place.
+        if atomic_load(control, TICKETS) > 0:
+            ticket = atomic_add(control, TICKETS, -1)
+            if ticket > 0:
+                s = ticket - 1
+                of_shard = rows[bounds[s] : bounds[s + 1]]
+                slot = member if task[0] == PREDICT else s
+                if task[0] == BACKWARD:
+                    shard.backward(
+                        net, cells, packed, sequences, of_shard, work[slot], starts[slot],
+                        d_raw[bounds[s] : bounds[s + 1]], gradients[s],
+                    )  # fmt: skip
+                else:
+                    shard.forward(
+                        net, cells, packed, sequences, of_shard, work[slot], starts[slot],
+                        raw[bounds[s] : bounds[s + 1]], task[0] == FORWARD,
+                    )  # fmt: skip
+                atomic_add(control, UNFINISHED, -1)
+                idle = 0
+                continue
+        if member == 0:
+            if atomic_load(control, UNFINISHED) == 0:
+                return True
+        elif atomic_load(control, STOP) > 0:
+            return True
+        idle += 1
+        if member > 0 and idle == PATIENCE:
+            atomic_add(control, ASLEEP, 1)
+            # Work that came before the caller could see the sleeper would wake nobody.
+            if atomic_load(control, TICKETS) > 0 or atomic_load(control, STOP) > 0:
+                atomic_add(control, ASLEEP, -1)
+                idle = 0
+    return False
+
+
+@entry
+def publish(control, shards):
+    """Offer a round of shards; returns how many workers are asleep and must be woken."""
+    atomic_store(control, UNFINISHED, shards)
+    atomic_store(control, TICKETS, shards)
+    asleep = atomic_load(control, ASLEEP)
+    atomic_add(control, ASLEEP, -asleep)
+    return asleep
+
+
+@entry
+def dismiss(control):
+    """Tell all workers to stop; returns how many are asleep and must be woken."""
+    atomic_store(control, STOP, 1)
+    asleep = atomic_load(control, ASLEEP)
+    atomic_add(control, ASLEEP, -asleep)
+    return asleep

@@ -1,0 +1,43 @@
+"""Passes over the flat vector of weights: the penalty, clipping, the optimizers' steps."""
+
+import numpy as np
+
+from sklstm._kernels.compile import entry, reduction
+
+
+@reduction
+def add_penalty(gradient, weights, penalty, scale):
+    """Add the gradient of scale * sum(penalty * weights ** 2) / 2, and return this value."""
+    value = 0.0
+    for j in range(weights.size):
+        slope = scale * penalty[j] * weights[j]
+        gradient[j] += slope
+        value += np.float64(slope * weights[j])
+    return value / 2
+
+
+@reduction
+def clip(gradient, max_norm):
+    """Scale the gradient down to a Euclidean norm of max_norm, if it is longer; writes it."""
+    square = 0.0
+    for j in range(gradient.size):
+        square += np.float64(gradient[j]) * np.float64(gradient[j])
+    norm = np.sqrt(square)
+    if norm > max_norm:
+        scale = gradient.dtype.type(max_norm / norm)
+        for j in range(gradient.size):
+            gradient[j] *= scale
+
+
+@entry
+def adam(weights, gradient, mean, square, step, learning_rate, beta_1, beta_2, epsilon):
+    """Step number `step`, from 1, of Adam (Kingma & Ba 2015); writes weights, mean and square."""
+    real = weights.dtype.type
+    rate = real(learning_rate / (1 - beta_1**step))
+    root_correction = real(np.sqrt(1 - beta_2**step))
+    keep_1, keep_2, epsilon_ = real(beta_1), real(beta_2), real(epsilon)
+    gain_1, gain_2 = real(1 - beta_1), real(1 - beta_2)
+    for j in range(weights.size):
+        mean[j] = keep_1 * mean[j] + gain_1 * gradient[j]
+        square[j] = keep_2 * square[j] + gain_2 * gradient[j] * gradient[j]
+        weights[j] -= rate * mean[j] / (np.sqrt(square[j]) / root_correction + epsilon_)

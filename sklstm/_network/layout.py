@@ -1,0 +1,99 @@
+"""Where everything lies in the flat buffers that kernels share, for one architecture and dtype."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from sklstm._kernels.gemm import GATES, round_up
+from sklstm._kernels.recurrence import CELL, DEPTH_BLOCK
+from sklstm._kernels.shard import NET
+
+
+class Layout(NamedTuple):
+    """The kernels' records, and the sizes of the buffers that they point into."""
+
+    net: np.ndarray
+    cells: np.ndarray
+    packed_size: int
+    gradient_size: int
+    work_size: int
+
+
+class _Buffer:
+    """Hands out places one after the other, each on a SIMD boundary."""
+
+    def __init__(self, dtype):
+        self.dtype, self.size = dtype, 0
+
+    def take(self, size):
+        start = self.size
+        self.size += round_up(size, self.dtype)
+        return start
+
+
+@lru_cache(maxsize=64)
+def make_layout(architecture, dtype, rows, steps, tape):
+    """Lay out the buffers for shards of up to `rows` sequences of up to `steps` steps.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : dtype
+    rows, steps : int
+    tape : bool
+        Whether the forward pass keeps what the backward pass needs.
+    """
+    packed, gradient, work = _Buffer(dtype), _Buffer(dtype), _Buffer(dtype)
+    net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
+    n_directions = architecture.n_directions
+    all_rows = rows * steps
+    tape_rows = all_rows if tape else rows
+    for index, (inputs, units) in enumerate(architecture.cells):
+        cell, upper, first = cells[index], index >= n_directions, index % n_directions == 0
+        width, input_width = round_up(units, dtype), round_up(inputs, dtype)
+        depth = inputs + 1 + units
+        cell["inputs"], cell["units"] = inputs, units
+        cell["width"], cell["input_width"] = width, input_width
+        cell["reverse"] = not first
+        cell["weights"] = architecture.starts[index]
+        cell["packed"] = packed.take(depth * GATES * width)
+        cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
+        cell["packed_inputs_transposed"] = packed.take(
+            GATES * units * input_width if tape and upper else 0
+        )
+        cell["gradient"] = gradient.take(depth * GATES * width)
+        # Both directions read the same inputs.
+        cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
+        cell["gates"] = work.take(GATES * tape_rows * width)
+        cell["c"], cell["tanh_c"] = work.take(tape_rows * width), work.take(tape_rows * width)
+        cell["h"] = work.take(all_rows * width)
+        if tape:
+            cell["dh"], cell["dc"] = work.take(all_rows * width), work.take(rows * width)
+            cell["dx"] = work.take(all_rows * input_width if upper else 0)
+            cell["panel"] = work.take(DEPTH_BLOCK * GATES * round_up(1, dtype))
+    inputs, outputs = architecture.head_inputs, architecture.n_outputs
+    head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
+    record = net[0]
+    record["layers"], record["directions"] = len(architecture.units), n_directions
+    record["features"] = architecture.n_features
+    record["mean_pooling"] = architecture.pooling == "mean"
+    record["head_inputs"], record["head_width"] = inputs, head_width
+    record["outputs"], record["output_width"] = outputs, output_width
+    record["weights"] = architecture.starts[-2]
+    record["packed"] = packed.take((inputs + 1) * output_width)
+    record["packed_transposed"] = packed.take(outputs * head_width)
+    record["gradient"] = gradient.take((inputs + 1) * output_width)
+    record["pooled"] = work.take(rows * (inputs + 1))
+    record["raw"], record["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
+    record["d_pooled"] = work.take(rows * head_width)
+    return Layout(net, cells, packed.size, gradient.size, work.size)
+
+
+def aligned(shape, dtype):
+    """An uninitialised array that starts on a cache line, for loads that do not straddle two."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)

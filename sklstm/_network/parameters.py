@@ -1,0 +1,160 @@
+"""The flat vector of all weights: its blocks, named views of it, initial values.
+
+One block a cell (layer by layer, forward direction first), then the head's. A cell's block is a
+matrix (inputs + 1 + units, 4 units): input weights, biases, recurrent weights, with the gates in
+the order input, forget, cell, output. The head's is (inputs + 1, outputs), its bias last. The
+conventional matrices (4 units, inputs) are the transposes of these, so they are views too, and the
+kernels pack and add up contiguous rows.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sklstm._kernels.gemm import GATES
+from sklstm._kernels.orthogonal import orthonormalize
+
+INPUT, FORGET, CELL, OUTPUT = range(GATES)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What decides the shapes of all weights.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of one time step.
+    units : tuple of int
+        LSTM units of each layer, bottom to top.
+    bidirectional : bool
+        Whether each layer also reads the sequence backwards.
+    pooling : {"last", "mean"}
+        What the head reads.
+    n_outputs : int
+        Raw outputs of the head.
+    """
+
+    n_features: int
+    units: tuple
+    bidirectional: bool
+    pooling: str
+    n_outputs: int
+
+    @property
+    def n_directions(self):
+        return 2 if self.bidirectional else 1
+
+    @property
+    def head_inputs(self):
+        return self.n_directions * self.units[-1]
+
+    @cached_property
+    def cells(self):
+        """(inputs, units) of each cell."""
+        inputs = (self.n_features, *(self.n_directions * u for u in self.units[:-1]))
+        return [
+            cell for cell in zip(inputs, self.units, strict=True) for _ in range(self.n_directions)
+        ]
+
+    @cached_property
+    def block_shapes(self):
+        """The shape of each cell's block, then of the head's."""
+        cells = [(inputs + 1 + units, GATES * units) for inputs, units in self.cells]
+        return [*cells, (self.head_inputs + 1, self.n_outputs)]
+
+    @cached_property
+    def starts(self):
+        """Where each block starts in the flat vector, and where the last one ends."""
+        return [0, *np.cumsum([rows * columns for rows, columns in self.block_shapes]).tolist()]
+
+    @property
+    def n_weights(self):
+        return self.starts[-1]
+
+    def blocks(self, weights):
+        """The blocks as views of the flat vector: a list of the cells', and the head's."""
+        *cells, head = [
+            weights[start : start + rows * columns].reshape(rows, columns)
+            for start, (rows, columns) in zip(self.starts, self.block_shapes, strict=False)
+        ]
+        return cells, head
+
+
+def named_views(architecture, weights):
+    """The weights in the field's own terms, as views of the flat vector.
+
+    Returns
+    -------
+    views : dict
+        "input_weights", "recurrent_weights" and "biases": lists with one entry a layer and
+        direction, of shapes (4 units, inputs), (4 units, units) and (4 units,). "output_weights"
+        (outputs, head inputs) and "output_bias" (outputs,).
+    """
+    cells, head = architecture.blocks(weights)
+    inputs = [inputs for inputs, _ in architecture.cells]
+    return {
+        "input_weights": [block[:n].T for n, block in zip(inputs, cells, strict=True)],
+        "recurrent_weights": [block[n + 1 :].T for n, block in zip(inputs, cells, strict=True)],
+        "biases": [block[n] for n, block in zip(inputs, cells, strict=True)],
+        "output_weights": head[:-1].T,
+        "output_bias": head[-1],
+    }
+
+
+def penalized(architecture, dtype):
+    """A flat vector of 1 for every weight and 0 for every bias."""
+    mask = np.ones(architecture.n_weights, dtype)
+    views = named_views(architecture, mask)
+    for bias in (*views["biases"], views["output_bias"]):
+        bias[:] = 0
+    return mask
+
+
+def initial_weights(architecture, dtype, forget_bias, longest, random_state):
+    """Draw the weights that training starts from.
+
+    Input and output weights are uniform as of Glorot & Bengio (2010), each gate a matrix of its own;
+    recurrent weights are orthogonal, gate by gate (Saxe et al. 2014); biases are zero but for the
+    forget gate's (Jozefowicz et al. 2015), or, with "chrono", the forget and input gates' (Tallec &
+    Ollivier 2018).
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : dtype
+        float32 or float64. The draws are the same.
+    forget_bias : float or "chrono"
+    longest : int
+        Steps of the longest sequence; "chrono" spreads the gates' memory up to it.
+    random_state : RandomState
+
+    Returns
+    -------
+    weights : ndarray of shape (n_weights,)
+    """
+    weights = np.zeros(architecture.n_weights)
+    views = named_views(architecture, weights)
+    for cell, (inputs, units) in enumerate(architecture.cells):
+        for gate in range(GATES):
+            rows = slice(gate * units, (gate + 1) * units)
+            views["input_weights"][cell][rows] = _glorot(units, inputs, random_state)
+            square = random_state.standard_normal((units, units))
+            orthonormalize(square)
+            views["recurrent_weights"][cell][rows] = square
+        bias = views["biases"][cell].reshape(GATES, units)
+        if isinstance(forget_bias, str):
+            bias[FORGET] = np.log(random_state.uniform(1, max(longest - 1, 1), units))
+            bias[INPUT] = -bias[FORGET]
+        else:
+            bias[FORGET] = forget_bias
+    views["output_weights"][:] = _glorot(
+        architecture.n_outputs, architecture.head_inputs, random_state
+    )
+    return weights.astype(dtype, copy=False)
+
+
+def _glorot(fan_out, fan_in, random_state):
+    limit = np.sqrt(6 / (fan_in + fan_out))
+    return random_state.uniform(-limit, limit, (fan_out, fan_in))

@@ -1,0 +1,158 @@
+"""Rows to shards, shards to threads.
+
+How rows are cut depends on their number alone, and gradients are added in shard order: any number of
+threads gives the same bits.
+"""
+
+import threading
+import time
+
+import numba
+import numpy as np
+from numba import config
+
+from sklstm._kernels import shard, team
+from sklstm._network.layout import aligned, make_layout
+
+# Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
+SHARD_ROWS = 16
+PREDICT_ROWS = 32
+# Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
+WORTH_A_THREAD = 2_000_000
+
+
+def cut(n_rows, shard_rows):
+    """Boundaries of the shards: about `shard_rows` each, a power of two of them, even sizes.
+
+    A power of two shares out evenly among 2, 4 or 8 threads.
+    """
+    count = 2 ** max(0, round(np.log2(max(1, n_rows / shard_rows))))
+    pairs = -(-n_rows // 2)
+    return np.minimum(2 * (np.arange(count + 1) * pairs // count), n_rows)
+
+
+def available_threads():
+    """numba.get_num_threads(), without starting Numba's threading layer to ask.
+
+    Once started, it makes a forked child that runs parallel Numba code abort.
+    """
+    if config.DISABLE_JIT:
+        return 1
+    if getattr(numba.np.ufunc.parallel, "_is_initialized", False):
+        return numba.get_num_threads()
+    return config.NUMBA_NUM_THREADS
+
+
+class Team:
+    """Threads and buffers for many rounds over one set of sequences; a context manager.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequences : Sequences
+        The data; the rows of a round are indices into it.
+    max_rows : int
+        The most rows that a round may have.
+    training : bool
+        Whether rounds are `forward` and `backward`, or `predict`.
+    """
+
+    def __init__(self, architecture, sequences, max_rows, training):
+        dtype, steps = sequences.dtype, sequences.longest
+        self._lengths = None if sequences.equal_lengths else sequences.records["length"]
+        self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
+        most_shards = len(cut(max_rows, self._shard_rows)) - 1
+        # The rounding in `cut` keeps shards below sqrt(2) times their nominal size.
+        layout = make_layout(
+            architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training
+        )
+        self._n_weights = architecture.n_weights
+        self.n_threads = _useful_threads(architecture, max_rows * steps, most_shards)
+        slots = most_shards if training else self.n_threads
+        self._net, self._cells = layout.net, layout.cells
+        self._packed = aligned(layout.packed_size, dtype)
+        self._packed[:] = 0
+        self._control = np.zeros(team.CONTROL_SIZE, np.int64)
+        self._task = np.zeros(1, np.int64)
+        self._rows = np.zeros(max_rows, np.int64)
+        self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
+        self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
+        self._d_raw = np.zeros((max_rows, architecture.n_outputs), dtype)
+        self._gradients = aligned((most_shards if training else 1, layout.gradient_size), dtype)
+        self._arguments = (
+            self._net, self._cells, self._packed, sequences.records, self._rows, self._bounds,
+            aligned((slots, layout.work_size), dtype), np.zeros((slots, steps + 1), np.int64),
+            self._raw, self._d_raw, self._gradients,
+        )  # fmt: skip
+        self._wake = threading.Semaphore(0)
+        self._workers = [
+            threading.Thread(target=self._work, args=(member,), daemon=True)
+            for member in range(1, self.n_threads)
+        ]
+
+    def __enter__(self):
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(self, *_):
+        self._release(team.dismiss(self._control))
+        for worker in self._workers:
+            worker.join()
+
+    def predict(self, weights, rows):
+        """The raw outputs (rows, n_outputs) of some sequences; the array is new."""
+        return self._forward(weights, rows, team.PREDICT)
+
+    def forward(self, weights, rows):
+        """As `predict`, and ready for `backward`."""
+        return self._forward(weights, rows, team.FORWARD)
+
+    def backward(self, d_raw):
+        """The gradient on the flat vector of weights, given that on the last round's raw outputs."""
+        n = len(d_raw)
+        self._d_raw[:n] = d_raw if self._order is None else d_raw[self._order]
+        self._round(team.BACKWARD)
+        gradient = np.empty(self._n_weights, d_raw.dtype)
+        shard.add_gradients(self._net, self._cells, self._gradients, self._n_shards, gradient)
+        return gradient
+
+    def _forward(self, weights, rows, task):
+        n = len(rows)
+        if n != self._n_bounded:
+            bounds = cut(n, self._shard_rows)
+            self._n_shards, self._n_bounded = len(bounds) - 1, n
+            self._bounds[: len(bounds)] = bounds
+        self._order = None
+        if self._lengths is not None:
+            self._order = np.argsort(-self._lengths[rows], kind="stable")
+            rows = rows[self._order]
+        self._rows[:n] = rows
+        shard.pack(self._net, self._cells, weights, self._packed, task == team.FORWARD)
+        self._round(task)
+        raw = np.empty_like(self._raw[:n])
+        raw[slice(None) if self._order is None else self._order] = self._raw[:n]
+        return raw
+
+    def _round(self, task):
+        self._task[0] = task
+        self._release(team.publish(self._control, self._n_shards))
+        while not team.run(self._control, self._task, 0, *self._arguments):
+            time.sleep(5e-5)
+
+    def _work(self, member):
+        while not team.run(self._control, self._task, member, *self._arguments):
+            self._wake.acquire()
+
+    def _release(self, sleepers):
+        for _ in range(sleepers):
+            self._wake.release()
+
+
+def _useful_threads(architecture, steps, shards):
+    multiply_adds = steps * sum(
+        4 * units * (inputs + units) for inputs, units in architecture.cells
+    )
+    if multiply_adds < WORTH_A_THREAD:
+        return 1
+    return max(1, min(available_threads(), shards))

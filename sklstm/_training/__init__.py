@@ -1,0 +1,1 @@
+"""How a net is fitted: losses, optimizers, stopping, and the only epoch loop."""

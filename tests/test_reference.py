@@ -1,0 +1,571 @@
+"""The oracle itself is right: against PyTorch, scikit-learn and numerical derivatives."""
+
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+from reference import LOSSES, adam, adamw, backward, clip, forward, rmsprop, sgd, sigmoid
+from scipy.optimize import check_grad
+from scipy.special import expit, huber, log_softmax, softmax, xlogy
+from sklearn import metrics
+
+N_SAMPLES, N_TIMESTEPS, N_FEATURES, N_OUTPUTS = 3, 5, 2, 2
+LENGTHS = np.array([2, 5, 1])
+
+# both sides compute in float64 and differ only in the order of their sums
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+# central differences of step 1e-6 are right to about 1e-10
+NUMERICAL = {"rtol": 1e-7, "atol": 1e-8}
+
+
+def random_sequences(rng):
+    return rng.normal(size=(N_SAMPLES, N_TIMESTEPS, N_FEATURES))
+
+
+def random_weights(rng, hidden_layer_sizes, bidirectional):
+    n_directions = 2 if bidirectional else 1
+    weights = {"input_weights": [], "recurrent_weights": [], "biases": []}
+    inputs = N_FEATURES
+    for units in hidden_layer_sizes:
+        for _ in range(n_directions):
+            weights["input_weights"].append(rng.normal(size=(4 * units, inputs)))
+            weights["recurrent_weights"].append(rng.normal(size=(4 * units, units)))
+            weights["biases"].append(rng.normal(size=4 * units))
+        inputs = units * n_directions
+    weights["output_weights"] = rng.normal(size=(N_OUTPUTS, inputs))
+    weights["output_bias"] = rng.normal(size=N_OUTPUTS)
+    return weights
+
+
+def random_masks(rng, hidden_layer_sizes, bidirectional):
+    """Factors of any size, not only the 0 and 1 / (1 - rate) of dropout."""
+    n_directions = 2 if bidirectional else 1
+    widths = [N_FEATURES] + [units * n_directions for units in hidden_layer_sizes]
+    return {
+        "input_masks": [rng.normal(size=(N_SAMPLES, width)) for width in widths],
+        "recurrent_masks": [
+            rng.normal(size=(N_SAMPLES, units))
+            for units in hidden_layer_sizes
+            for _ in range(n_directions)
+        ],
+    }
+
+
+def arrays(weights):
+    """List the arrays of weights or of a gradient, which have the same structure."""
+    return [
+        *weights["input_weights"],
+        *weights["recurrent_weights"],
+        *weights["biases"],
+        weights["output_weights"],
+        weights["output_bias"],
+    ]
+
+
+def numerical_gradient(function, x, step=1e-6):
+    """Central differences of a number on every element of x, which is changed and put back."""
+    gradient = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        kept = x[index]
+        x[index] = kept + step
+        above = function()
+        x[index] = kept - step
+        below = function()
+        x[index] = kept
+        gradient[index] = (above - below) / (2 * step)
+    return gradient
+
+
+# --- Elementary operations ------------------------------------------------------------------
+
+
+def test_imports_nothing_but_numpy():
+    imported = set()
+    for node in ast.walk(ast.parse(Path(reference.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+    assert {name.split(".")[0] for name in imported} - sys.stdlib_module_names == {"numpy"}
+
+
+def test_sigmoid_is_accurate_and_never_overflows():
+    x = np.concatenate([np.linspace(-50, 50, 1001), [-1e4, 1e4, -np.inf, np.inf]])
+    with np.errstate(over="raise"):
+        np.testing.assert_allclose(sigmoid(x), expit(x), rtol=1e-15)
+    assert np.isnan(sigmoid(np.nan))
+
+
+def test_gemm_adds_c():
+    a, b, c = np.arange(6.0).reshape(2, 3), np.ones((3, 2)), np.eye(2)
+    np.testing.assert_array_equal(reference.gemm(a, b), [[3, 3], [12, 12]])
+    np.testing.assert_array_equal(reference.gemm(a, b, c), [[4, 3], [12, 13]])
+
+
+# --- Network --------------------------------------------------------------------------------
+
+
+def torch_network(torch, X, weights, hidden_layer_sizes, bidirectional, pooling, lengths):
+    """Return raw outputs, the top layer's hidden states and the parameters, as PyTorch has them."""
+    n_directions = 2 if bidirectional else 1
+
+    # nn.LSTM has one size for all layers: stacks of unequal layers are chains of nn.LSTM
+    if len(set(hidden_layer_sizes)) == 1:
+        groups = [(hidden_layer_sizes[0], len(hidden_layer_sizes))]
+    else:
+        groups = [(units, 1) for units in hidden_layer_sizes]
+
+    cells = list(
+        zip(weights["input_weights"], weights["recurrent_weights"], weights["biases"], strict=True)
+    )
+    parameters = {"input_weights": [], "recurrent_weights": [], "biases": []}
+    sequences = torch.tensor(X)
+    if lengths is not None:
+        sequences = torch.nn.utils.rnn.pack_padded_sequence(
+            sequences, torch.tensor(lengths), batch_first=True, enforce_sorted=False
+        )
+    inputs = X.shape[2]
+    for units, depth in groups:
+        lstm = torch.nn.LSTM(
+            inputs,
+            units,
+            depth,
+            bidirectional=bidirectional,
+            batch_first=True,
+            dtype=torch.float64,
+        )
+        for w_input, w_recurrent, bias, second_bias in lstm.all_weights:
+            W, U, b = cells.pop(0)
+            with torch.no_grad():
+                w_input.copy_(torch.tensor(W))
+                w_recurrent.copy_(torch.tensor(U))
+                bias.copy_(torch.tensor(b))
+                second_bias.zero_()
+            parameters["input_weights"].append(w_input)
+            parameters["recurrent_weights"].append(w_recurrent)
+            parameters["biases"].append(bias)
+        sequences, (h_final, _) = lstm(sequences)
+        inputs = units * n_directions
+    assert not cells
+
+    if lengths is None:
+        hidden, n_steps = sequences, torch.full((len(X),), X.shape[1])
+    else:
+        hidden, n_steps = torch.nn.utils.rnn.pad_packed_sequence(
+            sequences, batch_first=True, total_length=X.shape[1]
+        )
+    if pooling == "last":
+        pooled = torch.cat(list(h_final[-n_directions:]), dim=1)
+    else:
+        pooled = hidden.sum(dim=1) / n_steps[:, None]
+
+    for name in ("output_weights", "output_bias"):
+        parameters[name] = torch.tensor(weights[name], requires_grad=True)
+    raw = pooled @ parameters["output_weights"].T + parameters["output_bias"]
+    return raw, hidden, arrays(parameters)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "lengths"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 4), (4, 4, 4), (4, 2, 3)], ids=str)
+def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, lengths):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    X = random_sequences(rng)
+    weights = random_weights(rng, hidden_layer_sizes, bidirectional)
+    d_raw = rng.normal(size=(N_SAMPLES, N_OUTPUTS))
+
+    raw, trace = forward(X, weights, bidirectional=bidirectional, pooling=pooling, lengths=lengths)
+    gradient = backward(trace, d_raw)
+
+    torch_raw, torch_hidden, parameters = torch_network(
+        torch, X, weights, hidden_layer_sizes, bidirectional, pooling, lengths
+    )
+    torch_gradient = torch.autograd.grad(torch_raw, parameters, torch.tensor(d_raw))
+
+    np.testing.assert_allclose(raw, torch_raw.detach().numpy(), **EXACT)
+    n_directions = 2 if bidirectional else 1
+    hidden = np.concatenate([cell["h"] for cell in trace["cells"][-n_directions:]], axis=2)
+    # the trace marks missing steps with NaN, PyTorch pads with 0
+    np.testing.assert_allclose(np.nan_to_num(hidden), torch_hidden.detach().numpy(), **EXACT)
+    for ours, theirs in zip(arrays(gradient), torch_gradient, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_gradient_with_masks_and_lengths_equals_central_differences(bidirectional, pooling):
+    rng = np.random.default_rng(1)
+    sizes = (2, 1)
+    X = random_sequences(rng)
+    weights = random_weights(rng, sizes, bidirectional)
+    d_raw = rng.normal(size=(N_SAMPLES, N_OUTPUTS))
+    options = {
+        "bidirectional": bidirectional,
+        "pooling": pooling,
+        "lengths": np.array([2, 3, 1]),
+        **random_masks(rng, sizes, bidirectional),
+    }
+
+    def loss():
+        return np.sum(forward(X, weights, **options)[0] * d_raw)
+
+    gradient = backward(forward(X, weights, **options)[1], d_raw)
+    for ours, array in zip(arrays(gradient), arrays(weights), strict=True):
+        np.testing.assert_allclose(ours, numerical_gradient(loss, array), **NUMERICAL)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+def test_masks_multiply_where_they_should(bidirectional):
+    # central differences would accept a mask in the wrong place if both ways have it there, so
+    # here autograd runs a loop over LSTMCell, which takes any previous state
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(2)
+    sizes = (3, 2)
+    X = random_sequences(rng)
+    weights = random_weights(rng, sizes, bidirectional)
+    masks = random_masks(rng, sizes, bidirectional)
+    d_raw = rng.normal(size=(N_SAMPLES, N_OUTPUTS))
+    n_directions = 2 if bidirectional else 1
+
+    parameters = {
+        name: [torch.tensor(array, requires_grad=True) for array in weights[name]]
+        for name in ("input_weights", "recurrent_weights", "biases")
+    }
+    for name in ("output_weights", "output_bias"):
+        parameters[name] = torch.tensor(weights[name], requires_grad=True)
+    below = torch.tensor(X)
+    for layer, units in enumerate(sizes):
+        below = below * torch.tensor(masks["input_masks"][layer])[:, None]
+        hidden, final = [], []
+        for direction in range(n_directions):
+            index = layer * n_directions + direction
+            mask = torch.tensor(masks["recurrent_masks"][index])
+            W, U, b = (
+                parameters[name][index] for name in ("input_weights", "recurrent_weights", "biases")
+            )
+            cell = torch.nn.LSTMCell(below.shape[2], units, dtype=torch.float64)
+            own = {"weight_ih": W, "weight_hh": U, "bias_ih": b, "bias_hh": torch.zeros_like(b)}
+            h = c = torch.zeros(N_SAMPLES, units, dtype=torch.float64)
+            states = []
+            sequence = below.flip(1) if direction == 1 else below
+            for x in sequence.unbind(1):
+                h, c = torch.func.functional_call(cell, own, (x, (h * mask, c)))
+                states.append(h)
+            hidden.append(torch.stack(states[::-1] if direction == 1 else states, dim=1))
+            final.append(h)
+        below = torch.cat(hidden, dim=2)
+    head_input = torch.cat(final, dim=1) * torch.tensor(masks["input_masks"][-1])
+    torch_raw = head_input @ parameters["output_weights"].T + parameters["output_bias"]
+    torch_gradient = torch.autograd.grad(torch_raw, arrays(parameters), torch.tensor(d_raw))
+
+    raw, trace = forward(X, weights, bidirectional=bidirectional, **masks)
+    np.testing.assert_allclose(raw, torch_raw.detach().numpy(), **EXACT)
+    for ours, theirs in zip(arrays(backward(trace, d_raw)), torch_gradient, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_steps_past_the_end_of_a_sequence_are_never_read(pooling):
+    rng = np.random.default_rng(3)
+    X = random_sequences(rng)
+    weights = random_weights(rng, (3, 2), bidirectional=True)
+    d_raw = np.ones((N_SAMPLES, N_OUTPUTS))
+    missing = np.arange(N_TIMESTEPS) >= LENGTHS[:, np.newaxis]
+    options = {"bidirectional": True, "pooling": pooling}
+
+    raw, trace = forward(X, weights, lengths=LENGTHS, **options)
+    gradient = backward(trace, d_raw)
+    X[missing] = np.nan
+    raw_nan, trace_nan = forward(X, weights, lengths=LENGTHS, **options)
+
+    np.testing.assert_array_equal(raw_nan, raw)
+    for with_nan, without in zip(arrays(backward(trace_nan, d_raw)), arrays(gradient), strict=True):
+        np.testing.assert_array_equal(with_nan, without)
+    for cell in trace["cells"]:
+        for values in cell.values():
+            np.testing.assert_array_equal(
+                np.isnan(values), np.broadcast_to(missing[..., None], values.shape)
+            )
+    # each sequence alone gives the same as in a padded batch
+    for i, length in enumerate(LENGTHS):
+        alone, _ = forward(X[i : i + 1, :length], weights, **options)
+        np.testing.assert_allclose(alone[0], raw[i], **EXACT)
+
+
+def test_trace_holds_the_equations_of_the_cell():
+    rng = np.random.default_rng(4)
+    X = random_sequences(rng)
+    weights = random_weights(rng, (3,), bidirectional=True)
+    _, trace = forward(X, weights, bidirectional=True)
+
+    assert len(trace["cells"]) == 2
+    for index, cell in enumerate(trace["cells"]):
+        assert list(cell) == list("ifgoch")
+        start = np.zeros((N_SAMPLES, 1, 3))
+        if index == 0:
+            h_before, c_before = (np.concatenate([start, cell[n][:, :-1]], axis=1) for n in "hc")
+        else:
+            h_before, c_before = (np.concatenate([cell[n][:, 1:], start], axis=1) for n in "hc")
+        z = (
+            X @ weights["input_weights"][index].T
+            + h_before @ weights["recurrent_weights"][index].T
+            + weights["biases"][index]
+        )
+        z_i, z_f, z_g, z_o = np.split(z, 4, axis=2)
+        np.testing.assert_allclose(cell["i"], expit(z_i), **EXACT)
+        np.testing.assert_allclose(cell["f"], expit(z_f), **EXACT)
+        np.testing.assert_allclose(cell["g"], np.tanh(z_g), **EXACT)
+        np.testing.assert_allclose(cell["o"], expit(z_o), **EXACT)
+        np.testing.assert_allclose(cell["c"], cell["f"] * c_before + cell["i"] * cell["g"], **EXACT)
+        np.testing.assert_allclose(cell["h"], cell["o"] * np.tanh(cell["c"]), **EXACT)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_float32_in_float32_out(pooling):
+    rng = np.random.default_rng(5)
+    X = random_sequences(rng)
+    weights = random_weights(rng, (3, 2), bidirectional=True)
+    masks = random_masks(rng, (3, 2), bidirectional=True)
+    d_raw = np.ones((N_SAMPLES, N_OUTPUTS))
+
+    def run(dtype, masks):
+        def cast(value):
+            return (
+                [v.astype(dtype) for v in value] if isinstance(value, list) else value.astype(dtype)
+            )
+
+        raw, trace = forward(
+            X.astype(dtype),
+            {name: cast(value) for name, value in weights.items()},
+            bidirectional=True,
+            pooling=pooling,
+            lengths=LENGTHS,
+            **{name: cast(value) for name, value in masks.items()},
+        )
+        return [raw, *trace["cells"][0].values(), *arrays(backward(trace, d_raw.astype(dtype)))]
+
+    for some_masks in ({}, masks):
+        singles, doubles = run(np.float32, some_masks), run(np.float64, some_masks)
+        for single, double in zip(singles, doubles, strict=True):
+            assert single.dtype == np.float32
+            assert double.dtype == np.float64
+            np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-4)
+
+
+def test_unknown_pooling_is_refused():
+    rng = np.random.default_rng(6)
+    weights = random_weights(rng, (2,), bidirectional=False)
+    with pytest.raises(ValueError, match="pooling"):
+        forward(random_sequences(rng), weights, pooling="max")
+
+
+# --- Losses ---------------------------------------------------------------------------------
+
+
+def test_regression_losses_equal_those_of_scikit_learn():
+    rng = np.random.default_rng(7)
+    raw, y = rng.normal(size=50), rng.normal(size=50)
+    counts = rng.poisson(2.0, size=50).astype(float)
+
+    def mean(name, y, **settings):
+        return LOSSES[name].value(raw, y, **settings).mean()
+
+    assert mean("squared_error", y) == pytest.approx(metrics.mean_squared_error(y, raw) / 2)
+    assert mean("absolute_error", y) == pytest.approx(metrics.mean_absolute_error(y, raw))
+    for quantile in (0.1, 0.5, 0.9):
+        assert mean("quantile", y, quantile=quantile) == pytest.approx(
+            metrics.mean_pinball_loss(y, raw, alpha=quantile)
+        )
+    for delta in (0.3, 1.35):
+        np.testing.assert_allclose(
+            LOSSES["huber"].value(raw, y, delta=delta), huber(delta, raw - y), **EXACT
+        )
+    # half the deviance but for what depends on y alone
+    deviance = metrics.mean_poisson_deviance(counts, np.exp(raw))
+    constant = np.mean(xlogy(counts, counts) - counts)
+    assert mean("poisson", counts) == pytest.approx(deviance / 2 - constant)
+
+
+def test_log_losses_equal_those_of_scikit_learn():
+    rng = np.random.default_rng(8)
+    logits, labels = rng.normal(size=50), rng.integers(2, size=50)
+    assert LOSSES["binary_log_loss"].value(logits, labels).mean() == pytest.approx(
+        metrics.log_loss(labels, expit(logits))
+    )
+
+    scores, labels = rng.normal(size=(50, 4)), rng.integers(4, size=50)
+    values = LOSSES["multinomial_log_loss"].value(scores, labels)
+    assert values.mean() == pytest.approx(
+        metrics.log_loss(labels, softmax(scores, axis=1), labels=range(4))
+    )
+    np.testing.assert_allclose(values, -log_softmax(scores, axis=1)[np.arange(50), labels], **EXACT)
+
+
+def test_two_classes_by_one_logit_or_by_two_scores_are_one_loss():
+    rng = np.random.default_rng(9)
+    logits, labels = rng.normal(size=20), rng.integers(2, size=20)
+    scores = np.column_stack([np.zeros(20), logits])
+    binary, multinomial = LOSSES["binary_log_loss"], LOSSES["multinomial_log_loss"]
+    np.testing.assert_allclose(
+        binary.value(logits, labels), multinomial.value(scores, labels), **EXACT
+    )
+    np.testing.assert_allclose(
+        binary.gradient(logits, labels), multinomial.gradient(scores, labels)[:, 1], **EXACT
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("squared_error", {}),
+        ("absolute_error", {}),
+        ("huber", {"delta": 0.5}),
+        ("quantile", {"quantile": 0.8}),
+        ("poisson", {}),
+        ("binary_log_loss", {}),
+        ("multinomial_log_loss", {}),
+    ],
+)
+def test_gradient_of_each_loss_equals_differences(name, settings):
+    rng = np.random.default_rng(10)
+    loss = LOSSES[name]
+    raw = rng.normal(size=(8, 3))
+    if name == "binary_log_loss":
+        y = rng.integers(2, size=(8, 3)).astype(float)
+    elif name == "multinomial_log_loss":
+        y = rng.integers(3, size=8)
+    else:
+        y = rng.normal(size=(8, 3))
+
+    error = check_grad(
+        lambda flat: loss.value(flat.reshape(8, 3), y, **settings).sum(),
+        lambda flat: loss.gradient(flat.reshape(8, 3), y, **settings).ravel(),
+        raw.ravel(),
+    )
+    # one-sided differences of step 1.5e-8 are right to about 1e-7, 24 of them to a little more
+    assert error < 3e-6
+
+
+def test_every_loss_has_its_gradient_checked():
+    (mark,) = test_gradient_of_each_loss_equals_differences.pytestmark
+    assert [name for name, _ in mark.args[1]] == list(LOSSES)
+
+
+def test_gradient_at_a_kink_is_zero():
+    y = np.array([1.5])
+    assert LOSSES["absolute_error"].gradient(y, y) == 0
+    assert LOSSES["quantile"].gradient(y, y, quantile=0.9) == 0
+
+
+def test_log_losses_of_extreme_scores_are_finite():
+    with np.errstate(all="raise", under="ignore"):
+        logits = np.array([-1e4, 1e4])
+        np.testing.assert_array_equal(LOSSES["binary_log_loss"].value(logits, [1, 1]), [1e4, 0])
+        np.testing.assert_array_equal(LOSSES["binary_log_loss"].gradient(logits, [1, 1]), [-1, 0])
+        scores = np.array([[1e4, -1e4], [1e4, -1e4]])
+        labels = np.array([0, 1])
+        np.testing.assert_array_equal(
+            LOSSES["multinomial_log_loss"].value(scores, labels), [0, 2e4]
+        )
+        np.testing.assert_array_equal(
+            LOSSES["multinomial_log_loss"].gradient(scores, labels), [[0, 0], [1, -1]]
+        )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_keep_float32_and_show_nan(name):
+    y = np.array([1, 0]) if name == "multinomial_log_loss" else np.ones((2, 2), np.float32)
+    raw = np.array([[0.5, 2.0], [0.5, np.nan]], np.float32)
+    for function in LOSSES[name]:
+        result = function(raw, y)
+        assert result.dtype == np.float32
+        assert np.isfinite(result[0]).all()
+        assert np.isnan(result[1]).any()
+
+
+# --- Optimizers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "torch_name", "torch_settings"),
+    [
+        (adam, {}, "Adam", {}),
+        (
+            adam,
+            {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3},
+            "Adam",
+            {"betas": (0.8, 0.95), "eps": 1e-3},
+        ),
+        (adamw, {}, "AdamW", {}),
+        (
+            adamw,
+            {"decay": 0.3, "beta_1": 0.8, "epsilon": 1e-3},
+            "AdamW",
+            {"weight_decay": 0.3, "betas": (0.8, 0.999), "eps": 1e-3},
+        ),
+        (sgd, {"momentum": 0}, "SGD", {"nesterov": False}),
+        (sgd, {"nesterov": False}, "SGD", {"momentum": 0.9}),
+        (sgd, {}, "SGD", {"momentum": 0.9, "nesterov": True}),
+        (rmsprop, {}, "RMSprop", {}),
+        (rmsprop, {"rho": 0.9, "epsilon": 1e-3}, "RMSprop", {"alpha": 0.9, "eps": 1e-3}),
+    ],
+)
+def test_optimizer_equals_torch(optimizer, settings, torch_name, torch_settings):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(11)
+    theta = rng.normal(size=7)
+    torch_theta = torch.tensor(theta, requires_grad=True)
+    torch_optimizer = getattr(torch.optim, torch_name)([torch_theta], lr=0.1, **torch_settings)
+    state = {}
+    for step in range(5):
+        # a schedule changes the rate between steps
+        learning_rate = 0.1 / (1 + step)
+        torch_optimizer.param_groups[0]["lr"] = learning_rate
+        gradient = rng.normal(size=7)
+        torch_theta.grad = torch.tensor(gradient)
+        torch_optimizer.step()
+        theta = optimizer(theta, gradient, state, learning_rate=learning_rate, **settings)
+        np.testing.assert_allclose(theta, torch_theta.detach().numpy(), **EXACT)
+
+
+def test_adamw_can_spare_the_biases():
+    rng = np.random.default_rng(12)
+    theta, gradient = rng.normal(size=4), rng.normal(size=4)
+    spared = adamw(theta, gradient, {}, decay=np.array([0.5, 0.5, 0, 0]))
+    np.testing.assert_array_equal(spared[:2], adamw(theta, gradient, {}, decay=0.5)[:2])
+    np.testing.assert_array_equal(spared[2:], adam(theta, gradient, {})[2:])
+
+
+@pytest.mark.parametrize("name", reference.OPTIMIZERS)
+def test_optimizers_keep_float32_and_leave_their_inputs_alone(name):
+    theta, gradient, state = np.ones(3, np.float32), np.full(3, 2, np.float32), {}
+    for _ in range(2):
+        new = reference.OPTIMIZERS[name](theta, gradient, state)
+        assert new.dtype == np.float32
+        assert not np.shares_memory(new, theta)
+    np.testing.assert_array_equal(theta, 1)
+    np.testing.assert_array_equal(gradient, 2)
+
+
+def test_clip_scales_long_gradients_to_max_norm_and_keeps_short_ones():
+    gradient = np.array([3.0, -4.0])
+    np.testing.assert_allclose(clip(gradient, 1.0), [0.6, -0.8], rtol=1e-15)
+    np.testing.assert_array_equal(clip(gradient, 5.0), gradient)
+    np.testing.assert_array_equal(clip(np.zeros(2), 1.0), 0)
+    assert clip(gradient.astype(np.float32), 1.0).dtype == np.float32
+
+
+def test_clip_equals_torch():
+    torch = pytest.importorskip("torch")
+    gradient = np.random.default_rng(13).normal(size=20)
+    parameter = torch.zeros(20, dtype=torch.float64, requires_grad=True)
+    parameter.grad = torch.tensor(gradient)
+    torch.nn.utils.clip_grad_norm_([parameter], 0.5)
+    # PyTorch adds 1e-6 to the norm
+    np.testing.assert_allclose(clip(gradient, 0.5), parameter.grad.numpy(), rtol=1e-6)
