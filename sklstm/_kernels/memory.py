@@ -44,6 +44,14 @@ def copy(source, s0, target, t0, size):
 
 
 @kernel
+def add(source, s0, target, t0, size):
+    """target[t0 : t0 + size] += source[s0 : s0 + size]; they do not overlap."""
+    block, out = source[s0 : s0 + size], target[t0 : t0 + size]
+    for j in range(size):
+        out[j] += block[j]
+
+
+@kernel
 def fill(array, start, size, value):
     """array[start : start + size] = value."""
     out = array[start : start + size]

@@ -12,7 +12,7 @@ import numpy as np
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, copy_lanes, gates_product, plain_product
-from sklstm._kernels.memory import fill
+from sklstm._kernels.memory import add, copy, fill
 from sklstm._kernels.simd import SIMD_BYTES, panel
 
 # Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
@@ -26,6 +26,9 @@ CELL = np.dtype(
             "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
             "gradient",
             "x", "gates", "c", "tanh_c", "h", "dh", "dc", "dx", "panel",
+            "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
+            "dh_masked",
+            "input_mask", "recurrent_mask",  # columns of the dropout masks
         )
     ]
 )  # fmt: skip
@@ -35,7 +38,7 @@ DEPTH_BLOCK = 128
 
 
 @kernel
-def forward(cell, packed, work, starts, steps, tape):
+def forward(cell, packed, work, starts, steps, masks, tape):
     """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
 
     Without a tape, gates, c and tanh_c hold a single step.
@@ -55,8 +58,12 @@ def forward(cell, packed, work, starts, steps, tape):
             packed, cell["packed"], GATES * lanes, lanes, panel_size,
             work, gates + at, width, gate, False,
         )  # fmt: skip
+        h_before = cell["h_masked"] + before * width
+        if cell["h_masked"] != h:
+            copy(work, h + before * width, work, h_before, carried * width)
+            mask_rows(work, h_before, width, units, carried, masks, cell["recurrent_mask"])
         gates_product(
-            carried, width, units, work, h + before * width, width, 1,
+            carried, width, units, work, h_before, width, 1,
             packed, recurrent, GATES * lanes, lanes, panel_size,
             work, gates + at, width, gate, True,
         )  # fmt: skip
@@ -77,7 +84,7 @@ def forward(cell, packed, work, starts, steps, tape):
 
 
 @kernel
-def backward(cell, packed, work, gradient, starts, steps):
+def backward(cell, packed, work, gradient, starts, steps, masks):
     """Backward through time, from dh of every step; writes the gradient of the weights.
 
     Replaces the gates by their gradients, and dh by its total. Uses dc as scratch.
@@ -99,12 +106,17 @@ def backward(cell, packed, work, gradient, starts, steps):
         _backward_input(work, i_t, g_t, dc, size)
         _backward_forget(work, f_t, c + before * width, dc, old)
         fill(work, f_t + old, size - old, 0)
+        masked = cell["h_masked"] != cell["h"]
+        dh_before = cell["dh_masked"] if masked else dh + before * width
         for q in range(GATES):
             plain_product(
                 carried, width, units, work, gates + q * gate + at, width, 1,
                 packed, cell["packed_recurrent_transposed"] + q * units * width, True,
-                work, dh + before * width, width, True,
+                work, dh_before, width, q > 0 or not masked,
             )  # fmt: skip
+        if masked:
+            mask_rows(work, dh_before, width, units, carried, masks, cell["recurrent_mask"])
+            add(work, dh_before, work, dh + before * width, carried * width)
     _weight_gradient(cell, work, gradient, starts, steps)
 
 
@@ -119,6 +131,15 @@ def backward_inputs(cell, packed, work, rows):
             packed, cell["packed_inputs_transposed"] + q * units * input_width, True,
             work, cell["dx"], input_width, q > 0,
         )  # fmt: skip
+
+
+@kernel
+def mask_rows(work, start, stride, columns, rows, masks, column):
+    """Multiply a block of rows by the masks of their sequences, from `column` on."""
+    for r in range(rows):
+        block, mask = work[start + r * stride : start + r * stride + columns], masks[r, column:]
+        for j in range(columns):
+            block[j] *= mask[j]
 
 
 @kernel
@@ -149,7 +170,7 @@ def _weight_gradient(cell, work, gradient, starts, steps):
         _, _, carried, before = _step(i, steps, starts, cell["reverse"])
         if run > 0 and (before != run_h + run or starts[t] != run_at + run):
             _gradient_product(
-                cell, units, work, cell["h"] + run_h * width, width, run_at, run, rows, started,
+                cell, units, work, cell["h_masked"] + run_h * width, width, run_at, run, rows, started,
                 gradient, inputs + 1,
             )  # fmt: skip
             started, run = True, 0
@@ -158,7 +179,7 @@ def _weight_gradient(cell, work, gradient, starts, steps):
         run += carried
     if run > 0 or not started:
         _gradient_product(
-            cell, units, work, cell["h"] + run_h * width, width, run_at, run, rows, started,
+            cell, units, work, cell["h_masked"] + run_h * width, width, run_at, run, rows, started,
             gradient, inputs + 1,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ NET = np.dtype(
     [
         (name, np.int64)
         for name in (
-            "layers", "directions", "features", "mean_pooling",
+            "layers", "directions", "features", "mean_pooling", "dropout", "head_mask",
             "head_inputs", "head_width", "outputs", "output_width",
             "weights", "packed", "packed_transposed", "gradient", "gradient_size",
             "pooled", "raw", "d_raw", "d_pooled",
@@ -30,35 +30,56 @@ SEQUENCE = np.dtype(
 
 
 @kernel
-def forward(net, cells, packed, sequences, rows, work, starts, raw, tape):
+def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape):
     """Write the raw output of the sequences `rows`, sorted by length, longest first."""
     steps = _start_steps(sequences, rows, starts)
     _gather(net[0], cells[0]["x"], sequences, rows, work, starts, steps)
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
+        first = cells[layer * directions]
         if layer > 0:
             _join_directions(cells, layer * directions, directions, work, starts[steps])
+        if net[0]["dropout"]:
+            _mask_steps(
+                work, first["x"], first["inputs"] + 1, first["inputs"], starts, steps,
+                masks, first["input_mask"],
+            )  # fmt: skip
         for direction in range(directions):
             recurrence.forward(
-                cells[layer * directions + direction], packed, work, starts, steps, tape
+                cells[layer * directions + direction], packed, work, starts, steps, masks, tape
             )
     _pool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts)
+    if net[0]["dropout"]:
+        recurrence.mask_rows(
+            work, net[0]["pooled"], net[0]["head_inputs"] + 1, net[0]["head_inputs"], rows.size,
+            masks, net[0]["head_mask"],
+        )  # fmt: skip
     _apply_head(net[0], packed, work, rows.size, raw)
 
 
 @kernel
-def backward(net, cells, packed, sequences, rows, work, starts, d_raw, gradient):
+def backward(net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient):
     """Write the shard's gradient, given that of the raw output, after `forward` with a tape."""
     steps = _start_steps(sequences, rows, starts)
     directions, layers = net[0]["directions"], net[0]["layers"]
     _backward_head(net[0], packed, work, d_raw, gradient)
+    if net[0]["dropout"]:
+        recurrence.mask_rows(
+            work, net[0]["d_pooled"], net[0]["head_width"], net[0]["head_inputs"], rows.size,
+            masks, net[0]["head_mask"],
+        )  # fmt: skip
     _unpool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts, steps)
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.backward(cell, packed, work, gradient, starts, steps)
+            recurrence.backward(cell, packed, work, gradient, starts, steps, masks)
             if layer > 0:
                 recurrence.backward_inputs(cell, packed, work, starts[steps])
+                if net[0]["dropout"]:
+                    _mask_steps(
+                        work, cell["dx"], cell["input_width"], cell["inputs"], starts, steps,
+                        masks, cell["input_mask"],
+                    )  # fmt: skip
         if layer > 0:
             _split_directions(cells, layer * directions, directions, work, starts[steps])
 
@@ -154,6 +175,16 @@ def _gather(net, x, sequences, rows, work, starts, steps):
             for k in range(features):
                 work[at + k] = load(address + k * sequence["feature_stride"], work)
             work[at + features] = 1
+
+
+@kernel
+def _mask_steps(work, start, stride, columns, starts, steps, masks, column):
+    """Multiply every step of a sequence by its mask."""
+    for t in range(steps):
+        recurrence.mask_rows(
+            work, start + starts[t] * stride, stride, columns, starts[t + 1] - starts[t],
+            masks, column,
+        )  # fmt: skip
 
 
 @kernel

@@ -20,7 +20,7 @@ PATIENCE = 1_000_000
 
 @entry
 def run(
-    control, task, member, net, cells, packed, sequences, rows, bounds, work, starts,
+    control, task, member, net, cells, packed, sequences, rows, masks, bounds, work, starts,
     raw, d_raw, gradients,
 ):  # fmt: skip
     """Do shards until there are no more; member 0 then waits for the others, they for more work.
@@ -41,6 +41,8 @@ def run(
         Where the data is.
     rows : int64 ndarray
         The minibatch: indices into `sequences`.
+    masks : ndarray of shape (rows, columns)
+        Dropout masks; read if the layout says so.
     bounds : int64 ndarray
         Shard s holds rows[bounds[s] : bounds[s + 1]].
     work : ndarray of shape (slots, size)
@@ -65,17 +67,17 @@ def run(
             ticket = atomic_add(control, TICKETS, -1)
             if ticket > 0:
                 s = ticket - 1
-                of_shard = rows[bounds[s] : bounds[s + 1]]
+                first, last = bounds[s], bounds[s + 1]
                 slot = member if task[0] == PREDICT else s
                 if task[0] == BACKWARD:
                     shard.backward(
-                        net, cells, packed, sequences, of_shard, work[slot], starts[slot],
-                        d_raw[bounds[s] : bounds[s + 1]], gradients[s],
+                        net, cells, packed, sequences, rows[first:last], masks[first:last],
+                        work[slot], starts[slot], d_raw[first:last], gradients[s],
                     )  # fmt: skip
                 else:
                     shard.forward(
-                        net, cells, packed, sequences, of_shard, work[slot], starts[slot],
-                        raw[bounds[s] : bounds[s + 1]], task[0] == FORWARD,
+                        net, cells, packed, sequences, rows[first:last], masks[first:last],
+                        work[slot], starts[slot], raw[first:last], task[0] == FORWARD,
                     )  # fmt: skip
                 atomic_add(control, UNFINISHED, -1)
                 idle = 0

@@ -33,7 +33,7 @@ class _Buffer:
 
 
 @lru_cache(maxsize=64)
-def make_layout(architecture, dtype, rows, steps, tape):
+def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False):
     """Lay out the buffers for shards of up to `rows` sequences of up to `steps` steps.
 
     Parameters
@@ -43,12 +43,17 @@ def make_layout(architecture, dtype, rows, steps, tape):
     rows, steps : int
     tape : bool
         Whether the forward pass keeps what the backward pass needs.
+    dropout, recurrent_dropout : bool
+        Whether masks are applied to the inputs of layers and head, and to recurrent states.
     """
     packed, gradient, work = _Buffer(dtype), _Buffer(dtype), _Buffer(dtype)
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
     n_directions = architecture.n_directions
     all_rows = rows * steps
     tape_rows = all_rows if tape else rows
+    input_sizes, recurrent_sizes = architecture.mask_sizes
+    input_masks = np.cumsum([0, *input_sizes])
+    recurrent_masks = input_masks[-1] + np.cumsum([0, *recurrent_sizes])
     for index, (inputs, units) in enumerate(architecture.cells):
         cell, upper, first = cells[index], index >= n_directions, index % n_directions == 0
         width, input_width = round_up(units, dtype), round_up(inputs, dtype)
@@ -68,6 +73,10 @@ def make_layout(architecture, dtype, rows, steps, tape):
         cell["gates"] = work.take(GATES * tape_rows * width)
         cell["c"], cell["tanh_c"] = work.take(tape_rows * width), work.take(tape_rows * width)
         cell["h"] = work.take(all_rows * width)
+        cell["h_masked"] = work.take(all_rows * width) if recurrent_dropout else cell["h"]
+        cell["dh_masked"] = work.take(rows * width if recurrent_dropout else 0)
+        cell["input_mask"] = input_masks[index // n_directions]
+        cell["recurrent_mask"] = recurrent_masks[index]
         if tape:
             cell["dh"], cell["dc"] = work.take(all_rows * width), work.take(rows * width)
             cell["dx"] = work.take(all_rows * input_width if upper else 0)
@@ -78,6 +87,7 @@ def make_layout(architecture, dtype, rows, steps, tape):
     record["layers"], record["directions"] = len(architecture.units), n_directions
     record["features"] = architecture.n_features
     record["mean_pooling"] = architecture.pooling == "mean"
+    record["dropout"], record["head_mask"] = dropout, input_masks[-2]
     record["head_inputs"], record["head_width"] = inputs, head_width
     record["outputs"], record["output_width"] = outputs, output_width
     record["weights"] = architecture.starts[-2]

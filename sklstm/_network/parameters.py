@@ -58,6 +58,12 @@ class Architecture:
             cell for cell in zip(inputs, self.units, strict=True) for _ in range(self.n_directions)
         ]
 
+    @property
+    def mask_sizes(self):
+        """Columns of the dropout masks: inputs of each layer, of the head, units of each cell."""
+        inputs = [inputs for inputs, _ in self.cells[:: self.n_directions]]
+        return [*inputs, self.head_inputs], [units for _, units in self.cells]
+
     @cached_property
     def block_shapes(self):
         """The shape of each cell's block, then of the head's."""

@@ -1,7 +1,7 @@
 """Rows to shards, shards to threads.
 
-How rows are cut depends on their number alone, and gradients are added in shard order: any number of
-threads gives the same bits.
+How rows are cut depends on their number alone, and gradients are added in shard order: any number
+of threads gives the same bits.
 """
 
 import threading
@@ -55,17 +55,22 @@ class Team:
         The most rows that a round may have.
     training : bool
         Whether rounds are `forward` and `backward`, or `predict`.
+    dropout, recurrent_dropout : bool
+        Whether `forward` applies masks to the inputs of layers and head, and to recurrent states.
     """
 
-    def __init__(self, architecture, sequences, max_rows, training):
+    def __init__(
+        self, architecture, sequences, max_rows, training, dropout=False, recurrent_dropout=False
+    ):
         dtype, steps = sequences.dtype, sequences.longest
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
         self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
         most_shards = len(cut(max_rows, self._shard_rows)) - 1
         # The rounding in `cut` keeps shards below sqrt(2) times their nominal size.
         layout = make_layout(
-            architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training
-        )
+            architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
+            bool(dropout), bool(recurrent_dropout),
+        )  # fmt: skip
         self._n_weights = architecture.n_weights
         self.n_threads = _useful_threads(architecture, max_rows * steps, most_shards)
         slots = most_shards if training else self.n_threads
@@ -75,14 +80,16 @@ class Team:
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._task = np.zeros(1, np.int64)
         self._rows = np.zeros(max_rows, np.int64)
+        masked = dropout or recurrent_dropout
+        self._masks = np.ones((max_rows, sum(map(sum, architecture.mask_sizes)) * masked), dtype)
         self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
         self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
         self._d_raw = np.zeros((max_rows, architecture.n_outputs), dtype)
         self._gradients = aligned((most_shards if training else 1, layout.gradient_size), dtype)
         self._arguments = (
-            self._net, self._cells, self._packed, sequences.records, self._rows, self._bounds,
-            aligned((slots, layout.work_size), dtype), np.zeros((slots, steps + 1), np.int64),
-            self._raw, self._d_raw, self._gradients,
+            self._net, self._cells, self._packed, sequences.records, self._rows, self._masks,
+            self._bounds, aligned((slots, layout.work_size), dtype),
+            np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, self._gradients,
         )  # fmt: skip
         self._wake = threading.Semaphore(0)
         self._workers = [
@@ -104,12 +111,16 @@ class Team:
         """The raw outputs (rows, n_outputs) of some sequences; the array is new."""
         return self._forward(weights, rows, team.PREDICT)
 
-    def forward(self, weights, rows):
-        """As `predict`, and ready for `backward`."""
-        return self._forward(weights, rows, team.FORWARD)
+    def forward(self, weights, rows, masks=None):
+        """As `predict`, and ready for `backward`.
+
+        `masks` (rows, columns) multiply what dropout acts on; columns as of
+        `Architecture.mask_sizes`.
+        """
+        return self._forward(weights, rows, team.FORWARD, masks)
 
     def backward(self, d_raw):
-        """The gradient on the flat vector of weights, given that on the last round's raw outputs."""
+        """The gradient on the flat vector of weights, given that on the last raw outputs."""
         n = len(d_raw)
         self._d_raw[:n] = d_raw if self._order is None else d_raw[self._order]
         self._round(team.BACKWARD)
@@ -117,7 +128,7 @@ class Team:
         shard.add_gradients(self._net, self._cells, self._gradients, self._n_shards, gradient)
         return gradient
 
-    def _forward(self, weights, rows, task):
+    def _forward(self, weights, rows, task, masks=None):
         n = len(rows)
         if n != self._n_bounded:
             bounds = cut(n, self._shard_rows)
@@ -128,6 +139,8 @@ class Team:
             self._order = np.argsort(-self._lengths[rows], kind="stable")
             rows = rows[self._order]
         self._rows[:n] = rows
+        if masks is not None:
+            self._masks[:n] = masks if self._order is None else masks[self._order]
         shard.pack(self._net, self._cells, weights, self._packed, task == team.FORWARD)
         self._round(task)
         raw = np.empty_like(self._raw[:n])
