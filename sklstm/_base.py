@@ -1,31 +1,36 @@
 """What the regressor and the classifier share: parameters, fit, fitted attributes."""
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from copy import copy
+from dataclasses import fields, replace
 from numbers import Integral, Real
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
 )
 
+from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._network.parameters import Architecture, initial_weights, named_views
 from sklstm._network.sharding import Team
+from sklstm._reporting import Reporter
 from sklstm._sequences import read_sequences
-from sklstm._training.loop import Data, End, Progress, Settings, train
-from sklstm._training.losses import LOSSES
+from sklstm._training.lbfgs import LBFGS_BLOCK
+from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
-from sklstm._training.stopping import Patience
+from sklstm._training.schedules import SCHEDULES
+from sklstm._training.state import Data, End, Hooks, Progress, Settings
 
 
-class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
+class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """LSTM layers under a dense head, fitted by gradients through time."""
 
     _parameter_constraints: dict = {
@@ -34,23 +39,29 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         "forget_bias": [Interval(Real, None, None, closed="neither"), StrOptions({"chrono"})],
         "pooling": [StrOptions({"last", "mean"})],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
-        "solver": [StrOptions(set(OPTIMIZERS))],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     }
 
@@ -59,11 +70,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
 
     @abstractmethod
+    def _loss(self):
+        """The `Loss` that is minimised."""
+
+    @abstractmethod
     def _target_scale(self, y, sample_weight):
-        """What was subtracted from, and what divides, each output's targets in training."""
+        """What is subtracted from, and what divides, each output's targets in training."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
         """Fit the net to sequences X and targets y.
 
         Parameters
@@ -74,6 +89,9 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples; an integer weight counts as so many repeated rows.
+        X_val, y_val : array-like, default=None
+            Sequences and targets to validate on, of the form of X and y. Given them, training
+            stops early as with `early_stopping`, and holds nothing out of X.
 
         Returns
         -------
@@ -83,62 +101,117 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If X, y or sample_weight cannot be used. The estimator is left as it was.
+            If the data cannot be used. The estimator is left as it was.
         """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @available_if(lambda self: self.solver != "lbfgs")
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one pass over the given rows, from where the last call ended.
+
+        The first call fixes timesteps, features, outputs and the scale of the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used, or has another shape than in the first call. The estimator
+            is left as it was.
+        """
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, incremental=False):
         # All is done on a copy, so that a call that fails changes nothing.
         trial = copy(self)
-        trial._fit(X, y, sample_weight)
-        vars(self).clear()
-        vars(self).update(vars(trial))
+        fit = trial._prepare(X, y, sample_weight, X_val, y_val, incremental)
+        callbacks = FitCallbacks(
+            self, fit.settings.max_iter, lambda: trial._record(fit.progress), X, y, sample_weight
+        )
+
+        reporter = Reporter(self.verbose, fit.settings, fit.progress, fit.validation is not None)
+
+        def end_epoch():
+            reporter.epoch()
+            return callbacks.end_epoch()
+
+        hooks = Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau)
+        end = train(**vars(fit), hooks=hooks)
+        vars(self).pop("feature_names_in_", None)
+        vars(self).update(trial._record(fit.progress))
+        callbacks.end_fit()
+        if not (incremental and end is End.MAX_ITER):
+            reporter.end(end)
         return self
 
-    def _fit(self, X, y, sample_weight):
-        sequences = read_sequences(self, X, reset=True)
-        y = self._check_y(y)
-        check_consistent_length(sequences.records, y)
-        sample_weight = self._check_weight(sample_weight, sequences)
+    def _prepare(self, X, y, sample_weight, X_val, y_val, incremental):
+        """Validate everything, and set what does not change in training; what `train` takes."""
+        resume = (incremental or self.warm_start) and hasattr(self, "_weights")
+        known = self._shape if resume else None
+        sequences = read_sequences(self, X, reset=not (resume and incremental))
+        if resume and incremental:
+            self._check_agreement(sequences)
+        y = self._check_targets(y, sequences)
         shape = (
             sequences.n_features, self._units(), bool(self.bidirectional), self.pooling, y.shape[1]
         )  # fmt: skip
-        random_state = check_random_state(self.random_state)
-        optimizer = OPTIMIZERS[self.solver](self.beta_1, self.beta_2, self.epsilon)
-        if self.warm_start and hasattr(self, "_weights"):
-            progress = self._resume(shape, sequences.dtype)
-        else:
-            progress = self._begin(shape, sequences, y, sample_weight, optimizer, random_state)
-        targets = (y - self._target_mean) / self._target_deviation
-        data = Data(sequences, targets.astype(sequences.dtype), sample_weight)
+        if known is not None:
+            _refuse_change(known, shape, "partial_fit" if incremental else "warm_start=True")
+        self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
         self.n_timesteps_ = sequences.longest if sequences.equal_lengths else None
-        self.n_outputs_ = y.shape[1]
-        self.n_layers_ = len(shape[1]) + 2
-        patience = Patience(self.tol, self.n_iter_no_change)
-
-        def on_epoch():
-            self.t_ += len(y)
-            if self.verbose:
-                print(f"Iteration {len(progress.losses)}, loss = {progress.losses[-1]:.8f}")
-
-        end = train(
-            Architecture(*shape), data, self._settings(optimizer), progress, patience, random_state,
-            on_epoch,
-        )  # fmt: skip
-        self._record(progress, patience)
-        self._report(end)
-
-    def _settings(self, optimizer):
-        return Settings(
-            loss=self._loss(),
-            optimizer=optimizer,
-            learning_rate_init=self.learning_rate_init,
-            alpha=self.alpha,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            shuffle=self.shuffle,
-            max_grad_norm=self.max_grad_norm,
+        settings = self._settings(1 if incremental else self.max_iter)
+        random_state = check_random_state(self.random_state)
+        # Drawn before anything that depends on the number of samples.
+        progress = (self._resume if resume else self._begin)(settings, sequences, random_state)
+        sample_weight = _check_sample_weight(
+            sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )
+        rows, held_out = self._hold_out(y, random_state, self.early_stopping and X_val is None)
+        if not sample_weight[rows].any():
+            raise ValueError("sample_weight must have a positive entry, got zeros alone.")
+        if not resume:
+            self._set_targets(y[rows], sample_weight[rows], settings.loss, progress.weights)
+        data = self._data(sequences, y, sample_weight, rows)
+        validation = None if held_out is None else replace(data, rows=held_out)
+        if X_val is not None or y_val is not None:
+            validation = self._given_validation(X_val, y_val, sequences.dtype)
+        return SimpleNamespace(
+            architecture=Architecture(*shape), data=data, validation=validation,
+            settings=settings, progress=progress, random_state=random_state,
+        )  # fmt: skip
 
-    def _loss(self):
-        return LOSSES[self.loss]()
+    def _settings(self, max_iter):
+        stochastic = self.solver != "lbfgs"
+        if not stochastic and (self.dropout or self.recurrent_dropout):
+            raise ValueError(
+                f"solver='lbfgs' needs dropout=0 and recurrent_dropout=0, got "
+                f"dropout={self.dropout} and recurrent_dropout={self.recurrent_dropout}."
+            )
+        names = [field.name for field in fields(Settings)]
+        return Settings(
+            **{name: getattr(self, name) for name in names if hasattr(self, name)}
+            | {
+                "loss": self._loss(),
+                "optimizer": OPTIMIZERS[self.solver](self) if stochastic else None,
+                "batch_size": self.batch_size if stochastic else LBFGS_BLOCK,
+                "max_iter": max_iter,
+            }
+        )
 
     def _units(self):
         """hidden_layer_sizes as a tuple."""
@@ -151,88 +224,110 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             )
         return tuple(int(u) for u in sizes)
 
-    def _check_weight(self, sample_weight, sequences):
-        sample_weight = _check_sample_weight(
-            sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
-        )
-        if not sample_weight.any():
-            raise ValueError("sample_weight must have a positive entry, got zeros alone.")
-        return sample_weight
+    def _check_targets(self, y, sequences):
+        y = self._check_y(y)
+        check_consistent_length(sequences.records, y)
+        self._loss().check(y)
+        return y
 
-    def _begin(self, shape, sequences, y, sample_weight, optimizer, random_state):
-        """A new net, and an empty history."""
-        self._shape, self.t_, self.best_loss_ = shape, 0, np.inf
-        self._target_mean, self._target_deviation = self._target_scale(y, sample_weight)
-        weights = initial_weights(
-            Architecture(*shape), sequences.dtype, self.forget_bias, sequences.longest, random_state
+    def _hold_out(self, y, random_state, wanted):
+        """Rows to train on, and to validate on or None."""
+        rows = np.arange(len(y))
+        if not wanted:
+            return rows, None
+        rows, held_out = train_test_split(
+            rows,
+            test_size=self.validation_fraction,
+            random_state=random_state if self.shuffle else None,
+            shuffle=self.shuffle,
         )
-        return Progress(weights, optimizer.init(weights), 0, [])
-
-    def _resume(self, shape, dtype):
-        """The net as the previous fit left it."""
-        if shape != self._shape:
-            names = "n_features", "hidden_layer_sizes", "bidirectional", "pooling", "n_outputs"
-            changed = ", ".join(
-                f"{name}={new!r} (was {old!r})"
-                for name, new, old in zip(names, shape, self._shape, strict=True)
-                if new != old
+        if len(held_out) < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves "
+                f"{len(held_out)} to validate on: at least 2 are needed."
             )
-            raise ValueError(f"warm_start=True continues the fitted net, but got {changed}.")
-        memory = {name: array.astype(dtype) for name, array in self._memory.items()}
-        return Progress(
-            self._scaled_weights.astype(dtype), memory, self._steps, list(self.loss_curve_)
-        )
+        return rows, held_out
 
-    def _record(self, progress, patience):
-        """Keep what training came to."""
+    def _data(self, sequences, y, sample_weight, rows):
+        targets = (y - self._target_mean) / self._target_deviation
+        return Data(sequences, targets.astype(sequences.dtype), sample_weight, rows)
+
+    def _given_validation(self, X_val, y_val, dtype):
+        """The validation data that was passed to fit."""
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"X_val and y_val go together, got no {missing}.")
+        sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
+        self._check_agreement(sequences)
+        y_val = self._check_targets(y_val, sequences)
+        if y_val.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y_val has {y_val.shape[1]} outputs, but y has {self.n_outputs_} outputs."
+            )
+        weight = np.ones(len(y_val), sequences.dtype)
+        return self._data(sequences, y_val, weight, np.arange(len(y_val)))
+
+    def _begin(self, settings, sequences, random_state):
+        """A new net, and an empty history."""
+        weights = initial_weights(
+            Architecture(*self._shape), sequences.dtype, self.forget_bias, sequences.longest,
+            random_state,
+        )  # fmt: skip
+        memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
+        return Progress(weights, memory)
+
+    def _set_targets(self, y, sample_weight, loss, weights):
+        """Fix the scale of the targets, and start the output at the loss's baseline."""
+        self._target_mean, self._target_deviation = self._target_scale(y, sample_weight)
+        scaled = (y - self._target_mean) / self._target_deviation
+        views = named_views(Architecture(*self._shape), weights)
+        views["output_bias"][:] = loss.baseline(scaled, sample_weight)
+
+    def _resume(self, settings, sequences, random_state):
+        """The net and the history as the previous fit left them."""
+        weights = self._scaled_weights.astype(sequences.dtype)
+        memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
+        for name in memory.keys() & self._memory.keys():
+            memory[name][:] = self._memory[name]
+        return Progress(
+            weights, memory, self._steps, self.t_, list(self.loss_curve_),
+            list(self.validation_scores_ or []), self.best_loss_,
+        )  # fmt: skip
+
+    def _record(self, progress):
+        """Set the fitted attributes as training stands; all attributes, as a dict."""
         self._scaled_weights, self._memory = progress.weights, progress.memory
-        self._steps = progress.steps
+        self._steps, self.t_ = progress.steps, progress.samples
         self._weights = progress.weights.copy()
         views = self._views()
         views["output_weights"] *= self._target_deviation[:, np.newaxis]
         views["output_bias"] *= self._target_deviation
         views["output_bias"] += self._target_mean
-        self.loss_curve_ = progress.losses
+        self.loss_curve_ = list(progress.losses)
         self.loss_ = progress.losses[-1] if progress.losses else np.inf
-        self.best_loss_ = min(self.best_loss_, patience.best)
-        self.n_iter_ = len(progress.losses)
+        self.best_loss_, self.n_iter_ = progress.best_loss, len(progress.losses)
+        self.validation_scores_ = list(progress.scores) or None
+        self.best_validation_score_ = max(progress.scores, default=None)
+        return dict(vars(self))
 
-    def _report(self, end):
-        """Say why training ended, where that is news."""
-        if end is End.PATIENCE and self.verbose:
-            print(
-                f"Training loss did not improve more than tol={self.tol:f} for "
-                f"{self.n_iter_no_change} consecutive epochs. Stopping."
-            )
-        if end is End.MAX_ITER:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                "optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if end is End.DIVERGED:
-            warnings.warn(
-                f"The loss became infinite or NaN in epoch {self.n_iter_ + 1}; the weights of the "
-                "epoch before are kept. Scale X, or lower learning_rate_init or max_grad_norm.",
-                ConvergenceWarning,
-                stacklevel=5,
+    def _check_agreement(self, sequences):
+        """Refuse sequences of other timesteps or features than those seen in fit."""
+        n_features, n_timesteps = self._shape[0], self.n_timesteps_
+        same_steps = n_timesteps is None or (
+            sequences.equal_lengths and sequences.longest == n_timesteps
+        )
+        if sequences.n_features != n_features or not same_steps:
+            raise ValueError(
+                f"X has {sequences.longest} timesteps of {sequences.n_features} features, but "
+                f"{type(self).__name__} is expecting {n_timesteps} timesteps of {n_features} "
+                "features as input."
             )
 
     def _raw_output(self, X):
         """The head's output for each sequence, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         sequences = read_sequences(self, X, reset=False)
-        n_features, n_timesteps = self._shape[0], self.n_timesteps_
-        if sequences.n_features != n_features or (
-            n_timesteps is not None
-            and not (sequences.equal_lengths and sequences.longest == n_timesteps)
-        ):
-            raise ValueError(
-                f"X has {sequences.longest} timesteps of {sequences.n_features} features, but "
-                f"{type(self).__name__} is expecting {n_timesteps} timesteps of {n_features} "
-                "features as input."
-            )
+        self._check_agreement(sequences)
         # Weights from a read-only memory map would have kernels compiled anew for them.
         weights = np.require(self._weights, sequences.dtype, ["C", "W"])
         with Team(Architecture(*self._shape), sequences, len(sequences), training=False) as team:
@@ -265,3 +360,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
     def output_bias_(self):
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+
+def _refuse_change(known, shape, how):
+    """Refuse to continue a net of one shape as one of another."""
+    names = "n_features", "hidden_layer_sizes", "bidirectional", "pooling", "n_outputs"
+    changed = ", ".join(
+        f"{name}={new!r} (was {old!r})"
+        for name, old, new in zip(names, known, shape, strict=True)
+        if new != old
+    )
+    if changed:
+        raise ValueError(f"{how} continues the fitted net, but got {changed}.")

@@ -1,12 +1,15 @@
 """LSTMRegressor: its parameters and its predictions."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, column_or_1d
 
 from sklstm._base import BaseLSTM
+from sklstm._training.losses import LOSSES
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
@@ -32,44 +35,80 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
-    loss : {"squared_error"}, default="squared_error"
-        What is minimised, on average over samples and outputs: half the squared error.
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
+            default="squared_error"
+        What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
+        half the squared error), the median, a mean that outliers pull less, the `quantile`, or the
+        mean of counts through a log link, which wants y of at least 0.
+    quantile : float, default=0.5
+        The quantile that loss="quantile" predicts, between 0 and 1.
+    huber_delta : float, default=1.35
+        The error from which loss="huber" is linear; in standard deviations of y if `normalize_y`.
     normalize_y : bool, default=True
         Whether to fit on standardised targets, and fold mean and scale into the output layer:
-        predictions and attributes are in the units of y.
-    solver : {"adam"}, default="adam"
-        The optimizer: Adam [4]_.
+        predictions and attributes are in the units of y. No effect with loss="poisson".
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
+        momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the sum of a minibatch's
-        sample weights when added to the loss.
+        sample weights when added to the loss. With solver="adamw" it is the decay instead: a step
+        shrinks weights by a share of learning rate times `alpha`.
     batch_size : int, default=32
-        Sequences of a minibatch; at most the number of samples.
+        Sequences of a minibatch; at most the number of samples. Not with solver="lbfgs".
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        How the step size changes, for every solver but "lbfgs": not at all; as
+        `learning_rate_init / (samples seen + 1) ** power_t`; divided by 5 each time that patience
+        runs out, until 1e-6; or along half a cosine to 0 at `max_iter`.
     learning_rate_init : float, default=1e-3
-        The step size.
+        The step size at the start.
+    power_t : float, default=0.5
+        Exponent of learning_rate="invscaling".
     max_iter : int, default=200
-        The most epochs.
+        The most epochs; iterations of solver="lbfgs".
     shuffle : bool, default=True
-        Whether to shuffle samples in each epoch.
+        Whether to shuffle samples in each epoch, and draw the validation set at random.
     random_state : int, RandomState instance or None, default=None
-        Draws the initial weights, and the order of samples. With an int, fits are the same bit for
-        bit, whatever the number of threads.
+        Draws the initial weights, the validation set, the order of samples and dropout. With an
+        int, fits are the same bit for bit, whatever the number of threads.
     tol : float, default=1e-4
-        An epoch improves if it lowers the loss by at least `tol`.
+        An epoch improves if it lowers the loss, or raises the validation score, by at least `tol`.
+        For solver="lbfgs", the largest entry of the gradient at which it has converged.
     verbose : bool, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
         Whether `fit` continues where the last one ended: `max_iter` more epochs, with the weights,
         the optimizer's state and the scale of the targets as they were.
+    momentum : float, default=0.9
+        Momentum of solver="sgd".
+    nesterovs_momentum : bool, default=True
+        Whether it is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the data, stop when its score does not improve, and keep the
+        weights of the best epoch. The score is R2 for loss="squared_error", else minus the mean
+        loss, of targets standardised as in training.
+    validation_fraction : float, default=0.1
+        The share that is held out: at random if `shuffle`, else the last part in order, as time
+        series need it.
     beta_1 : float, default=0.9
-        Decay of Adam's first moment.
+        Decay of the first moment of "adam" and "adamw".
     beta_2 : float, default=0.999
-        Decay of Adam's second moment.
+        Decay of the second moment of "adam", "adamw" and "rmsprop".
     epsilon : float, default=1e-8
-        Keeps Adam's division stable.
+        Keeps the division of "adam", "adamw" and "rmsprop" stable.
     n_iter_no_change : int, default=10
-        Training stops after more epochs in a row than this without improvement.
+        Patience runs out after more epochs in a row than this without improvement.
+    max_fun : int, default=15000
+        The most evaluations of the loss by solver="lbfgs".
+    dropout : float, default=0.0
+        Share of the inputs of every layer and of the dense layer that is dropped in training, the
+        same for all steps of a sequence.
+    recurrent_dropout : float, default=0.0
+        Share of the hidden state that is dropped on its way to the next step, the same for all
+        steps of a sequence [7]_.
     max_grad_norm : float or None, default=1.0
-        A longer gradient is scaled down to this Euclidean norm [5]_; None: never.
+        A longer gradient is scaled down to this Euclidean norm [5]_; None: never. Not with
+        solver="lbfgs".
 
     Attributes
     ----------
@@ -89,6 +128,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Samples seen in training, with repetition.
     loss_, best_loss_ : float
         The loss of the last epoch, and the lowest.
+    validation_scores_ : list of float or None
+        The validation score of each epoch, if there is a validation set.
+    best_validation_score_ : float or None
+        The highest of these.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
@@ -108,6 +151,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     .. [4] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
     .. [5] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
        networks. ICML.
+    .. [6] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [7] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+       neural networks. NeurIPS.
 
     Examples
     --------
@@ -124,7 +170,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     _parameter_constraints: dict = {
         **BaseLSTM._parameter_constraints,
-        "loss": [StrOptions({"squared_error"})],
+        "loss": [StrOptions(set(LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean"],
     }
 
@@ -137,21 +185,32 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         pooling="last",
         n_timesteps=None,
         loss="squared_error",
+        quantile=0.5,
+        huber_delta=1.35,
         normalize_y=True,
         solver="adam",
         alpha=1e-4,
         batch_size=32,
+        learning_rate="constant",
         learning_rate_init=1e-3,
+        power_t=0.5,
         max_iter=200,
         shuffle=True,
         random_state=None,
         tol=1e-4,
         verbose=False,
         warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
         n_iter_no_change=10,
+        max_fun=15000,
+        dropout=0.0,
+        recurrent_dropout=0.0,
         max_grad_norm=1.0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -160,21 +219,32 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.pooling = pooling
         self.n_timesteps = n_timesteps
         self.loss = loss
+        self.quantile = quantile
+        self.huber_delta = huber_delta
         self.normalize_y = normalize_y
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
         self.tol = tol
         self.verbose = verbose
         self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.max_grad_norm = max_grad_norm
 
     def predict(self, X):
@@ -199,7 +269,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ValueError
             If X cannot be read, or has other timesteps or features.
         """
-        prediction = self._loss().inverse_link(self._raw_output(X))
+        with np.errstate(over="ignore"):
+            prediction = self._loss().inverse_link(self._raw_output(X))
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
     def _check_y(self, y):
@@ -213,8 +284,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)
 
+    def _loss(self):
+        return LOSSES[self.loss](self)
+
     def _target_scale(self, y, sample_weight):
-        if not self.normalize_y:
+        if not (self.normalize_y and self._loss().equivariant):
             return np.zeros(y.shape[1]), np.ones(y.shape[1])
         scaler = StandardScaler().fit(y, sample_weight=sample_weight)
         return scaler.mean_, scaler.scale_

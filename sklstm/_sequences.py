@@ -56,7 +56,7 @@ def from_array(X):
     return Sequences(records, X.dtype, n_features, X)
 
 
-def read_sequences(estimator, X, *, reset):
+def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     """Validate X in any of its forms.
 
     Parameters
@@ -66,17 +66,19 @@ def read_sequences(estimator, X, *, reset):
         `feature_names_in_`; without, X has to agree with these.
     X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
     reset : bool
+    dtype : dtype or tuple of dtypes
+        Accepted types; others are converted to the first.
 
     Returns
     -------
     sequences : Sequences
     """
     if _n_dimensions(X) == 3:
-        return from_array(_check_3d(estimator, X, reset))
+        return from_array(_check_3d(estimator, X, reset, dtype))
     if reset or _was_fitted_on_2d(estimator):
-        X = validate_data(estimator, X, reset=reset, dtype=FLOATS)
+        X = validate_data(estimator, X, reset=reset, dtype=dtype)
     else:
-        X = check_array(X, dtype=FLOATS, estimator=estimator, input_name="X")
+        X = check_array(X, dtype=dtype, estimator=estimator, input_name="X")
     return from_array(X.reshape(len(X), _count_timesteps(estimator, X.shape[1]), -1))
 
 
@@ -90,11 +92,11 @@ def _was_fitted_on_2d(estimator):
     return n_timesteps and estimator.n_features_in_ == n_timesteps * estimator._shape[0]
 
 
-def _check_3d(estimator, X, reset):
+def _check_3d(estimator, X, reset, dtype):
     X = check_array(
-        X, dtype=FLOATS, allow_nd=True, ensure_min_features=0, estimator=estimator, input_name="X"
+        X, dtype=dtype, allow_nd=True, ensure_min_features=0, estimator=estimator, input_name="X"
     )
-    n_samples, n_timesteps, n_features = X.shape
+    _, n_timesteps, n_features = X.shape
     name = type(estimator).__name__
     if n_timesteps == 0 or n_features == 0:
         raise ValueError(

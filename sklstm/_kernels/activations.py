@@ -28,7 +28,7 @@ def _make_functions(real, integer, degree, limit, ln2_high):
     log2_e = real(1.4426950408889634074)
     ln2_low = real(_LN2_EXACT[0] - ln2_high + _LN2_EXACT[1])
     ln2_high = real(ln2_high)
-    half, one, two = real(0.5), real(1), real(2)
+    one, two = real(1), real(2)
     low, high = real(-limit), real(limit)
     c = tuple(real(1 / factorial(n)) for n in range(14))
     long = degree == 13

@@ -1,8 +1,8 @@
 """Matrix products of any shape, as rows of register tiles over packed panels of columns.
 
-Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate; each
-tile takes the same vector of units from all four, so that any number of units is whole tiles. A
-*plain* product has one block of columns, cut into panels of 4 vectors and a rest of 2 and 1.
+Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate;
+each tile takes the same vector of units from all four, so that any number of units is whole tiles.
+A *plain* product has one block of columns, cut into panels of 4 vectors and a rest of 2 and 1.
 
 `width` is a number of columns rounded up to whole vectors. Rows and depth are never padded.
 """

@@ -3,8 +3,8 @@
 Memory. The sequences of a shard are sorted by length, longest first, so that the ones that still
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
 buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major
-(4, rows, width): each gate of each step is one contiguous block, so every elementwise pass is a flat
-loop that vectorises. Symbols are those of docs/mathematics.md.
+(4, rows, width): each gate of each step is one contiguous block, so every elementwise pass is a
+flat loop that vectorises. Symbols are those of docs/mathematics.md.
 """
 
 import numpy as np
@@ -170,8 +170,8 @@ def _weight_gradient(cell, work, gradient, starts, steps):
         _, _, carried, before = _step(i, steps, starts, cell["reverse"])
         if run > 0 and (before != run_h + run or starts[t] != run_at + run):
             _gradient_product(
-                cell, units, work, cell["h_masked"] + run_h * width, width, run_at, run, rows, started,
-                gradient, inputs + 1,
+                cell, units, work, cell["h_masked"] + run_h * width, width,
+                run_at, run, rows, started, gradient, inputs + 1,
             )  # fmt: skip
             started, run = True, 0
         if run == 0:

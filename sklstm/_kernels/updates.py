@@ -41,3 +41,24 @@ def adam(weights, gradient, mean, square, step, learning_rate, beta_1, beta_2, e
         mean[j] = keep_1 * mean[j] + gain_1 * gradient[j]
         square[j] = keep_2 * square[j] + gain_2 * gradient[j] * gradient[j]
         weights[j] -= rate * mean[j] / (np.sqrt(square[j]) / root_correction + epsilon_)
+
+
+@entry
+def sgd(weights, gradient, velocity, learning_rate, momentum, nesterov):
+    """One step of gradient descent with momentum; writes weights and velocity."""
+    real = weights.dtype.type
+    rate, keep = real(learning_rate), real(momentum)
+    for j in range(weights.size):
+        velocity[j] = keep * velocity[j] + gradient[j]
+        ahead = gradient[j] + keep * velocity[j] if nesterov else velocity[j]
+        weights[j] -= rate * ahead
+
+
+@entry
+def rmsprop(weights, gradient, square, learning_rate, beta_2, epsilon):
+    """One step of RMSprop; writes weights and square."""
+    real = weights.dtype.type
+    rate, keep, gain, epsilon_ = real(learning_rate), real(beta_2), real(1 - beta_2), real(epsilon)
+    for j in range(weights.size):
+        square[j] = keep * square[j] + gain * gradient[j] * gradient[j]
+        weights[j] -= rate * gradient[j] / (np.sqrt(square[j]) + epsilon_)

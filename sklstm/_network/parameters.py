@@ -121,10 +121,10 @@ def penalized(architecture, dtype):
 def initial_weights(architecture, dtype, forget_bias, longest, random_state):
     """Draw the weights that training starts from.
 
-    Input and output weights are uniform as of Glorot & Bengio (2010), each gate a matrix of its own;
-    recurrent weights are orthogonal, gate by gate (Saxe et al. 2014); biases are zero but for the
-    forget gate's (Jozefowicz et al. 2015), or, with "chrono", the forget and input gates' (Tallec &
-    Ollivier 2018).
+    Input and output weights are uniform as of Glorot & Bengio (2010), each gate a matrix of its
+    own; recurrent weights are orthogonal, gate by gate (Saxe et al. 2014); biases are zero but for
+    the forget gate's (Jozefowicz et al. 2015), or, with "chrono", the forget and input gates'
+    (Tallec & Ollivier 2018).
 
     Parameters
     ----------

@@ -1,140 +1,101 @@
-"""The only epoch loop: minibatches, history, and why it ended."""
+"""The only epoch loop: minibatches, and why it ended."""
 
-from dataclasses import dataclass
-from enum import Enum
+from contextlib import ExitStack
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklstm._kernels import updates
-from sklstm._network.parameters import penalized
-from sklstm._network.sharding import Team
+from sklstm._training.dropout import draw_masks
+from sklstm._training.lbfgs import run_lbfgs
+from sklstm._training.objective import Objective
+from sklstm._training.schedules import LOWEST_ADAPTIVE_RATE, SCHEDULES, Clock
+from sklstm._training.state import End
+from sklstm._training.stopping import Patience, Scorer, Watch
 
 
-class End(Enum):
-    """Why training ended."""
+def train(architecture, data, validation, settings, progress, random_state, hooks):
+    """Fit the weights until something ends it; returns the `End`.
 
-    PATIENCE = "no improvement"
-    MAX_ITER = "max_iter reached"
-    DIVERGED = "the loss became infinite or NaN"
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is learned from.
-
-    Parameters
-    ----------
-    sequences : Sequences
-    targets : ndarray of shape (n_samples, n_outputs)
-    sample_weight : ndarray of shape (n_samples,)
-    """
-
-    sequences: object
-    targets: np.ndarray
-    sample_weight: np.ndarray
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How it is learned; see the estimators' parameters."""
-
-    loss: object
-    optimizer: object
-    learning_rate_init: float
-    alpha: float
-    batch_size: int
-    max_iter: int
-    shuffle: bool
-    max_grad_norm: float | None
-
-
-@dataclass
-class Progress:
-    """What training carries from epoch to epoch; updated in place.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_weights,)
-    memory : dict of ndarray
-        The optimizer's state.
-    steps : int
-        Minibatches so far.
-    losses : list of float
-        The mean objective of each epoch.
-    """
-
-    weights: np.ndarray
-    memory: dict
-    steps: int
-    losses: list
-
-
-def train(architecture, data, settings, progress, patience, random_state, on_epoch):
-    """Run epochs until something ends them; returns the `End`.
-
-    An epoch that leaves anything infinite or NaN is undone.
+    What leaves anything infinite or NaN is undone. With validation, or when interrupted, the
+    weights of the best epoch are kept; else the last.
 
     Parameters
     ----------
     architecture : Architecture
     data : Data
+    validation : Data or None
     settings : Settings
     progress : Progress
         Updated in place.
-    patience : Patience
     random_state : RandomState
-        Shuffles the samples.
-    on_epoch : callable
-        Called without arguments after each epoch.
+        Shuffles samples and draws dropout masks.
+    hooks : Hooks
     """
-    n_samples = len(data.targets)
-    batch_size = min(settings.batch_size, n_samples)
-    penalty = settings.alpha * penalized(architecture, progress.weights.dtype)
-    with Team(architecture, data.sequences, batch_size, training=True) as team:
-        for _ in range(settings.max_iter):
-            before = progress.weights.copy()
-            order = (
-                random_state.permutation(n_samples) if settings.shuffle else np.arange(n_samples)
+    patience = Patience(settings.tol, settings.n_iter_no_change)
+    with ExitStack() as stack, np.errstate(over="ignore", invalid="ignore"):
+        objective = stack.enter_context(Objective(architecture, data, settings))
+        score = None
+        if validation is not None:
+            score = stack.enter_context(Scorer(architecture, validation, settings.loss))
+        watch = Watch(progress, patience, score, hooks)
+        try:
+            if settings.optimizer is None:
+                end = run_lbfgs(objective, watch, data, settings, progress)
+            else:
+                end = _run_epochs(objective, watch, data, settings, progress, random_state)
+        except KeyboardInterrupt:
+            end = End.INTERRUPTED
+    keep_best = validation is not None or end is End.INTERRUPTED
+    if keep_best and patience.best_weights is not None:
+        progress.weights[:] = patience.best_weights
+    return end
+
+
+def _run_epochs(objective, watch, data, settings, progress, random_state):
+    schedule, plateaus = SCHEDULES[settings.learning_rate], 0
+    for epoch in range(settings.max_iter):
+        clock = Clock(epoch, settings.max_iter, progress.samples, plateaus)
+        rate = schedule(settings.learning_rate_init, clock, settings.power_t)
+        order = random_state.permutation(data.rows) if settings.shuffle else data.rows
+        before = progress.weights.copy()
+        watch.begin()
+        loss = _run_epoch(objective, settings, progress, order, rate, random_state)
+        if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
+            progress.weights[:] = before
+            for moment in progress.memory.values():
+                moment[:] = 0
+            return End.DIVERGED
+        end = watch.end(loss)
+        may_slow = settings.learning_rate == "adaptive" and rate > LOWEST_ADAPTIVE_RATE
+        if end is End.PATIENCE and may_slow:
+            plateaus += 1
+            watch.patience.waited = 0
+            watch.hooks.plateau(
+                schedule(
+                    settings.learning_rate_init, clock._replace(plateaus=plateaus), settings.power_t
+                )
             )
-            loss = _epoch(team, data, settings, progress, penalty, order, batch_size)
-            if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
-                progress.weights[:] = before
-                return End.DIVERGED
-            progress.losses.append(loss)
-            on_epoch()
-            if patience.exhausted(loss):
-                return End.PATIENCE
+        elif end is not None:
+            return end
     return End.MAX_ITER
 
 
-def _epoch(team, data, settings, progress, penalty, order, batch_size):
+def _run_epoch(objective, settings, progress, order, rate, random_state):
     """One pass over the data; returns the mean objective."""
     total, total_weight = 0.0, 0.0
-    for batch in gen_batches(len(order), batch_size):
+    for batch in gen_batches(len(order), min(settings.batch_size, len(order))):
         rows = order[batch]
-        weight = data.sample_weight[rows]
-        batch_weight = float(weight.sum())
-        if batch_weight == 0:
+        masks = draw_masks(
+            objective.architecture, len(rows), settings.dropout, settings.recurrent_dropout,
+            random_state, progress.weights.dtype,
+        )  # fmt: skip
+        weight, loss, gradient = objective(progress.weights, rows, masks)
+        if weight == 0:
             continue
-        loss, gradient = _objective(team, data, settings, progress, penalty, rows, weight)
-        if settings.max_grad_norm is not None:
-            updates.clip(gradient, settings.max_grad_norm)
+        objective.prepare(progress.weights, gradient, rate)
         progress.steps += 1
-        settings.optimizer.step(
-            progress.weights, gradient, progress.memory, progress.steps, settings.learning_rate_init
-        )
-        total += batch_weight * loss
-        total_weight += batch_weight
+        settings.optimizer.step(progress.weights, gradient, progress.memory, progress.steps, rate)
+        total += weight * loss
+        total_weight += weight
+    progress.samples += len(order)
     return total / total_weight
-
-
-def _objective(team, data, settings, progress, penalty, rows, weight):
-    """The penalised mean loss of a minibatch, and its gradient on the flat vector."""
-    y = data.targets[rows]
-    raw = team.forward(progress.weights, rows)
-    share = (weight / (weight.sum() * y.shape[1]))[:, np.newaxis]
-    loss = float((share * settings.loss.value(raw, y)).sum())
-    gradient = team.backward(share * settings.loss.gradient(raw, y))
-    scale = 1 / weight.sum()
-    return loss + updates.add_penalty(gradient, progress.weights, penalty, scale), gradient

@@ -5,9 +5,32 @@ samples. A new loss is one class here and one line in `LOSSES`.
 """
 
 import numpy as np
+from sklearn.metrics import r2_score
 
 
-class SquaredError:
+class Loss:
+    """What losses share, unless they say otherwise."""
+
+    # Whether targets may be standardised: the optimum moves and stretches with y.
+    equivariant = True
+
+    def check(self, y):
+        """Raise ValueError for targets that the loss is not made for."""
+
+    def baseline(self, y, sample_weight):
+        """The raw output of each column of y that training starts from."""
+        return np.zeros(y.shape[1])
+
+    def inverse_link(self, raw):
+        """The prediction that a raw output stands for."""
+        return raw
+
+    def score(self, raw, y, sample_weight):
+        """What validation compares, the higher the better: minus the mean loss."""
+        return -float(np.average(self.value(raw, y).mean(axis=1), weights=sample_weight))
+
+
+class SquaredError(Loss):
     """(raw - y)^2 / 2, whose minimum is the mean."""
 
     def value(self, raw, y):
@@ -18,9 +41,92 @@ class SquaredError:
         """The derivative of each value with respect to `raw`."""
         return raw - y
 
+    def score(self, raw, y, sample_weight):
+        """R2, which does not depend on the units of y."""
+        return float(r2_score(y, raw, sample_weight=sample_weight))
+
+
+class AbsoluteError(Loss):
+    """|raw - y|, whose minimum is the median."""
+
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+        return np.abs(raw - y)
+
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`; 0 at the kink."""
+        return np.sign(raw - y)
+
+
+class Huber(Loss):
+    """Squared error up to an error of `delta`, and linear beyond (Huber 1964)."""
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+        error = np.abs(raw - y)
+        inner = np.minimum(error, self.delta)
+        return inner * (error - 0.5 * inner)
+
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`."""
+        return np.clip(raw - y, -self.delta, self.delta)
+
+
+class Quantile(Loss):
+    """The pinball loss, whose minimum is the quantile (Koenker & Bassett 1978)."""
+
+    def __init__(self, quantile):
+        self.quantile = quantile
+
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+        error = y - raw
+        return np.maximum(self.quantile * error, (self.quantile - 1) * error)
+
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`; 0 at the kink."""
+        error = raw - y
+        return (error > 0) * (1 - self.quantile) - (error < 0) * self.quantile
+
+
+class Poisson(Loss):
+    """exp(raw) - y raw: the Poisson deviance with a log link, up to a term in y alone."""
+
+    equivariant = False
+
+    def check(self, y):
+        """Raise ValueError unless targets can be counts."""
+        if (y < 0).any() or (y.sum(axis=0) <= 0).any():
+            raise ValueError(
+                f"loss='poisson' wants y of at least 0 with a positive sum, got a minimum of "
+                f"{y.min():g} and a sum of {y.sum(axis=0).min():g}."
+            )
+
+    def baseline(self, y, sample_weight):
+        """The log of the mean."""
+        return np.log(np.maximum(np.average(y, axis=0, weights=sample_weight), 1e-10))
+
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+        return np.exp(raw) - y * raw
+
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`."""
+        return np.exp(raw) - y
+
     def inverse_link(self, raw):
-        """The prediction that a raw output stands for."""
-        return raw
+        """The mean that a raw output stands for."""
+        return np.exp(raw)
 
 
-LOSSES = {"squared_error": SquaredError}
+# The settings that a loss takes are parameters of the estimator.
+LOSSES = {
+    "squared_error": lambda estimator: SquaredError(),
+    "absolute_error": lambda estimator: AbsoluteError(),
+    "huber": lambda estimator: Huber(estimator.huber_delta),
+    "quantile": lambda estimator: Quantile(estimator.quantile),
+    "poisson": lambda estimator: Poisson(),
+}

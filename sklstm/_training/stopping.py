@@ -1,10 +1,16 @@
-"""When to stop: patience with epochs that do not improve."""
+"""When to stop, and which weights were the best."""
 
 import numpy as np
 
+from sklstm._network.sharding import Team
+from sklstm._training.state import End
+
 
 class Patience:
-    """Counts epochs in a row whose loss is not below the best by `tol`, as MLPRegressor does.
+    """Watches a quantity that should fall: the training loss, or minus the validation score.
+
+    As in MLPRegressor, an epoch improves if it is below the best by `tol`, and patience runs out
+    after more than `n_iter_no_change` epochs in a row that do not.
 
     Parameters
     ----------
@@ -14,10 +20,72 @@ class Patience:
 
     def __init__(self, tol, n_iter_no_change):
         self.tol, self.n_iter_no_change = tol, n_iter_no_change
-        self.best, self.waited = np.inf, 0
+        self.best, self.best_weights, self.waited = np.inf, None, 0
 
-    def exhausted(self, loss):
-        """Take note of an epoch's loss; whether it is time to stop."""
-        self.waited = self.waited + 1 if loss > self.best - self.tol else 0
-        self.best = min(self.best, loss)
+    def watch(self, value, weights):
+        """Take note of an epoch; whether patience has run out."""
+        self.waited = self.waited + 1 if value > self.best - self.tol else 0
+        if value < self.best:
+            self.best, self.best_weights = value, weights.copy()
         return self.waited > self.n_iter_no_change
+
+
+class Watch:
+    """Keeps the history of epochs, and says when to stop.
+
+    Parameters
+    ----------
+    progress : Progress
+    patience : Patience
+    score : Scorer or None
+        With it, patience goes by the validation score; without, by the objective.
+    hooks : Hooks
+    """
+
+    def __init__(self, progress, patience, score, hooks):
+        self.patience, self.hooks = patience, hooks
+        self._progress, self._score = progress, score
+
+    @property
+    def validates(self):
+        """Whether patience goes by a validation score."""
+        return self._score is not None
+
+    def begin(self):
+        """Say that an epoch begins."""
+        self.hooks.begin()
+
+    def end(self, loss):
+        """Take note of an epoch; why to stop, or None."""
+        progress = self._progress
+        progress.losses.append(loss)
+        progress.best_loss = min(progress.best_loss, loss)
+        falling = loss
+        if self._score is not None:
+            progress.scores.append(self._score(progress.weights))
+            falling = -progress.scores[-1]
+        impatient = self.patience.watch(falling, progress.weights)
+        if self.hooks.end():
+            return End.CALLBACK
+        return End.PATIENCE if impatient else None
+
+
+class Scorer:
+    """The validation score of weights; a context manager."""
+
+    def __init__(self, architecture, validation, loss):
+        self._validation, self._loss = validation, loss
+        self._team = Team(architecture, validation.sequences, len(validation.rows), training=False)
+
+    def __enter__(self):
+        self._team.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._team.__exit__(*exception)
+
+    def __call__(self, weights):
+        rows = self._validation.rows
+        raw = self._team.predict(weights, rows)
+        weight = self._validation.sample_weight[rows]
+        return self._loss.score(raw, self._validation.targets[rows], weight)

@@ -1,0 +1,53 @@
+"""scikit-learn's callbacks, public from 1.9 on; before, they are simply absent."""
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+
+class FitCallbacks:
+    """Tells an estimator's callbacks of a fit and its epochs.
+
+    Parameters
+    ----------
+    estimator : BaseLSTM
+        Whose callbacks they are.
+    max_iter : int
+        The most epochs.
+    attributes : callable
+        The fitted attributes as they stand, as a dict.
+    X, y : array-like
+        As given to fit.
+    sample_weight : array-like or None
+    """
+
+    def __init__(self, estimator, max_iter, attributes, X, y, sample_weight):
+        self._estimator, self._attributes = estimator, attributes
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._data = {"X": X, "y": y, "metadata": metadata}
+        self._fit, self._epoch = None, None
+        if hasattr(estimator, "_init_callback_context"):
+            self._fit = estimator._init_callback_context(max_subtasks=max_iter)
+            self._fit.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    def begin_epoch(self):
+        """Say that an epoch begins."""
+        if self._fit is not None:
+            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def end_epoch(self):
+        """Say that an epoch has ended; whether a callback wants to stop."""
+        return self._end(self._epoch)
+
+    def end_fit(self):
+        """Say that the fit has ended."""
+        self._end(self._fit)
+
+    def _end(self, context):
+        return context is not None and context.call_on_fit_task_end(
+            estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
+        )

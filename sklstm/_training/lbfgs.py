@@ -1,0 +1,71 @@
+"""Full-batch training by scipy's L-BFGS-B."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklstm._training.state import End
+
+# Samples whose tape is held at a time: memory does not grow with their number.
+LBFGS_BLOCK = 1024
+
+
+class _StopIteration(Exception):  # noqa: N818 -- as the built-in
+    """Carries the reason to stop out of scipy."""
+
+
+def run_lbfgs(objective, watch, data, settings, progress):
+    """Minimise the objective over all samples; returns the `End`. Writes progress.
+
+    An iteration counts as an epoch. scipy decides about convergence; only validation and callbacks
+    can stop it before.
+    """
+    from scipy.optimize import minimize
+
+    dtype = progress.weights.dtype
+    before = progress.weights.copy()
+    last = {}
+
+    def value_and_gradient(x):
+        last["x"], last["value"], gradient = (
+            x.copy(),
+            *_full_batch(objective, x.astype(dtype), data, settings),
+        )
+        return last["value"], gradient.astype(np.float64)
+
+    def callback(x):
+        value = last["value"] if np.array_equal(x, last["x"]) else value_and_gradient(x)[0]
+        progress.weights[:] = x
+        progress.samples += len(data.rows)
+        watch.begin()
+        end = watch.end(value)
+        if end is End.CALLBACK or (end is End.PATIENCE and watch.validates):
+            raise _StopIteration(end)
+
+    try:
+        result = minimize(
+            value_and_gradient, before.astype(np.float64), jac=True, method="L-BFGS-B",
+            callback=callback,
+            options={
+                "maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.tol
+            },
+        )  # fmt: skip
+    except _StopIteration as stop:
+        return stop.args[0]
+    if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
+        progress.weights[:] = before
+        return End.DIVERGED
+    progress.weights[:] = result.x
+    return End.PATIENCE if result.success else End.MAX_ITER
+
+
+def _full_batch(objective, weights, data, settings):
+    """The objective of all samples, block by block."""
+    total, gradient = 0.0, np.zeros_like(weights)
+    sample_weight = data.sample_weight[data.rows]
+    total_weight = float(sample_weight.sum())
+    share = sample_weight / total_weight
+    for block in gen_batches(len(data.rows), settings.batch_size):
+        loss, more = objective.mean_loss(weights, data.rows[block], share[block])
+        total += loss
+        gradient += more
+    return total + objective.penalize(weights, gradient, total_weight), gradient

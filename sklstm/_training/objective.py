@@ -1,0 +1,76 @@
+"""The penalised mean loss of some samples, and its gradient on the flat vector."""
+
+import numpy as np
+
+from sklstm._kernels import updates
+from sklstm._network.parameters import penalized
+from sklstm._network.sharding import Team
+
+
+class Objective:
+    """mean loss + alpha / (2 sum of sample weights) ||weights without biases||^2.
+
+    A context manager: it holds threads and buffers for minibatches of `settings.batch_size`.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    data : Data
+    settings : Settings
+    """
+
+    def __init__(self, architecture, data, settings):
+        self.architecture = architecture
+        self._data, self._settings = data, settings
+        self._penalty = settings.alpha * penalized(architecture, data.sequences.dtype)
+        self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
+        self._team = Team(
+            architecture, data.sequences, min(settings.batch_size, len(data.rows)), training=True,
+            dropout=settings.dropout > 0, recurrent_dropout=settings.recurrent_dropout > 0,
+        )  # fmt: skip
+
+    def __enter__(self):
+        self._team.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._team.__exit__(*exception)
+
+    def __call__(self, weights, rows, masks=None):
+        """The sum of sample weights, the objective, and its gradient; no gradient if the sum is 0.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_weights,)
+        rows : ndarray of int
+            The minibatch.
+        masks : ndarray or None
+            Of dropout.
+        """
+        sample_weight = self._data.sample_weight[rows]
+        total = float(sample_weight.sum())
+        if total == 0:
+            return 0.0, 0.0, None
+        loss, gradient = self.mean_loss(weights, rows, sample_weight / total, masks)
+        return total, loss + self.penalize(weights, gradient, total), gradient
+
+    def penalize(self, weights, gradient, total):
+        """Add the penalty's gradient for a sum of sample weights; returns its value."""
+        if self._decoupled:
+            return 0.0
+        return updates.add_penalty(gradient, weights, self._penalty, 1 / total)
+
+    def mean_loss(self, weights, rows, share, masks=None):
+        """The mean of the loss by the samples' shares, and its gradient."""
+        loss, y = self._settings.loss, self._data.targets[rows]
+        raw = self._team.forward(weights, rows, masks)
+        share = (share / y.shape[1])[:, np.newaxis]
+        gradient = self._team.backward(share * loss.gradient(raw, y))
+        return float((share * loss.value(raw, y)).sum()), gradient
+
+    def prepare(self, weights, gradient, rate):
+        """Clip the gradient, and let a decoupled penalty shrink the weights."""
+        if self._settings.max_grad_norm is not None:
+            updates.clip(gradient, float(self._settings.max_grad_norm))
+        if self._decoupled:
+            weights -= rate * self._penalty * weights

@@ -1,0 +1,98 @@
+"""What the training code passes around."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+
+class End(Enum):
+    """Why training ended."""
+
+    PATIENCE = "no improvement"
+    MAX_ITER = "max_iter reached"
+    DIVERGED = "the loss became infinite or NaN"
+    INTERRUPTED = "KeyboardInterrupt"
+    CALLBACK = "a callback said so"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from, or validated on.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    targets : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,)
+    rows : ndarray of int
+        The samples that take part.
+    """
+
+    sequences: object
+    targets: np.ndarray
+    sample_weight: np.ndarray
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is learned; see the estimators' parameters. Without an optimizer, by L-BFGS."""
+
+    loss: object
+    optimizer: object
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    alpha: float
+    batch_size: int
+    max_iter: int
+    max_fun: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: int
+    dropout: float
+    recurrent_dropout: float
+    max_grad_norm: float | None
+
+
+@dataclass
+class Progress:
+    """What training carries from epoch to epoch, and from fit to fit; updated in place.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_weights,)
+    memory : dict of ndarray
+        The optimizer's state.
+    steps : int
+        Minibatches so far.
+    samples : int
+        Samples seen so far.
+    losses, scores : list of float
+        The mean objective of each epoch, and its validation score.
+    best_loss : float
+        The lowest objective so far.
+    """
+
+    weights: np.ndarray
+    memory: dict
+    steps: int = 0
+    samples: int = 0
+    losses: list = field(default_factory=list)
+    scores: list = field(default_factory=list)
+    best_loss: float = np.inf
+
+
+class Hooks(NamedTuple):
+    """What is told of epochs.
+
+    `begin()` and `end()`, which may return True to stop; `plateau(rate)` when patience has run out
+    and training goes on at a lower rate.
+    """
+
+    begin: Callable
+    end: Callable
+    plateau: Callable
