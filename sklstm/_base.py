@@ -173,7 +173,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if known is not None:
             _refuse_change(known, shape, "partial_fit" if incremental else "warm_start=True")
         self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
-        self.n_timesteps_ = sequences.longest if sequences.equal_lengths else None
+        self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
         settings = self._settings(1 if incremental else self.max_iter)
         random_state = check_random_state(self.random_state)
         # Drawn before anything that depends on the number of samples.
@@ -313,14 +313,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_agreement(self, sequences):
         """Refuse sequences of other timesteps or features than those seen in fit."""
         n_features, n_timesteps = self._shape[0], self.n_timesteps_
-        same_steps = n_timesteps is None or (
-            sequences.equal_lengths and sequences.longest == n_timesteps
-        )
-        if sequences.n_features != n_features or not same_steps:
+        steps = sequences.n_timesteps or sequences.records["length"]
+        if sequences.n_features != n_features or (
+            n_timesteps is not None and np.any(steps != n_timesteps)
+        ):
             raise ValueError(
-                f"X has {sequences.longest} timesteps of {sequences.n_features} features, but "
-                f"{type(self).__name__} is expecting {n_timesteps} timesteps of {n_features} "
-                "features as input."
+                f"X has {sequences.n_timesteps or 'other'} timesteps of {sequences.n_features} "
+                f"features, but {type(self).__name__} is expecting {n_timesteps or 'any'} "
+                f"timesteps of {n_features} features as input."
             )
 
     def _raw_output(self, X):

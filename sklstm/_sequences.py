@@ -8,6 +8,9 @@ from sklearn.utils.validation import check_array, validate_data
 from sklstm._kernels.shard import SEQUENCE
 
 FLOATS = (np.float64, np.float32)
+# Numbers that are looked at together in the search for NaN, so that a strided view of windows or a
+# memory map is never materialised whole.
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Sequences:
         float32 or float64.
     n_features : int
         Features of a time step.
+    n_timesteps : int or None
+        Steps of the array that they came in, padding included; None for a list.
     source : object
         Whatever owns the memory.
     """
@@ -29,6 +34,7 @@ class Sequences:
     records: np.ndarray
     dtype: np.dtype
     n_features: int
+    n_timesteps: int | None
     source: object
 
     def __len__(self):
@@ -45,17 +51,6 @@ class Sequences:
         return bool((self.records["length"] == self.records["length"][0]).all())
 
 
-def from_array(X):
-    """Sequences of one length, from an array (samples, timesteps, features) of any strides."""
-    n_samples, n_timesteps, n_features = X.shape
-    records = np.empty(n_samples, SEQUENCE)
-    start = X.__array_interface__["data"][0]
-    records["address"] = start + np.arange(n_samples) * X.strides[0]
-    records["step_stride"], records["feature_stride"] = X.strides[1:]
-    records["length"] = n_timesteps
-    return Sequences(records, X.dtype, n_features, X)
-
-
 def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     """Validate X in any of its forms.
 
@@ -64,7 +59,8 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     estimator : BaseLSTM
         Its `n_timesteps` says how to read 2-D X. With `reset`, it is given `n_features_in_` and
         `feature_names_in_`; without, X has to agree with these.
-    X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+    X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+            list of array-like of shape (n_timesteps_i, n_features)
     reset : bool
     dtype : dtype or tuple of dtypes
         Accepted types; others are converted to the first.
@@ -73,17 +69,51 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     -------
     sequences : Sequences
     """
-    if _n_dimensions(X) == 3:
-        return from_array(_check_3d(estimator, X, reset, dtype))
+    if _is_list_of_sequences(X):
+        sequences = _from_list(X, dtype)
+    elif _n_dimensions(X) == 3:
+        sequences = _from_3d(estimator, X, dtype)
+    else:
+        return _from_2d(estimator, X, reset, dtype)
+    _check_n_timesteps(estimator, sequences)
+    if reset:
+        estimator.n_features_in_ = sequences.n_features
+        vars(estimator).pop("feature_names_in_", None)
+    return sequences
+
+
+def _is_list_of_sequences(X):
+    """Whether X is a container of 2-D arrays, and not of numbers or rows."""
+    contains = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object)
+    return contains and len(X) > 0 and all(np.ndim(sequence) == 2 for sequence in X)
+
+
+def _n_dimensions(X):
+    if hasattr(X, "ndim"):
+        return X.ndim
+    try:
+        return np.asarray(X).ndim
+    except ValueError as error:
+        raise ValueError(
+            "X must be numbers of shape (n_samples, n_columns) or (n_samples, n_timesteps, "
+            "n_features), or a list of arrays of shape (n_timesteps_i, n_features); got rows of "
+            "different lengths."
+        ) from error
+
+
+def _from_2d(estimator, X, reset, dtype):
     if reset or _was_fitted_on_2d(estimator):
         X = validate_data(estimator, X, reset=reset, dtype=dtype)
     else:
         X = check_array(X, dtype=dtype, estimator=estimator, input_name="X")
-    return from_array(X.reshape(len(X), _count_timesteps(estimator, X.shape[1]), -1))
-
-
-def _n_dimensions(X):
-    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    n_timesteps, n_columns = estimator.n_timesteps or X.shape[1], X.shape[1]
+    if n_columns % n_timesteps:
+        raise ValueError(
+            f"X has {n_columns} columns, which n_timesteps={n_timesteps} does not divide: a row of "
+            f"2-D X is n_timesteps blocks of features."
+        )
+    X = X.reshape(len(X), n_timesteps, -1)
+    return _from_array(X, np.full(len(X), n_timesteps))
 
 
 def _was_fitted_on_2d(estimator):
@@ -92,36 +122,82 @@ def _was_fitted_on_2d(estimator):
     return n_timesteps and estimator.n_features_in_ == n_timesteps * estimator._shape[0]
 
 
-def _check_3d(estimator, X, reset, dtype):
+def _from_3d(estimator, X, dtype):
     X = check_array(
-        X, dtype=dtype, allow_nd=True, ensure_min_features=0, estimator=estimator, input_name="X"
-    )
-    _, n_timesteps, n_features = X.shape
-    name = type(estimator).__name__
-    if n_timesteps == 0 or n_features == 0:
+        X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False,
+        estimator=estimator,
+    )  # fmt: skip
+    if 0 in X.shape[1:]:
         raise ValueError(
-            f"Found array with {n_timesteps} timestep(s) and {n_features} feature(s) "
-            f"(shape={X.shape}) while a minimum of 1 is required by {name}."
+            f"Found array with {X.shape[1]} timestep(s) and {X.shape[2]} feature(s) "
+            f"(shape={X.shape}) while a minimum of 1 is required by {type(estimator).__name__}."
         )
-    if estimator.n_timesteps not in (None, n_timesteps):
-        raise ValueError(
-            f"X has {n_timesteps} timesteps (shape={X.shape}), but {name} was given "
-            f"n_timesteps={estimator.n_timesteps}."
-        )
-    if reset:
-        estimator.n_features_in_ = n_features
-        vars(estimator).pop("feature_names_in_", None)
-    return X
+    return _from_array(X, _own_lengths(X))
 
 
-def _count_timesteps(estimator, n_columns):
-    """How many time steps a row of `n_columns` holds."""
-    n_timesteps = estimator.n_timesteps
-    if n_timesteps is None:
-        return n_columns
-    if n_columns % n_timesteps:
+def _from_array(X, lengths):
+    """Sequences of an array (samples, timesteps, features) of any strides."""
+    records = np.empty(len(X), SEQUENCE)
+    start = X.__array_interface__["data"][0]
+    records["address"] = start + np.arange(len(X)) * X.strides[0]
+    records["step_stride"], records["feature_stride"] = X.strides[1:]
+    records["length"] = lengths
+    return Sequences(records, X.dtype, X.shape[2], X.shape[1], X)
+
+
+def _own_lengths(X):
+    """The steps of each sequence without the NaN rows at its end; refuses any other NaN."""
+    lengths = np.full(len(X), X.shape[1])
+    block = max(1, _BLOCK // (X.shape[1] * X.shape[2]))
+    for first in range(0, len(X), block):
+        finite = np.isfinite(X[first : first + block]).all(axis=(1, 2))
+        for i in first + np.flatnonzero(~finite):
+            padding = np.isnan(X[i]).all(axis=1)
+            lengths[i] = X.shape[1] - np.argmin(padding[::-1]) if not padding.all() else 0
+            _check_sequence(X[i, : lengths[i]], i)
+    return lengths
+
+
+def _from_list(X, dtype):
+    arrays = [np.asarray(sequence) for sequence in X]
+    if isinstance(dtype, tuple):
+        dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
+    n_features = arrays[0].shape[1]
+    for i, array in enumerate(arrays):
+        if np.iscomplexobj(array):
+            raise ValueError(f"Complex data not supported: X[{i}] has dtype {array.dtype}.")
+        arrays[i] = array = np.asarray(array, dtype)
+        if array.shape[1] != n_features:
+            raise ValueError(
+                f"X[{i}] has {array.shape[1]} features, but X[0] has {n_features} features."
+            )
+        _check_sequence(array, i)
+    if n_features == 0:
+        raise ValueError("X[0] has 0 features while a minimum of 1 is required.")
+    records = np.empty(len(arrays), SEQUENCE)
+    for record, array in zip(records, arrays, strict=True):
+        record["address"] = array.__array_interface__["data"][0]
+        record["step_stride"], record["feature_stride"] = array.strides
+        record["length"] = len(array)
+    return Sequences(records, np.dtype(dtype), n_features, None, arrays)
+
+
+def _check_sequence(sequence, i):
+    """Refuse a sequence without steps, or with NaN or infinity inside."""
+    if len(sequence) == 0:
+        raise ValueError(f"X[{i}] has 0 timesteps while a minimum of 1 is required.")
+    finite = np.isfinite(sequence).all(axis=1)
+    if not finite.all():
+        t = np.argmin(finite)
+        what = "NaN" if np.isnan(sequence[t]).any() else "infinity"
+        raise ValueError(f"Input X contains {what}: X[{i}], at timestep {t}.")
+
+
+def _check_n_timesteps(estimator, sequences):
+    wanted, lengths = estimator.n_timesteps, sequences.records["length"]
+    if wanted is not None and (lengths != wanted).any():
+        i = np.argmax(lengths != wanted)
         raise ValueError(
-            f"X has {n_columns} columns, which n_timesteps={n_timesteps} does not divide: a row of "
-            f"2-D X is n_timesteps blocks of features."
+            f"X[{i}] has {lengths[i]} timesteps, but {type(estimator).__name__} was given "
+            f"n_timesteps={wanted}."
         )
-    return n_timesteps

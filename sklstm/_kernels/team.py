@@ -11,7 +11,7 @@ from sklstm._kernels.compile import entry
 from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
-TICKETS, UNFINISHED, ASLEEP, STOP, CONTROL_SIZE = 0, 16, 32, 48, 64
+TICKETS, UNFINISHED, ASLEEP, STOP, SHARDS, CONTROL_SIZE = 0, 16, 32, 48, 64, 80
 # What is to be done with a shard.
 PREDICT, FORWARD, BACKWARD = 0, 1, 2
 # How often an idle thread looks for work before it gives up: about a millisecond.
@@ -66,7 +66,8 @@ def run(
         if atomic_load(control, TICKETS) > 0:
             ticket = atomic_add(control, TICKETS, -1)
             if ticket > 0:
-                s = ticket - 1
+                # In order: the first shards have the longest sequences.
+                s = control[SHARDS] - ticket
                 first, last = bounds[s], bounds[s + 1]
                 slot = member if task[0] == PREDICT else s
                 if task[0] == BACKWARD:
@@ -100,6 +101,7 @@ def run(
 @entry
 def publish(control, shards):
     """Offer a round of shards; returns how many workers are asleep and must be woken."""
+    control[SHARDS] = shards
     atomic_store(control, UNFINISHED, shards)
     atomic_store(control, TICKETS, shards)
     asleep = atomic_load(control, ASLEEP)
