@@ -65,6 +65,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     }
 
+    # (features of a time step, units, bidirectional, pooling, outputs) of the fitted net.
+    _shape: tuple
+
     @abstractmethod
     def _check_y(self, y):
         """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
@@ -152,8 +155,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         hooks = Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau)
         end = train(**vars(fit), hooks=hooks)
-        vars(self).pop("feature_names_in_", None)
-        vars(self).update(trial._record(fit.progress))
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(trial._record(fit.progress))
         callbacks.end_fit()
         if not (incremental and end is End.MAX_ITER):
             reporter.end(end)
@@ -217,7 +220,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """hidden_layer_sizes as a tuple."""
         sizes = self.hidden_layer_sizes
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        if not sizes or not all(isinstance(u, Integral) and u >= 1 for u in sizes):
+        if not sizes or not all(isinstance(u, Integral) and int(u) >= 1 for u in sizes):
             raise ValueError(
                 f"hidden_layer_sizes must be integers of at least 1, one a layer, got "
                 f"{self.hidden_layer_sizes!r}."

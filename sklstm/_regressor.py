@@ -163,7 +163,6 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     >>> windows = np.lib.stride_tricks.sliding_window_view(wave, 21)
     >>> X, y = windows[:, :20], windows[:, 20]
     >>> model = LSTMRegressor(16, learning_rate_init=0.01, max_iter=40, tol=0, random_state=0)
-    >>> import warnings; warnings.simplefilter("ignore")
     >>> round(model.fit(X[:200], y[:200]).score(X[200:], y[200:]), 2)
     1.0
     """

@@ -23,7 +23,7 @@ _features = {name[1:] for name in CPU_FEATURES.split(",") if name.startswith("+"
 SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
 # AVX-512 and NEON have 32 vector registers, which hold a tile of 6 x 4 accumulators and its
 # operands; the 16 of AVX2 and SSE2 hold 3 x 4.
-TILE_HEIGHTS = (4, 2, 1) if _features & {"avx512f", "neon"} else (3, 2, 1)
+TILE_HEIGHTS = (4, 1) if _features & {"avx512f", "neon"} else (3, 1)
 
 
 def panel(
@@ -222,11 +222,8 @@ def _tile(
     outs = {
         (r, v): vector_at(c, builder.add(times(c_row, r), times(c_vector, v))) for r, v in cells
     }
-    with builder.if_else(accumulate) as (add, replace):
-        with add:
-            for cell in cells:
-                old = builder.load(outs[cell], align=itemsize)
-                builder.store(builder.fadd(totals[cell], old), outs[cell], align=itemsize)
-        with replace:
-            for cell in cells:
-                builder.store(totals[cell], outs[cell], align=itemsize)
+    for cell in cells:
+        # What C held is read in any case, and dropped if it is to be replaced.
+        old = builder.load(outs[cell], align=itemsize)
+        start = builder.select(accumulate, old, zero)
+        builder.store(builder.fadd(totals[cell], start), outs[cell], align=itemsize)

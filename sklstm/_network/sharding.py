@@ -27,8 +27,8 @@ def cut(n_rows, shard_rows):
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
     count = 2 ** max(0, round(np.log2(max(1, n_rows / shard_rows))))
-    pairs = -(-n_rows // 2)
-    return np.minimum(2 * (np.arange(count + 1) * pairs // count), n_rows)
+    quads = -(-n_rows // 4)  # whole tiles but for the last shard
+    return np.minimum(4 * (np.arange(count + 1) * quads // count), n_rows)
 
 
 def available_threads():

@@ -23,14 +23,12 @@ def run_lbfgs(objective, watch, data, settings, progress):
 
     dtype = progress.weights.dtype
     before = progress.weights.copy()
-    last = {}
+    last: dict = {}
 
     def value_and_gradient(x):
-        last["x"], last["value"], gradient = (
-            x.copy(),
-            *_full_batch(objective, x.astype(dtype), data, settings),
-        )
-        return last["value"], gradient.astype(np.float64)
+        value, gradient = _full_batch(objective, x.astype(dtype), data, settings)
+        last.update(x=x.copy(), value=value)
+        return value, gradient.astype(np.float64)
 
     def callback(x):
         value = last["value"] if np.array_equal(x, last["x"]) else value_and_gradient(x)[0]

@@ -4,15 +4,25 @@ The objective of a minibatch is the mean of the values over outputs and, by samp
 samples. A new loss is one class here and one line in `LOSSES`.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from sklearn.metrics import r2_score
 
 
-class Loss:
-    """What losses share, unless they say otherwise."""
+class Loss(ABC):
+    """What a loss has to say, and what losses share unless they say otherwise."""
 
     # Whether targets may be standardised: the optimum moves and stretches with y.
     equivariant = True
+
+    @abstractmethod
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+
+    @abstractmethod
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`."""
 
     def check(self, y):
         """Raise ValueError for targets that the loss is not made for."""
