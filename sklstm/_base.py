@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -72,6 +71,16 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_y(self, y):
         """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
 
+    def _learn_labels(self, y, resume, incremental, classes):
+        """Set what `_check_y` has to know of all targets."""
+
+    def _total_weight(self, y, sample_weight):
+        """Sample weights with all that belongs to them."""
+        return sample_weight
+
+    def _strata(self, y):
+        """What a random validation set is stratified by."""
+
     @abstractmethod
     def _loss(self):
         """The `Loss` that is minimised."""
@@ -108,41 +117,15 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    @available_if(lambda self: self.solver != "lbfgs")
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one pass over the given rows, from where the last call ended.
-
-        The first call fixes timesteps, features, outputs and the scale of the targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
-            The sequences.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            If the data cannot be used, or has another shape than in the first call. The estimator
-            is left as it was.
-        """
+    def _partial_fit(self, X, y, sample_weight, classes=None):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
-    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, incremental=False):
+    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, incremental=False, classes=None):
         # All is done on a copy, so that a call that fails changes nothing.
         trial = copy(self)
-        fit = trial._prepare(X, y, sample_weight, X_val, y_val, incremental)
+        fit = trial._prepare(X, y, sample_weight, X_val, y_val, incremental, classes)
         callbacks = FitCallbacks(
             self, fit.settings.max_iter, lambda: trial._record(fit.progress), X, y, sample_weight
         )
@@ -162,13 +145,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             reporter.end(end)
         return self
 
-    def _prepare(self, X, y, sample_weight, X_val, y_val, incremental):
+    def _prepare(self, X, y, sample_weight, X_val, y_val, incremental, classes):
         """Validate everything, and set what does not change in training; what `train` takes."""
         resume = (incremental or self.warm_start) and hasattr(self, "_weights")
         known = self._shape if resume else None
         sequences = read_sequences(self, X, reset=not (resume and incremental))
         if resume and incremental:
             self._check_agreement(sequences)
+        self._learn_labels(y, resume, incremental, classes)
         y = self._check_targets(y, sequences)
         shape = (
             sequences.n_features, self._units(), bool(self.bidirectional), self.pooling, y.shape[1]
@@ -176,7 +160,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if known is not None:
             _refuse_change(known, shape, "partial_fit" if incremental else "warm_start=True")
         self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
-        self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
+        if not (resume and incremental):
+            self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
         settings = self._settings(1 if incremental else self.max_iter)
         random_state = check_random_state(self.random_state)
         # Drawn before anything that depends on the number of samples.
@@ -184,6 +169,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         sample_weight = _check_sample_weight(
             sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )
+        sample_weight = self._total_weight(y, sample_weight)
         rows, held_out = self._hold_out(y, random_state, self.early_stopping and X_val is None)
         if not sample_weight[rows].any():
             raise ValueError("sample_weight must have a positive entry, got zeros alone.")
@@ -199,7 +185,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         )  # fmt: skip
 
     def _settings(self, max_iter):
-        stochastic = self.solver != "lbfgs"
+        stochastic = is_stochastic(self)
         if not stochastic and (self.dropout or self.recurrent_dropout):
             raise ValueError(
                 f"solver='lbfgs' needs dropout=0 and recurrent_dropout=0, got "
@@ -243,6 +229,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             test_size=self.validation_fraction,
             random_state=random_state if self.shuffle else None,
             shuffle=self.shuffle,
+            stratify=self._strata(y) if self.shuffle else None,
         )
         if len(held_out) < 2:
             raise ValueError(
@@ -363,6 +350,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def output_bias_(self):
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+
+def is_stochastic(estimator):
+    """Whether the solver takes minibatches, which partial_fit needs."""
+    return estimator.solver != "lbfgs"
 
 
 def _refuse_change(known, shape, how):

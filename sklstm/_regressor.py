@@ -3,12 +3,13 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
-from sklstm._base import BaseLSTM
+from sklstm._base import BaseLSTM, is_stochastic
 from sklstm._training.losses import LOSSES
 
 
@@ -245,6 +246,35 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.max_grad_norm = max_grad_norm
+
+    @available_if(is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one pass over the given rows, from where the last call ended.
+
+        The first call fixes timesteps, features, outputs and the scale of the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used, or has another shape than in the first call. The estimator
+            is left as it was.
+        """
+        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
         """Predict the targets of sequences.

@@ -2,18 +2,20 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMClassifier, LSTMRegressor
 
 SMALL = {"hidden_layer_sizes": 16, "learning_rate_init": 0.01, "max_iter": 60}
+TWO_LAYERS = SMALL | {"hidden_layer_sizes": (12, 8)}
+BIDIRECTIONAL = SMALL | {"bidirectional": True, "pooling": "mean"}
 
 
 @parametrize_with_checks(
     [
-        LSTMRegressor(**SMALL),
-        LSTMRegressor(**SMALL | {"hidden_layer_sizes": (12, 8)}),
-        LSTMRegressor(**SMALL, bidirectional=True, pooling="mean"),
-        LSTMRegressor(**SMALL, n_timesteps=1),
+        estimator(**parameters)
+        for estimator in (LSTMRegressor, LSTMClassifier)
+        for parameters in (SMALL, TWO_LAYERS, BIDIRECTIONAL, SMALL | {"n_timesteps": 1})
     ]
 )
 def test_scikit_learn_check(estimator, check):
+    """Has no expected failures and no `poor_score`."""
     check(estimator)

@@ -7,6 +7,7 @@ samples. A new loss is one class here and one line in `LOSSES`.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import r2_score
 
 
@@ -15,6 +16,8 @@ class Loss(ABC):
 
     # Whether targets may be standardised: the optimum moves and stretches with y.
     equivariant = True
+    # Whether the loss of a sample is the mean of its outputs', or their sum.
+    averages_outputs = True
 
     @abstractmethod
     def value(self, raw, y):
@@ -26,6 +29,7 @@ class Loss(ABC):
 
     def check(self, y):
         """Raise ValueError for targets that the loss is not made for."""
+        return
 
     def baseline(self, y, sample_weight):
         """The raw output of each column of y that training starts from."""
@@ -132,7 +136,41 @@ class Poisson(Loss):
         return np.exp(raw)
 
 
-# The settings that a loss takes are parameters of the estimator.
+class BinaryLogLoss(Loss):
+    """The log loss of a logit, for y of 0 and 1."""
+
+    def value(self, raw, y):
+        """The loss of each entry, of the shape of `raw`."""
+        return np.maximum(raw, 0) + np.log1p(np.exp(-np.abs(raw))) - y * raw
+
+    def gradient(self, raw, y):
+        """The derivative of each value with respect to `raw`."""
+        return expit(raw) - y
+
+    def score(self, raw, y, sample_weight):
+        """Accuracy."""
+        return float(np.average((raw[:, 0] > 0) == y[:, 0], weights=sample_weight))
+
+
+class MultinomialLogLoss(Loss):
+    """The log loss of the softmax of one raw output a class, for one-hot y."""
+
+    averages_outputs = False
+
+    def value(self, raw, y):
+        """The loss of each entry, which is 0 but for a sample's own class."""
+        return -y * log_softmax(raw, axis=1)
+
+    def gradient(self, raw, y):
+        """The derivative of a sample's loss with respect to `raw`."""
+        return softmax(raw, axis=1) - y
+
+    def score(self, raw, y, sample_weight):
+        """Accuracy."""
+        return float(np.average(raw.argmax(axis=1) == y.argmax(axis=1), weights=sample_weight))
+
+
+# The regressor's; the settings that a loss takes are parameters of the estimator.
 LOSSES = {
     "squared_error": lambda estimator: SquaredError(),
     "absolute_error": lambda estimator: AbsoluteError(),

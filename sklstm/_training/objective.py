@@ -64,7 +64,9 @@ class Objective:
         """The mean of the loss by the samples' shares, and its gradient."""
         loss, y = self._settings.loss, self._data.targets[rows]
         raw = self._team.forward(weights, rows, masks)
-        share = (share / y.shape[1])[:, np.newaxis]
+        if loss.averages_outputs:
+            share = share / y.shape[1]
+        share = share[:, np.newaxis]
         gradient = self._team.backward(share * loss.gradient(raw, y))
         return float((share * loss.value(raw, y)).sum()), gradient
 

@@ -1,0 +1,389 @@
+"""LSTMClassifier: labels to targets, raw outputs to probabilities."""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_array
+
+from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._training.losses import BinaryLogLoss, MultinomialLogLoss
+
+
+class LSTMClassifier(ClassifierMixin, BaseLSTM):
+    """Classification of sequences by a long short-term memory network.
+
+    One or more LSTM layers read each sequence [1]_; a dense layer turns what the top one ends with
+    into one logit for two classes, or one raw output a class for more, whose softmax are the
+    probabilities. The log loss is minimised. Parameters that
+    `sklearn.neural_network.MLPClassifier` has too keep its names and defaults, except `batch_size`.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(64,)
+        LSTM units of each stacked layer, bottom to top; an int is one layer.
+    bidirectional : bool, default=False
+        Whether each layer also reads the sequence backwards; the two are concatenated.
+    forget_bias : float or "chrono", default=1.0
+        Start of the forget gate's bias [2]_. It decides how long a memory is found: the higher, the
+        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [3]_.
+    pooling : {"last", "mean"}, default="last"
+        What the dense layer reads: the final hidden state of each direction, or the mean over the
+        sequence's own steps.
+    n_timesteps : int, default=None
+        How to read 2-D X. None: every column is one time step of one feature. An int: a row is
+        `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, which multiply those of the samples: {label: weight}, or inverse to
+        the classes' shares of y. None: 1. Not "balanced" in partial_fit.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
+        momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty on weights, not biases. It is divided by the sum of a minibatch's
+        sample weights when added to the loss. With solver="adamw" it is the decay instead: a step
+        shrinks weights by a share of learning rate times `alpha`.
+    batch_size : int, default=32
+        Sequences of a minibatch; at most the number of samples. Not with solver="lbfgs".
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+        How the step size changes, for every solver but "lbfgs": not at all; as
+        `learning_rate_init / (samples seen + 1) ** power_t`; divided by 5 each time that patience
+        runs out, until 1e-6; or along half a cosine to 0 at `max_iter`.
+    learning_rate_init : float, default=1e-3
+        The step size at the start.
+    power_t : float, default=0.5
+        Exponent of learning_rate="invscaling".
+    max_iter : int, default=200
+        The most epochs; iterations of solver="lbfgs".
+    shuffle : bool, default=True
+        Whether to shuffle samples in each epoch, and draw the validation set at random.
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial weights, the validation set, the order of samples and dropout. With an
+        int, fits are the same bit for bit, whatever the number of threads.
+    tol : float, default=1e-4
+        An epoch improves if it lowers the loss, or raises the validation score, by at least `tol`.
+        For solver="lbfgs", the largest entry of the gradient at which it has converged.
+    verbose : bool, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` continues where the last one ended: `max_iter` more epochs, with the weights,
+        the optimizer's state and the scale of the targets as they were.
+    momentum : float, default=0.9
+        Momentum of solver="sgd".
+    nesterovs_momentum : bool, default=True
+        Whether it is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the data, stop when its score does not improve, and keep the
+        weights of the best epoch. The score is accuracy.
+    validation_fraction : float, default=0.1
+        The share that is held out: at random and stratified if `shuffle`, else the last part in
+        order, as time series need it.
+    beta_1 : float, default=0.9
+        Decay of the first moment of "adam" and "adamw".
+    beta_2 : float, default=0.999
+        Decay of the second moment of "adam", "adamw" and "rmsprop".
+    epsilon : float, default=1e-8
+        Keeps the division of "adam", "adamw" and "rmsprop" stable.
+    n_iter_no_change : int, default=10
+        Patience runs out after more epochs in a row than this without improvement.
+    max_fun : int, default=15000
+        The most evaluations of the loss by solver="lbfgs".
+    dropout : float, default=0.0
+        Share of the inputs of every layer and of the dense layer that is dropped in training, the
+        same for all steps of a sequence.
+    recurrent_dropout : float, default=0.0
+        Share of the hidden state that is dropped on its way to the next step, the same for all
+        steps of a sequence [7]_.
+    max_grad_norm : float or None, default=1.0
+        A longer gradient is scaled down to this Euclidean norm [5]_; None: never. Not with
+        solver="lbfgs".
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    n_features_in_ : int
+        Columns of 2-D X, or features of 3-D X, seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns; only if X had string names for all.
+    n_timesteps_ : int
+        Steps of the sequences seen in fit.
+    n_outputs_ : int
+        Raw outputs: 1 for two classes, else one a class.
+    n_layers_ : int
+        LSTM layers, plus the input and the output.
+    n_iter_ : int
+        Epochs run.
+    t_ : int
+        Samples seen in training, with repetition.
+    loss_, best_loss_ : float
+        The loss of the last epoch, and the lowest.
+    validation_scores_ : list of float or None
+        The validation score of each epoch, if there is a validation set.
+    best_validation_score_ : float or None
+        The highest of these.
+    loss_curve_ : list of float
+        The loss of each epoch: the mean over the minibatches as they were, penalty included.
+    input_weights_, recurrent_weights_, biases_ : list of ndarray
+        Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
+        direction, forward before backward. Gates are in the order input, forget, cell, output.
+    output_weights_ : ndarray of shape (n_outputs, head inputs)
+        Weights of the dense layer.
+    output_bias_ : ndarray of shape (n_outputs,)
+        Biases of the dense layer.
+
+    References
+    ----------
+    .. [1] Hochreiter & Schmidhuber (1997), Long short-term memory. Neural Computation 9(8).
+    .. [2] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
+       architectures. ICML.
+    .. [3] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
+    .. [4] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [5] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+       networks. ICML.
+    .. [6] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [7] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+       neural networks. NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import LSTMClassifier
+    >>> X = np.random.RandomState(0).normal(size=(300, 12, 1)).cumsum(axis=1)
+    >>> y = np.where(X[:, -1, 0] > X[:, 5, 0], "up", "down")
+    >>> model = LSTMClassifier(16, learning_rate_init=0.01, max_iter=30, tol=0, random_state=0)
+    >>> model.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+    True
+    """
+
+    classes_: np.ndarray
+
+    _parameter_constraints: dict = {
+        **BaseLSTM._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(64,),
+        *,
+        bidirectional=False,
+        forget_bias=1.0,
+        pooling="last",
+        n_timesteps=None,
+        class_weight=None,
+        solver="adam",
+        alpha=1e-4,
+        batch_size=32,
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        max_grad_norm=1.0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.bidirectional = bidirectional
+        self.forget_bias = forget_bias
+        self.pooling = pooling
+        self.n_timesteps = n_timesteps
+        self.class_weight = class_weight
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.max_grad_norm = max_grad_norm
+
+    @available_if(is_stochastic)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one pass over the given rows, from where the last call ended.
+
+        The first call fixes timesteps, features and classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,)
+            The labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call, and may be left out after.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used, or has another shape or other classes than in the first
+            call. The estimator is left as it was.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def decision_function(self, X):
+        """The raw outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences, with the timesteps and features seen in fit.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logit of the second.
+        """
+        raw = self._raw_output(X)
+        return raw[:, 0] if raw.shape[1] == 1 else raw
+
+    def predict(self, X):
+        """Predict the labels of sequences.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences, with the timesteps and features seen in fit.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The labels.
+        """
+        raw = self._raw_output(X)
+        return self.classes_[
+            raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(int)
+        ]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences, with the timesteps and features seen in fit.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        raw = self._raw_output(X)
+        return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the classes' probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+            The sequences, with the timesteps and features seen in fit.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        raw = self._raw_output(X)
+        return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(np.hstack([-raw, raw]))
+
+    def _loss(self):
+        return BinaryLogLoss() if len(self.classes_) == 2 else MultinomialLogLoss()
+
+    def _learn_labels(self, y, resume, incremental, classes):
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                'class_weight="balanced" needs all of y at once; partial_fit takes a dict of weights.'
+            )
+        if not incremental:
+            known = unique_labels(_check_labels(y, self))
+        elif classes is not None:
+            known = unique_labels(classes)
+        elif resume:
+            known = self.classes_
+        else:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if resume and not np.array_equal(known, self.classes_):
+            raise ValueError(
+                f"The fitted net knows classes {self.classes_.tolist()}, got {known.tolist()}."
+            )
+        if len(known) < 2:
+            raise ValueError(f"y needs at least 2 classes, got 1 class: {known[0]!r}.")
+        self.classes_ = known
+
+    def _check_y(self, y):
+        y = _check_labels(y, self)
+        index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        if (self.classes_[index] != y).any():
+            unknown = np.setdiff1d(y, self.classes_).tolist()
+            raise ValueError(f"y has labels {unknown} that are not among the classes.")
+        if len(self.classes_) == 2:
+            return index[:, np.newaxis].astype(np.float64)
+        return np.eye(len(self.classes_))[index]
+
+    def _total_weight(self, y, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        index = y[:, 0].astype(int) if y.shape[1] == 1 else y.argmax(axis=1)
+        by_class = compute_sample_weight(self.class_weight, self.classes_[index])
+        return (sample_weight * by_class).astype(sample_weight.dtype)
+
+    def _strata(self, y):
+        return y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
+
+    def _target_scale(self, y, sample_weight):
+        return np.zeros(y.shape[1]), np.ones(y.shape[1])
+
+
+def _check_labels(y, estimator):
+    """y as a 1-D array of labels."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name="y")
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    return y
