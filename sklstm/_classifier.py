@@ -334,7 +334,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _learn_labels(self, y, resume, incremental, classes):
         if incremental and self.class_weight == "balanced":
             raise ValueError(
-                'class_weight="balanced" needs all of y at once; partial_fit takes a dict of weights.'
+                'class_weight="balanced" needs all of y at once; partial_fit takes a dict.'
             )
         if not incremental:
             known = unique_labels(_check_labels(y, self))
