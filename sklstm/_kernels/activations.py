@@ -11,11 +11,11 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sklstm._kernels.compile import kernel
+from sklstm._kernels.compile import OPTIONS, kernel
 
 
 def _make_functions(real, integer, degree, limit, ln2_high):
-    """Sigmoid and tanh of one scalar type, correct to a few units in the last place.
+    """Sigmoid and tanh over blocks of one type, correct to a few units in the last place.
 
     `ln2_high` is log(2) with so few bits that its product with k is exact. Beyond `limit` both
     functions are constant, and up to it 2^k is a normal number.
@@ -58,20 +58,22 @@ def _make_functions(real, integer, degree, limit, ln2_high):
         scale = integer((bits << shift) + one_bits).view(real)
         return scale * p + (scale - one)
 
-    # NaN fails both comparisons and stays.
     @kernel
     def clip(x):
+        # NaN fails both comparisons and stays.
         x = high if x > high else x
         return low if x < low else x
 
-    @kernel
-    def sigmoid(x):
-        return one / (two + exp_minus_one(clip(-x)))
+    def sigmoid(work, start, size):
+        z = work[start : start + size]
+        for j in range(size):
+            z[j] = one / (two + exp_minus_one(clip(-z[j])))
 
-    @kernel
-    def tanh(x):
-        e = exp_minus_one(clip(two * x))
-        return e / (e + two)
+    def tanh(work, start, size):
+        z = work[start : start + size]
+        for j in range(size):
+            e = exp_minus_one(clip(two * z[j]))
+            z[j] = e / (e + two)
 
     return sigmoid, tanh
 
@@ -84,37 +86,21 @@ _sigmoid_64, _tanh_64 = _make_functions(
 )
 
 
-def sigmoid(x):
-    """1 / (1 + exp(-x)) of one float32 or float64; NaN stays NaN."""
-    return _sigmoid_32(x) if isinstance(x, np.float32) else _sigmoid_64(x)
-
-
-def tanh(x):
-    """Hyperbolic tangent of one float32 or float64; NaN stays NaN."""
-    return _tanh_32(x) if isinstance(x, np.float32) else _tanh_64(x)
-
-
-@overload(sigmoid, inline="always")
-def _compiled_sigmoid(x):
-    return (lambda x: _sigmoid_32(x)) if x == types.float32 else (lambda x: _sigmoid_64(x))
-
-
-@overload(tanh, inline="always")
-def _compiled_tanh(x):
-    return (lambda x: _tanh_32(x)) if x == types.float32 else (lambda x: _tanh_64(x))
-
-
-@kernel
 def apply_sigmoid(work, start, size):
-    """Replace a contiguous block of `work` by its sigmoid."""
-    z = work[start : start + size]
-    for j in range(size):
-        z[j] = sigmoid(z[j])
+    """Replace a contiguous block of `work` by 1 / (1 + exp(-x)); NaN stays NaN."""
+    (_sigmoid_32 if work.dtype == np.float32 else _sigmoid_64)(work, start, size)
 
 
-@kernel
 def apply_tanh(work, start, size):
-    """Replace a contiguous block of `work` by its tanh."""
-    z = work[start : start + size]
-    for j in range(size):
-        z[j] = tanh(z[j])
+    """Replace a contiguous block of `work` by its tanh; NaN stays NaN."""
+    (_tanh_32 if work.dtype == np.float32 else _tanh_64)(work, start, size)
+
+
+@overload(apply_sigmoid, jit_options=OPTIONS)
+def _compiled_sigmoid(work, start, size):
+    return _sigmoid_32 if work.dtype == types.float32 else _sigmoid_64
+
+
+@overload(apply_tanh, jit_options=OPTIONS)
+def _compiled_tanh(work, start, size):
+    return _tanh_32 if work.dtype == types.float32 else _tanh_64

@@ -26,6 +26,15 @@ def kernel(function):
     return dispatcher
 
 
+def part(function):
+    """Compile a kernel into its only caller.
+
+    What LLVM makes of a function it makes once more in every function above it, so that a level of
+    calls around all the others costs as much as they do.
+    """
+    return njit(**OPTIONS, inline="always")(function)
+
+
 def entry(function, options=OPTIONS):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
     dispatcher = njit(**options)(function)

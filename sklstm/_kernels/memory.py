@@ -3,13 +3,13 @@
 import ctypes
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic, overload
+from numba import config, types
+from numba.extending import intrinsic
 
 from sklstm._kernels.compile import kernel
 
 
-def load(address, like):
+def _load_twin(address, like):
     """The number at an address, of the type of the array `like`.
 
     X comes in many forms (any strides, read-only, memory-mapped, a list of arrays). Addresses let
@@ -18,11 +18,6 @@ def load(address, like):
     """
     buffer = (ctypes.c_char * like.itemsize).from_address(address)
     return np.frombuffer(buffer, like.dtype)[0]
-
-
-@overload(load, inline="always")
-def _compiled_load(address, like):
-    return lambda address, like: _load(address, like)
 
 
 @intrinsic
@@ -59,16 +54,11 @@ def fill(array, start, size, value):
         out[j] = value
 
 
-def atomic_add(array, index, value):
+def _atomic_add_twin(array, index, value):
     """array[index] += value in one indivisible step; returns what was there before."""
     before = array[index]
     array[index] += value
     return before
-
-
-@overload(atomic_add, inline="always")
-def _compiled_atomic_add(array, index, value):
-    return lambda array, index, value: _atomic_add(array, index, value)
 
 
 @intrinsic
@@ -80,14 +70,9 @@ def _atomic_add(typingctx, array, index, value):
     return types.int64(array, types.intp, types.int64), codegen
 
 
-def atomic_load(array, index):
+def _atomic_load_twin(array, index):
     """array[index] as it stands now, seen after all that its writer did before."""
     return array[index]
-
-
-@overload(atomic_load, inline="always")
-def _compiled_atomic_load(array, index):
-    return lambda array, index: _atomic_load(array, index)
 
 
 @intrinsic
@@ -99,14 +84,9 @@ def _atomic_load(typingctx, array, index):
     return types.int64(array, types.intp), codegen
 
 
-def atomic_store(array, index, value):
+def _atomic_store_twin(array, index, value):
     """array[index] = value, seen only after all that was written before."""
     array[index] = value
-
-
-@overload(atomic_store, inline="always")
-def _compiled_atomic_store(array, index, value):
-    return lambda array, index, value: _atomic_store(array, index, value)
 
 
 @intrinsic
@@ -117,3 +97,10 @@ def _atomic_store(typingctx, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), codegen
+
+
+if config.DISABLE_JIT:
+    load, atomic_add = _load_twin, _atomic_add_twin
+    atomic_load, atomic_store = _atomic_load_twin, _atomic_store_twin
+else:
+    load, atomic_add, atomic_load, atomic_store = _load, _atomic_add, _atomic_load, _atomic_store

@@ -9,7 +9,7 @@ flat loop that vectorises. Symbols are those of docs/mathematics.md.
 
 import numpy as np
 
-from sklstm._kernels.activations import apply_sigmoid, apply_tanh, tanh
+from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, copy_lanes, gates_product, plain_product
 from sklstm._kernels.memory import add, copy, fill
@@ -80,7 +80,9 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         apply_sigmoid(work, o_t, size)
         _carry_cell(work, i_t, f_t, g_t, c_before, c + at, old)
         _begin_cell(work, i_t + old, g_t + old, c + at + old, size - old)
-        _emit_hidden(work, o_t, c + at, tanh_c + at, h + starts[t] * width, size)
+        copy(work, c + at, work, tanh_c + at, size)
+        apply_tanh(work, tanh_c + at, size)
+        _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * width, size)
 
 
 @kernel
@@ -230,11 +232,9 @@ def _begin_cell(work, i0, g0, c0, size):
 
 
 @kernel
-def _emit_hidden(work, o0, c0, tanh_c0, h0, size):
-    o, c = work[o0 : o0 + size], work[c0 : c0 + size]
-    tanh_c, h = work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
+def _emit_hidden(work, o0, tanh_c0, h0, size):
+    o, tanh_c, h = work[o0 : o0 + size], work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
     for j in range(size):
-        tanh_c[j] = tanh(c[j])
         h[j] = o[j] * tanh_c[j]
 
 

@@ -6,7 +6,7 @@ Everything that meets weights has a trailing column of ones, so that a bias is a
 import numpy as np
 
 from sklstm._kernels import recurrence
-from sklstm._kernels.compile import entry, kernel
+from sklstm._kernels.compile import entry, kernel, part
 from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, pack_transposed, plain_product
 from sklstm._kernels.memory import copy, fill, load
 
@@ -29,7 +29,7 @@ SEQUENCE = np.dtype(
 )
 
 
-@kernel
+@part
 def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape):
     """Write the raw output of the sequences `rows`, sorted by length, longest first."""
     steps = _start_steps(sequences, rows, starts)
@@ -57,7 +57,7 @@ def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape)
     _apply_head(net[0], packed, work, rows.size, raw)
 
 
-@kernel
+@part
 def backward(net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient):
     """Write the shard's gradient, given that of the raw output, after `forward` with a tape."""
     steps = _start_steps(sequences, rows, starts)

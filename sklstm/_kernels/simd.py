@@ -8,14 +8,12 @@ chain of multiply-adds over depth, in the same order whatever tile it falls in: 
 not depend on the rows that are computed with it.
 """
 
-from functools import cache
-
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 CPU_FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
 _features = {name[1:] for name in CPU_FEATURES.split(",") if name.startswith("+")}
@@ -26,13 +24,15 @@ SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
 TILE_HEIGHTS = (4, 1) if _features & {"avx512f", "neon"} else (3, 1)
 
 
-def panel(
+def _panel_twin(
     vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
     accumulate,
 ):  # fmt: skip
     """C[rows, vectors] (+)= A[rows, depth] @ B[depth, vectors], a vector being SIMD_BYTES wide.
 
-    This is the twin that runs without the compiler; compiled code works in registers.
+    This is what runs without the compiler; compiled code works in registers. (The two are not tied
+    by `numba.extending.overload`, which compiles a function around each call of the intrinsic: a
+    tenth of the package's compile time.)
 
     Parameters
     ----------
@@ -63,56 +63,37 @@ def panel(
             out[:] = total[r] + out if accumulate else total[r]
 
 
-@overload(panel, prefer_literal=True, inline="always")
+@intrinsic(prefer_literal=True)
 def _compiled_panel(
-    vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-    accumulate,
+    typingctx, vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector,
+    c, c0, c_row, c_vector, accumulate,
 ):  # fmt: skip
-    registers = _register_panel(vectors.literal_value)
-
-    def implementation(
-        vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-        accumulate,
-    ):  # fmt: skip
-        registers(
-            rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-            accumulate,
-        )  # fmt: skip
-
-    return implementation
-
-
-@cache
-def _register_panel(vectors):
-    """An intrinsic that calls the panel function of the arrays' type."""
+    """Call the panel function of the arrays' type."""
 
     def codegen(context, builder, signature, args):
-        rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector, add = args
+        (
+            _, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector, add
+        ) = args  # fmt: skip
 
         def start(index, offset):
             array = context.make_array(signature.args[index])(context, builder, args[index])
             return builder.gep(array.data, [offset])
 
-        bits = signature.args[2].dtype.bitwidth
-        function = _panel_function(builder.module, vectors, bits)
+        bits = signature.args[3].dtype.bitwidth
         builder.call(
-            function,
+            _panel_function(builder.module, vectors.literal_value, bits),
             [
-                rows, depth, start(2, a0), a_row, a_col, start(6, b0), b_row, b_vector,
-                start(10, c0), c_row, c_vector, add,
+                rows, depth, start(3, a0), a_row, a_col, start(7, b0), b_row, b_vector,
+                start(11, c0), c_row, c_vector, add,
             ],
         )  # fmt: skip
         return context.get_dummy_value()
 
-    @intrinsic
-    def registers(
-        typingctx, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector,
-        c, c0, c_row, c_vector, accumulate,
-    ):  # fmt: skip
-        n = types.intp
-        return types.void(n, n, a, n, n, n, b, n, n, n, c, n, n, n, types.boolean), codegen
+    n = types.intp
+    return types.void(vectors, n, n, a, n, n, n, b, n, n, n, c, n, n, n, types.boolean), codegen
 
-    return registers
+
+panel = _panel_twin if config.DISABLE_JIT else _compiled_panel
 
 
 def _panel_function(module, vectors, bits):
