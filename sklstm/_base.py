@@ -125,7 +125,15 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, incremental=False, classes=None):
         # All is done on a copy, so that a call that fails changes nothing.
         trial = copy(self)
-        fit = trial._prepare(X, y, sample_weight, X_val, y_val, incremental, classes)
+        random_state = check_random_state(self.random_state)
+        unused = random_state.get_state()
+        try:
+            fit = trial._prepare(
+                X, y, sample_weight, X_val, y_val, incremental, classes, random_state
+            )
+        except Exception:
+            random_state.set_state(unused)
+            raise
         callbacks = FitCallbacks(
             self, fit.settings.max_iter, lambda: trial._record(fit.progress), X, y, sample_weight
         )
@@ -145,7 +153,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             reporter.end(end)
         return self
 
-    def _prepare(self, X, y, sample_weight, X_val, y_val, incremental, classes):
+    def _prepare(self, X, y, sample_weight, X_val, y_val, incremental, classes, random_state):
         """Validate everything, and set what does not change in training; what `train` takes."""
         resume = (incremental or self.warm_start) and hasattr(self, "_weights")
         known = self._shape if resume else None
@@ -163,7 +171,6 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not (resume and incremental):
             self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
         settings = self._settings(1 if incremental else self.max_iter)
-        random_state = check_random_state(self.random_state)
         # Drawn before anything that depends on the number of samples.
         progress = (self._resume if resume else self._begin)(settings, sequences, random_state)
         sample_weight = _check_sample_weight(
@@ -171,8 +178,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         )
         sample_weight = self._total_weight(y, sample_weight)
         rows, held_out = self._hold_out(y, random_state, self.early_stopping and X_val is None)
-        if not sample_weight[rows].any():
-            raise ValueError("sample_weight must have a positive entry, got zeros alone.")
+        _check_total_weight(sample_weight[rows])
         if not resume:
             self._set_targets(y[rows], sample_weight[rows], settings.loss, progress.weights)
         data = self._data(sequences, y, sample_weight, rows)
@@ -269,6 +275,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _set_targets(self, y, sample_weight, loss, weights):
         """Fix the scale of the targets, and start the output at the loss's baseline."""
         self._target_mean, self._target_deviation = self._target_scale(y, sample_weight)
+        limit = np.finfo(weights.dtype).max
+        if not (np.abs([self._target_mean, self._target_deviation, y.max(axis=0)]) < limit).all():
+            raise ValueError(
+                f"y has entries too large for {weights.dtype}: up to {np.abs(y).max():g}."
+            )
         scaled = (y - self._target_mean) / self._target_deviation
         views = named_views(Architecture(*self._shape), weights)
         views["output_bias"][:] = loss.baseline(scaled, sample_weight)
@@ -324,6 +335,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             return team.predict(weights, np.arange(len(sequences)))
 
     def _views(self):
+        if not hasattr(self, "_weights"):
+            raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
         return named_views(Architecture(*self._shape), self._weights)
 
     @property
@@ -350,6 +363,15 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def output_bias_(self):
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+
+def _check_total_weight(sample_weight):
+    """Refuse weights that cannot be divided by their sum."""
+    total = sample_weight.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight must have a positive, finite sum over the training data, got {total}."
+        )
 
 
 def is_stochastic(estimator):

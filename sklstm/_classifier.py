@@ -19,7 +19,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     One or more LSTM layers read each sequence [1]_; a dense layer turns what the top one ends with
     into one logit for two classes, or one raw output a class for more, whose softmax are the
     probabilities. The log loss is minimised. Parameters that
-    `sklearn.neural_network.MLPClassifier` has too keep its names and defaults, except `batch_size`.
+    `sklearn.neural_network.MLPClassifier` has too keep its names and defaults, except those of
+    `hidden_layer_sizes` and `batch_size`.
 
     Parameters
     ----------
@@ -109,8 +110,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Columns of 2-D X, or features of 3-D X, seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns; only if X had string names for all.
-    n_timesteps_ : int
-        Steps of the sequences seen in fit.
+    n_timesteps_ : int or None
+        Steps of the sequences seen in fit; None if X was a list or had NaN rows at the end, so that
+        lengths may vary.
     n_outputs_ : int
         Raw outputs: 1 for two classes, else one a class.
     n_layers_ : int

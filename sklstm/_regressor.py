@@ -18,8 +18,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     One or more LSTM layers read each sequence; a dense layer turns what the top one ends with into
     one or many outputs, so that a forecast of several steps is a y of several columns. Parameters
-    that `sklearn.neural_network.MLPRegressor` has too keep its names and defaults, except
-    `batch_size`.
+    that `sklearn.neural_network.MLPRegressor` has too keep its names and defaults, except those
+    of `hidden_layer_sizes` and `batch_size`.
 
     Parameters
     ----------
@@ -117,8 +117,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Columns of 2-D X, or features of 3-D X, seen in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns; only if X had string names for all.
-    n_timesteps_ : int
-        Steps of the sequences seen in fit.
+    n_timesteps_ : int or None
+        Steps of the sequences seen in fit; None if X was a list or had NaN rows at the end, so that
+        lengths may vary.
     n_outputs_ : int
         Columns of y.
     n_layers_ : int
@@ -319,7 +320,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _target_scale(self, y, sample_weight):
         if not (self.normalize_y and self._loss().equivariant):
             return np.zeros(y.shape[1]), np.ones(y.shape[1])
-        scaler = StandardScaler().fit(y, sample_weight=sample_weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaler = StandardScaler().fit(y, sample_weight=sample_weight)
         return scaler.mean_, scaler.scale_
 
     def __sklearn_tags__(self):

@@ -71,8 +71,13 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     """
     if _is_list_of_sequences(X):
         sequences = _from_list(X, dtype)
-    elif _n_dimensions(X) == 3:
+    elif (n_dimensions := _n_dimensions(X)) == 3:
         sequences = _from_3d(estimator, X, dtype)
+    elif n_dimensions > 3:
+        raise ValueError(
+            f"Found array with dim {n_dimensions}, while dim <= 3 is required by "
+            f"{type(estimator).__name__}."
+        )
     else:
         return _from_2d(estimator, X, reset, dtype)
     _check_n_timesteps(estimator, sequences)
@@ -125,7 +130,7 @@ def _was_fitted_on_2d(estimator):
 def _from_3d(estimator, X, dtype):
     X = check_array(
         X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False,
-        estimator=estimator,
+        estimator=estimator, input_name="X",
     )  # fmt: skip
     if 0 in X.shape[1:]:
         raise ValueError(

@@ -102,8 +102,8 @@ class Quantile(Loss):
 
     def gradient(self, raw, y):
         """The derivative of each value with respect to `raw`; 0 at the kink."""
-        error = raw - y
-        return (error > 0) * (1 - self.quantile) - (error < 0) * self.quantile
+        side = np.sign(raw - y)
+        return 0.5 * side + (0.5 - self.quantile) * np.abs(side)
 
 
 class Poisson(Loss):
