@@ -1,0 +1,74 @@
+"""What several test files share: small data, a small net, comparison of bits."""
+
+import numpy as np
+import pytest
+
+from sklstm import LSTMRegressor
+
+N_SAMPLES, N_TIMESTEPS, N_FEATURES = 40, 6, 2
+
+
+@pytest.fixture(name="X3")
+def sequences():
+    """Sequences as 3-D X; `X` holds the same numbers."""
+    return np.random.RandomState(0).normal(size=(N_SAMPLES, N_TIMESTEPS, N_FEATURES))
+
+
+@pytest.fixture(name="X")
+def rows(X3):
+    """Sequences as 2-D X, each row its time steps one after the other."""
+    return X3.reshape(N_SAMPLES, -1)
+
+
+@pytest.fixture(name="y")
+def targets(X3):
+    """Targets that the sequences explain but for some noise."""
+    noise = np.random.RandomState(1).normal(size=N_SAMPLES)
+    return X3[:, -1, 0] + X3[:, -2, 1] + 0.1 * noise
+
+
+def small_net(**parameters):
+    """A regressor whose fit takes milliseconds."""
+    defaults = {
+        "hidden_layer_sizes": 4,
+        "batch_size": 16,
+        "learning_rate_init": 0.01,
+        "max_iter": 3,
+        "random_state": 0,
+    }
+    return LSTMRegressor(**defaults | parameters)
+
+
+def weights(model):
+    """All weights of a fitted model, one after the other."""
+    arrays = [
+        *model.input_weights_,
+        *model.recurrent_weights_,
+        *model.biases_,
+        model.output_weights_,
+        model.output_bias_,
+    ]
+    return np.concatenate([array.ravel() for array in arrays])
+
+
+def assert_same_bits(actual, expected):
+    """Both are equal in every bit, however deep; NaN equals NaN, -0.0 is not 0.0."""
+    assert type(actual) is type(expected)
+    if isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        for key in expected:
+            assert_same_bits(actual[key], expected[key])
+    elif isinstance(expected, list | tuple):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
+            assert_same_bits(one, other)
+    elif isinstance(expected, np.ndarray) and expected.dtype != object:
+        assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+        different = actual != expected
+        assert actual.tobytes() == expected.tobytes(), f"{np.sum(different)} numbers differ"
+    elif isinstance(expected, np.ndarray):
+        assert_same_bits(actual.tolist(), expected.tolist())
+    elif isinstance(expected, np.random.RandomState):
+        assert_same_bits(actual.get_state(), expected.get_state())
+    else:
+        np.testing.assert_equal(actual, expected)
