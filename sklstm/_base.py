@@ -171,13 +171,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not (resume and incremental):
             self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
         settings = self._settings(1 if incremental else self.max_iter)
-        # Drawn before anything that depends on the number of samples.
-        progress = (self._resume if resume else self._begin)(settings, sequences, random_state)
+        # Streams of their own: what one draws does not change another, and a fit that goes on holds
+        # out the same rows, but neither shuffles nor drops units as before.
+        seeds = random_state.randint(2**31 - 1, size=3)
+        begin = self._resume if resume else self._begin
+        progress = begin(settings, sequences, np.random.RandomState(seeds[0]))
+        random_state = np.random.RandomState([seeds[2], progress.steps])
         sample_weight = _check_sample_weight(
             sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )
         sample_weight = self._total_weight(y, sample_weight)
-        rows, held_out = self._hold_out(y, random_state, self.early_stopping and X_val is None)
+        rows, held_out = np.arange(len(y)), None
+        if self.early_stopping and X_val is None:
+            rows, held_out = self._hold_out(y, np.random.RandomState(seeds[1]))
+            _check_total_weight(sample_weight[held_out])
         _check_total_weight(sample_weight[rows])
         if not resume:
             self._set_targets(y[rows], sample_weight[rows], settings.loss, progress.weights)
@@ -225,13 +232,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._loss().check(y)
         return y
 
-    def _hold_out(self, y, random_state, wanted):
-        """Rows to train on, and to validate on or None."""
-        rows = np.arange(len(y))
-        if not wanted:
-            return rows, None
+    def _hold_out(self, y, random_state):
+        """Rows to train on, and rows to validate on."""
         rows, held_out = train_test_split(
-            rows,
+            np.arange(len(y)),
             test_size=self.validation_fraction,
             random_state=random_state if self.shuffle else None,
             shuffle=self.shuffle,
@@ -256,6 +260,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
         self._check_agreement(sequences)
         y_val = self._check_targets(y_val, sequences)
+        if len(y_val) < 2:
+            raise ValueError(f"X_val has {len(y_val)} sample: at least 2 are needed.")
         if y_val.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y_val has {y_val.shape[1]} outputs, but y has {self.n_outputs_} outputs."
@@ -370,7 +376,8 @@ def _check_total_weight(sample_weight):
     total = sample_weight.sum()
     if not 0 < total < np.inf:
         raise ValueError(
-            f"sample_weight must have a positive, finite sum over the training data, got {total}."
+            f"sample_weight must have a positive, finite sum over the rows of training, and of "
+            f"validation, got {total}."
         )
 
 

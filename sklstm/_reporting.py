@@ -38,7 +38,9 @@ class Reporter:
         """Training has ended; warnings name the caller of `fit`."""
         lbfgs = self._settings.optimizer is None
         if end is End.PATIENCE and not lbfgs:
-            self._print(f"{self._impatience()} Stopping.")
+            adaptive = self._settings.learning_rate == "adaptive"
+            why = " Learning rate too small." if adaptive else ""
+            self._print(f"{self._impatience()}{why} Stopping.")
         if end is End.INTERRUPTED:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         if end is End.MAX_ITER:
@@ -46,6 +48,11 @@ class Reporter:
             self._warn(
                 f"{solver}: Maximum iterations ({self._settings.max_iter}) reached and the "
                 "optimization hasn't converged yet."
+            )
+        if end is End.MAX_FUN:
+            self._warn(
+                f"lbfgs: Maximum evaluations of the loss (max_fun={self._settings.max_fun}) reached "
+                "and the optimization hasn't converged yet."
             )
         if end is End.DIVERGED:
             self._warn(

@@ -22,7 +22,6 @@ def run_lbfgs(objective, watch, data, settings, progress):
     from scipy.optimize import minimize
 
     dtype = progress.weights.dtype
-    before = progress.weights.copy()
     last: dict = {}
 
     def value_and_gradient(x):
@@ -32,6 +31,8 @@ def run_lbfgs(objective, watch, data, settings, progress):
 
     def callback(x):
         value = last["value"] if np.array_equal(x, last["x"]) else value_and_gradient(x)[0]
+        if not (np.isfinite(value) and np.isfinite(x).all()):
+            raise _StopIteration(End.DIVERGED)
         progress.weights[:] = x
         progress.samples += len(data.rows)
         watch.begin()
@@ -41,7 +42,7 @@ def run_lbfgs(objective, watch, data, settings, progress):
 
     try:
         result = minimize(
-            value_and_gradient, before.astype(np.float64), jac=True, method="L-BFGS-B",
+            value_and_gradient, progress.weights.astype(np.float64), jac=True, method="L-BFGS-B",
             callback=callback,
             options={
                 "maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.tol
@@ -49,11 +50,14 @@ def run_lbfgs(objective, watch, data, settings, progress):
         )  # fmt: skip
     except _StopIteration as stop:
         return stop.args[0]
-    if not (np.isfinite(result.fun) and np.isfinite(result.x).all()):
-        progress.weights[:] = before
+    if not np.isfinite(result.fun):
         return End.DIVERGED
-    progress.weights[:] = result.x
-    return End.PATIENCE if result.success else End.MAX_ITER
+    if result.nit == 0:
+        callback(result.x)
+    if result.status != 1:
+        # Converged, or no step can be found that lowers the loss any further.
+        return End.PATIENCE
+    return End.MAX_ITER if result.nit >= settings.max_iter else End.MAX_FUN
 
 
 def _full_batch(objective, weights, data, settings):

@@ -62,8 +62,7 @@ def _run_epochs(objective, watch, data, settings, progress, random_state):
         loss = _run_epoch(objective, settings, progress, order, rate, random_state)
         if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
             progress.weights[:] = before
-            for moment in progress.memory.values():
-                moment[:] = 0
+            progress.forget_steps()
             return End.DIVERGED
         end = watch.end(loss)
         may_slow = settings.learning_rate == "adaptive" and rate > LOWEST_ADAPTIVE_RATE

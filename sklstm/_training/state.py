@@ -16,6 +16,7 @@ class End(Enum):
     DIVERGED = "the loss became infinite or NaN"
     INTERRUPTED = "KeyboardInterrupt"
     CALLBACK = "a callback said so"
+    MAX_FUN = "max_fun reached"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,12 @@ class Progress:
     losses: list = field(default_factory=list)
     scores: list = field(default_factory=list)
     best_loss: float = np.inf
+
+    def forget_steps(self):
+        """Let the optimizer start anew from the weights as they are."""
+        self.steps = 0
+        for moment in self.memory.values():
+            moment[:] = 0
 
 
 class Hooks(NamedTuple):

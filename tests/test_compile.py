@@ -1,0 +1,184 @@
+"""Machine code on disk: found again, never stale, safe to race for, and not needed.
+
+Each test runs processes of its own, some of them on a copy of the package that may be changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "sklstm"
+
+# The bits of a fit and of its predictions.
+FIT = """
+import warnings
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklstm import LSTMRegressor
+
+warnings.simplefilter("ignore", ConvergenceWarning)
+X = np.random.RandomState(0).normal(size=(20, 5))
+model = LSTMRegressor(4, max_iter=2, random_state=0).fit(X, X.sum(axis=1))
+print(model.predict(X).tobytes().hex())
+"""
+# Kernels that compile fast, for what does not depend on which ones they are.
+SOME_KERNELS = """
+import numpy as np
+from sklstm._kernels import updates
+from sklstm._kernels.orthogonal import orthonormalize
+
+matrix = np.random.RandomState(0).normal(size=(8, 8))
+orthonormalize(matrix)
+gradient, weights, mean, square = matrix.ravel(), np.linspace(-1, 1, 64), *np.zeros((2, 64))
+updates.add_penalty(gradient, weights, weights, 0.1)
+updates.clip(gradient, 0.5)
+updates.adam(weights, gradient, mean, square, 1, 0.1, 0.9, 0.999, 1e-8)
+print(weights.tobytes().hex())
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package, in a folder to run from."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(PACKAGE, tmp_path / "copy" / "sklstm", ignore=ignored)
+
+
+def start(code, package, **environment):
+    """Start Python on a copy of the package; a warning is an error, as in all tests."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=package.parent,
+        env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process):
+    """What a process printed, once it ended well."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output
+
+
+def run(code, package, **environment):
+    return result(start(code, package, **environment))
+
+
+def state_of(folder):
+    """Names and times of all files, to see whether any were written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def replace_in(path, old, new):
+    source = path.read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    path.write_text(source.replace(old, new), encoding="utf-8")
+
+
+def test_a_second_process_finds_machine_code_and_a_changed_constant_does_not(package, tmp_path):
+    cache = tmp_path / "cache"
+    first = run(FIT, package, NUMBA_CACHE_DIR=str(cache))
+    written = state_of(cache)
+    assert holds_machine_code(cache)
+
+    assert run(FIT, package, NUMBA_CACHE_DIR=str(cache)) == first
+    assert state_of(cache) == written
+
+    # A constant of a kernel that is compiled into another file's: Numba alone would not see it.
+    activations = package / "_kernels" / "activations.py"
+    constant, other = "np.float64, np.int64, 13, 708.0", "np.float64, np.int64, 13, 0.125"
+    replace_in(activations, constant, other)
+    changed = run(FIT, package, NUMBA_CACHE_DIR=str(cache))
+    assert changed != first
+    assert written.items() <= state_of(cache).items()
+
+    # And what was compiled before is still there.
+    replace_in(activations, other, constant)
+    both = state_of(cache)
+    assert run(FIT, package, NUMBA_CACHE_DIR=str(cache)) == first
+    assert state_of(cache) == both
+
+
+def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package, tmp_path):
+    code = """
+import importlib
+from pathlib import Path
+from sklstm._kernels import compile
+
+for path in sorted(Path(compile.__file__).parent.glob("*.py")):
+    source = path.read_bytes()
+    path.write_bytes(source + b"# changed")
+    importlib.reload(compile)
+    path.write_bytes(source)
+    print(path.name)
+"""
+    changed = run(code, package, NUMBA_CACHE_DIR=str(tmp_path / "cache")).split()
+    assert len(changed) == len(list((PACKAGE / "_kernels").glob("*.py")))
+    assert len(list((tmp_path / "cache").iterdir())) == 1 + len(changed)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What the kernels of the package itself print."""
+    return run(SOME_KERNELS, PACKAGE)
+
+
+def holds_machine_code(folder):
+    return any(path.suffix == ".nbc" for path in state_of(folder))
+
+
+def test_an_unwritable_cache_folder_costs_only_compile_time(package, expected, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    # A folder below a file cannot be made, not even by root.
+    assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(file / "cache")) == expected
+
+
+@pytest.mark.parametrize("place", ["package", "home", None])
+def test_machine_code_is_kept_in_the_package_or_else_at_home_or_else_nowhere(
+    package, expected, tmp_path, place
+):
+    beside, home = package / "_kernels" / "__pycache__", tmp_path / "home"
+    if place != "package":
+        beside.touch()
+    if place is None:
+        home.touch()
+    assert run(SOME_KERNELS, package, XDG_CACHE_HOME=str(home)) == expected
+    assert holds_machine_code(beside) == (place == "package")
+    assert holds_machine_code(home) == (place == "home")
+
+
+def test_a_user_without_a_home_can_import(package, tmp_path):
+    # As in a container that is run under a number which no user has.
+    code = "import os; os.getuid = lambda: 2**31 - 7; " + "import sklstm; print('imported')"
+    homeless = "import os; [os.environ.pop(k, None) for k in ('HOME', 'XDG_CACHE_HOME')]; " + code
+    assert run(homeless, package) == "imported\n"
+
+
+def test_processes_that_race_on_a_cold_cache_all_get_the_same_bits(package, expected, tmp_path):
+    # Each says when it has imported everything; then all compile at once.
+    wait = """
+import os, time
+import sklstm
+open(f"ready-{os.getpid()}", "x").close()
+while not os.path.exists("go"):
+    time.sleep(0.001)
+"""
+    cache = str(tmp_path / "cache")
+    racers = [start(wait + SOME_KERNELS, package, NUMBA_CACHE_DIR=cache) for _ in range(4)]
+    while len(list(package.parent.glob("ready-*"))) < len(racers):
+        assert all(racer.poll() is None for racer in racers)
+        time.sleep(0.01)
+    (package.parent / "go").touch()
+    outputs = [result(racer) for racer in racers]
+    assert outputs == [expected] * 4
+    assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=cache) == expected

@@ -1,0 +1,151 @@
+"""docs/extending.md, done literally: in a copy of the package, in a process of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sklstm
+
+PACKAGE = Path(sklstm.__file__).parent
+PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+BLOCK = r"\n\n```python\n(.*?)```"
+
+
+@pytest.fixture(name="page", scope="module")
+def text_of_the_page():
+    return PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(name="extended", scope="module")
+def copy_of_the_package_as_the_page_says(page, tmp_path_factory):
+    """The folder of a copy in which each class, function and line of the page is in its file."""
+    root = tmp_path_factory.mktemp("extended")
+    shutil.copytree(PACKAGE, root / "sklstm", ignore=shutil.ignore_patterns("__pycache__"))
+    # No page of the guide changes a kernel: take them compiled, from where they are.
+    kernels = root / "sklstm" / "_kernels"
+    shutil.rmtree(kernels)
+    kernels.mkdir()
+    (kernels / "__init__.py").write_text(f"__path__ = [{str(PACKAGE / '_kernels')!r}]\n")
+    definitions = re.findall(rf"The (?:class|function), in `([^`]+)`:{BLOCK}", page, re.DOTALL)
+    lines = re.findall(rf"The line in its table `(\w+)`[^`]*?:{BLOCK}", page, re.DOTALL)
+    assert len(definitions) == len(lines) == 3
+    for (name, definition), (table, line) in zip(definitions, lines, strict=True):
+        path = root / name
+        source = path.read_text(encoding="utf-8")
+        start = f"\n{table} = {{\n"
+        assert source.count(start) == 1
+        before, after = source.split(start)
+        path.write_text(f"{before}\n\n{definition}{start}{line}{after}", encoding="utf-8")
+    return root
+
+
+def run(extended, script):
+    """What a process with the extended copy prints; warnings are errors."""
+    setup = """
+import warnings
+import numpy as np
+import sklstm
+from sklearn.exceptions import ConvergenceWarning
+from sklstm import LSTMRegressor
+
+warnings.simplefilter("error")
+warnings.simplefilter("ignore", ConvergenceWarning)
+X = np.random.RandomState(0).normal(size=(40, 6, 2))
+y = X[:, -1, 0] + X[:, -2, 1]
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", setup + script],
+        env={**os.environ, "PYTHONPATH": str(extended)}, cwd=extended,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_all_that_the_page_says_works_in_one_process(page, extended):
+    uses = re.findall(rf"(?:That is all|Then):{BLOCK}", page, re.DOTALL)
+    assert len(uses) == 3
+    script = f"assert sklstm.__file__.startswith({str(extended)!r})\n"
+    for use in uses:
+        script += f"{use}assert np.isfinite(model.predict(X)).all() and model.n_iter_ == 5\n"
+        script += "assert model.loss_curve_[-1] < model.loss_curve_[0]\n"
+    # The estimator refuses what is in no table, and names what is.
+    script += """
+for parameter, name in ("loss", "log_cosh"), ("solver", "adagrad"), ("learning_rate", "linear"):
+    try:
+        LSTMRegressor(**{parameter: "unknown"}).fit(X, y)
+    except ValueError as error:
+        assert parameter in str(error) and repr(name) in str(error), error
+    else:
+        raise AssertionError(parameter)
+"""
+    # All of them together, with what the page promises of an optimizer.
+    script += """
+model = LSTMRegressor(
+    4, loss="log_cosh", solver="adagrad", learning_rate="linear", learning_rate_init=0.1,
+    early_stopping=True, max_iter=20, shuffle=False, random_state=0, warm_start=True,
+)
+model.fit(X, y).fit(X, y).predict(X)
+assert model.n_iter_ > 20
+LSTMRegressor(4, solver="adagrad").partial_fit(X, y).partial_fit(X, y)
+two = [LSTMRegressor(4, solver="adagrad", shuffle=False, random_state=0, warm_start=True,
+                     max_iter=n) for n in (10, 5)]
+two[0].fit(X, y), two[1].fit(X, y).fit(X, y)
+assert (two[0].predict(X) == two[1].predict(X)).all()
+print("done")
+"""
+    assert run(extended, script) == ["done"]
+
+
+def names_of(page, heading, base):
+    """What the page's class or function of one section is, in the namespace of its file."""
+    section = page.partition(f"## {heading}\n")[2]
+    names = dict(base)
+    exec(re.search(rf":{BLOCK}", section, re.DOTALL)[1], names)
+    return names
+
+
+def test_the_loss_of_the_page_is_right(page):
+    loss = names_of(page, "A loss", vars(sklstm._training.losses))["LogCosh"](2.0)
+    rng = np.random.RandomState(0)
+    raw, y = rng.normal(scale=4, size=(2, 50, 3))
+    np.testing.assert_allclose(loss.value(raw, y), 4 * np.log(np.cosh((raw - y) / 2)), rtol=1e-12)
+    step = 1e-6
+    slope = (loss.value(raw + step, y) - loss.value(raw - step, y)) / (2 * step)
+    # Central differences err by step ** 2, and by rounding divided by the step.
+    np.testing.assert_allclose(loss.gradient(raw, y), slope, atol=1e-8)
+    assert np.isfinite(loss.value(raw + 1e6, y)).all()
+
+
+def test_the_optimizer_of_the_page_is_torchs(page):
+    torch = pytest.importorskip("torch")
+    optimizer = names_of(page, "An optimizer", vars(sklstm._training.optimizers))["AdaGrad"](1e-8)
+    rng = np.random.RandomState(0)
+    weights, gradients = rng.normal(size=20), rng.normal(size=(10, 20))
+    tensor = torch.tensor(weights, requires_grad=True)
+    peer = torch.optim.Adagrad([tensor], lr=0.1, eps=1e-8)
+    state = optimizer.init(weights)
+    for number, gradient in enumerate(gradients, 1):
+        optimizer.step(weights, gradient, state, number, 0.1)
+        tensor.grad = torch.tensor(gradient)
+        peer.step()
+    np.testing.assert_allclose(weights, tensor.detach().numpy(), rtol=1e-12)
+
+
+def test_the_schedule_of_the_page_is_right(page):
+    schedules = sklstm._training.schedules
+    linear = names_of(page, "A schedule", vars(schedules))["linear"]
+    rates = [linear(0.1, schedules.Clock(epochs, 10, 0, 0), 0.5) for epochs in range(11)]
+    np.testing.assert_allclose(rates, np.linspace(0.1, 0, 11), atol=1e-16)
+
+
+def test_every_answer_that_the_page_lists_exists(page):
+    listed = re.findall(r"^\| `(\w+)", page, re.MULTILINE)
+    assert len(listed) == 5
+    assert all(hasattr(sklstm._training.losses.Loss, name) for name in listed)

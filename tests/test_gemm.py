@@ -1,0 +1,229 @@
+"""Products of any shape: packed or not, for four gates or one block of columns."""
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+from conftest import assert_same_bits
+from numba import njit
+from test_simd import Placed
+
+from sklstm._kernels.gemm import (
+    GATES,
+    gates_product,
+    pack_gates,
+    pack_plain,
+    pack_transposed,
+    plain_product,
+    round_up,
+)
+from sklstm._kernels.simd import SIMD_BYTES
+
+SIZES = (0, 1, 2, 3, 4, 5, 7, 33)
+DTYPES = (np.float32, np.float64)
+# Forms of the right operand of a plain product.
+ROWS, PACKED, PACKED_TRANSPOSED = range(3)
+
+pytestmark = [pytest.mark.nojit, pytest.mark.parametrize("dtype", DTYPES)]
+
+
+def lanes_of(dtype):
+    return SIMD_BYTES // np.dtype(dtype).itemsize
+
+
+def column_counts(dtype):
+    """Around one vector, then each number of whole vectors that is cut into other panels."""
+    lanes = lanes_of(dtype)
+    return 1, lanes - 1, lanes, lanes + 1, *(lanes * n for n in range(2, 10)), 5 * lanes - 1
+
+
+@njit
+def call_gates(
+    rows, units, width, depth, a, a0, a_row, a_col, source, s0, packed, p0, c, c0, c_row, c_gate,
+    accumulate,
+):  # fmt: skip
+    lanes = SIMD_BYTES // c.itemsize
+    pack_gates(depth, units, width, source, s0, packed, p0)
+    gates_product(
+        rows, width, depth, a, a0, a_row, a_col,
+        packed, p0, GATES * lanes, lanes, depth * GATES * lanes,
+        c, c0, c_row, c_gate, accumulate,
+    )  # fmt: skip
+
+
+@njit
+def call_plain(
+    form, rows, columns, width, depth, a, a0, a_row, a_col, source, s0, s_row, packed, p0,
+    c, c0, c_row, accumulate,
+):  # fmt: skip
+    if form == PACKED:
+        pack_plain(depth, columns, width, source, s0, s_row, packed, p0)
+    if form == PACKED_TRANSPOSED:
+        pack_transposed(depth, columns, width, source, s0, s_row, packed, p0)
+    plain_product(
+        rows, width, depth, a, a0, a_row, a_col, packed, p0, form != ROWS,
+        c, c0, c_row, accumulate,
+    )  # fmt: skip
+
+
+def place_rows(a, transpose):
+    """A, with its rows apart, or stored as its transpose."""
+    rows, depth = a.shape
+    return Placed(a, (1, rows + 2) if transpose else (depth + 4, 1))
+
+
+def multiply_gates(a, b, c, accumulate=False, transpose=False):
+    """Add A[rows, depth] @ B[depth, gate, units] to C[rows, gate, width], or replace it."""
+    rows, depth = a.shape
+    units, width = b.shape[2], c.shape[2]
+    a = place_rows(a, transpose)
+    # Gates lie as far apart as the steps of a tape, rows a little further than they are wide.
+    c = Placed(c, (width + 3, rows * (width + 3) + 2, 1))
+    source = Placed(b.ravel(), (1,))
+    packed = np.zeros(6 + depth * GATES * width, b.dtype)
+    inputs, outside = (a.flat.tobytes(), source.flat.tobytes()), c.outside()
+    call_gates(
+        rows, units, width, depth, a.flat, *a.at, source.flat, source.at[0], packed, 6,
+        c.flat, *c.at[:3], accumulate,
+    )  # fmt: skip
+    assert (a.flat.tobytes(), source.flat.tobytes()) == inputs
+    assert c.outside() == outside
+    assert not packed[:6].any()
+    return c.view.copy()
+
+
+def multiply_plain(a, b, c, accumulate=False, transpose=False, form=PACKED):
+    """Add A[rows, depth] @ B[depth, columns] to C[rows, width], or replace it."""
+    rows, depth = a.shape
+    columns, width = b.shape[1], c.shape[1]
+    a, c = place_rows(a, transpose), Placed(c, (width + 3, 1))
+    packed = np.zeros(6 + depth * width + 6, b.dtype)
+    source = Placed(b, (1, depth + 5) if form == PACKED_TRANSPOSED else (columns + 5, 1))
+    if form == ROWS:
+        packed[6:-6].reshape(depth, width)[:, :columns] = b
+    inputs, outside = (a.flat.tobytes(), source.flat.tobytes()), c.outside()
+    call_plain(
+        form, rows, columns, width, depth, a.flat, *a.at, source.flat, source.at[0],
+        max(source.at[1:]), packed, 6, c.flat, *c.at[:2], accumulate,
+    )  # fmt: skip
+    assert (a.flat.tobytes(), source.flat.tobytes()) == inputs
+    assert c.outside() == outside
+    assert not packed[:6].any()
+    assert not packed[-6:].any()
+    return c.view.copy()
+
+
+def multiply(product, *args, **options):
+    """Call either product: for "gates", the columns of B and C are cut into four blocks."""
+    if product != "gates":
+        return multiply_plain(*args, **options, form=product)
+    a, b, c = args
+    split = [x.reshape(len(x), GATES, x.shape[1] // GATES) for x in (b, c)]
+    return multiply_gates(a, *split, **options).reshape(c.shape)
+
+
+for_each_product = pytest.mark.parametrize(
+    "product", ["gates", ROWS, PACKED, PACKED_TRANSPOSED],
+    ids=["gates", "rows", "packed", "packed_transposed"],
+)  # fmt: skip
+
+
+def operands(rng, dtype, product, rows, depth, columns):
+    """A, B and C, with C as wide as whole vectors, and B's columns that are added to get there."""
+    gates = GATES if product == "gates" else 1
+    shapes = (rows, depth), (depth, gates * columns), (rows, gates * round_up(columns, dtype))
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def pad(product, b, c):
+    """B with columns of zeros in place of the padding."""
+    gates = GATES if product == "gates" else 1
+    depth, columns, width = len(b), b.shape[1] // gates, c.shape[1] // gates
+    padded = np.zeros((depth, gates, width), b.dtype)
+    padded[:, :, :columns] = b.reshape(depth, gates, columns)
+    return padded.reshape(depth, gates * width)
+
+
+def assert_is_product(result, a, b, c=None):
+    """Compare with the twin, computed in the widest type there is."""
+    wide = [x.astype(np.longdouble) for x in (a, b, c) if x is not None]
+    # Each of a chain's roundings is an eps of what has been added up so far.
+    sums = reference.gemm(*(abs(x) for x in wide))
+    error = abs(result - reference.gemm(*wide))
+    assert (error <= (a.shape[1] + 1) * np.finfo(result.dtype).eps * sums).all()
+
+
+@for_each_product
+@pytest.mark.parametrize("transpose", [False, True])
+def test_product_for_any_shape(dtype, product, transpose):
+    rng = np.random.default_rng(0)
+    for rows, depth, columns in itertools.product(SIZES, SIZES, column_counts(dtype)):
+        a, b, c = operands(rng, dtype, product, rows, depth, columns)
+        padded = pad(product, b, c)
+        # What C held is not read unless accumulating: NaN would show.
+        result = multiply(product, a, b, np.full_like(c, np.nan), transpose=transpose)
+        assert_is_product(result, a, padded)
+        result = multiply(product, a, b, c, accumulate=True, transpose=transpose)
+        assert_is_product(result, a, padded, c)
+
+
+@for_each_product
+def test_bits_of_a_row_do_not_depend_on_the_rows_computed_with_it(dtype, product):
+    rng = np.random.default_rng(1)
+    a, b, c = operands(rng, dtype, product, 33, 7, 3 * lanes_of(dtype) + 1)
+    for accumulate, transpose in itertools.product((False, True), (False, True)):
+        options = {"accumulate": accumulate, "transpose": transpose}
+        together = multiply(product, a, b, c, **options)
+        for n in (1, 2, 3, 4, 5, 7):
+            for start in (0, 9, 33 - n):
+                some = slice(start, start + n)
+                alone = multiply(product, a[some], b, c[some], **options)
+                assert_same_bits(alone, together[some])
+
+
+@for_each_product
+def test_bits_of_a_column_do_not_depend_on_the_columns_computed_with_it(dtype, product):
+    rng, lanes = np.random.default_rng(2), lanes_of(dtype)
+    gates = GATES if product == "gates" else 1
+    a, b, c = operands(rng, dtype, product, 5, 7, 9 * lanes)
+    together = multiply(product, a, b, c).reshape(5, gates, -1)
+    for columns in column_counts(dtype):
+        fewer = b.reshape(7, gates, -1)[:, :, :columns].reshape(7, -1)
+        width = round_up(columns, dtype)
+        alone = multiply(product, a, fewer, np.zeros((5, gates * width), dtype))
+        assert_same_bits(alone.reshape(5, gates, width)[:, :, :columns], together[:, :, :columns])
+
+
+def test_plain_product_has_the_same_bits_for_all_forms_of_its_operands(dtype):
+    rng = np.random.default_rng(3)
+    a, b, c = operands(rng, dtype, PACKED, 7, 5, 7 * lanes_of(dtype) - 1)
+    results = [
+        multiply_plain(a, b, c, transpose=transpose, form=form, accumulate=True)
+        for form in (ROWS, PACKED, PACKED_TRANSPOSED)
+        for transpose in (False, True)
+    ]
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+@for_each_product
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nan_and_infinity_are_carried_through(dtype, product, accumulate):
+    rng = np.random.default_rng(4)
+    a, b, c = operands(rng, dtype, product, 7, 5, 3 * lanes_of(dtype) - 1)
+    a[1, 2], a[3, 0], a[4, 4], a[6, 1], a[6, 3] = np.nan, np.inf, -np.inf, np.inf, -np.inf
+    b[0, -1], b[1, 0], b[3, 1] = np.inf, np.nan, 0
+    c[2, 0], c[5, -1] = np.nan, -np.inf
+    result = multiply(product, a, b, c, accumulate=accumulate)
+    expected = reference.gemm(a, pad(product, b, c), c if accumulate else None)
+    for same in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(same(result), same(expected))
+
+
+def test_round_up_gives_the_next_whole_vector(dtype):
+    lanes = lanes_of(dtype)
+    given = (0, 1, lanes - 1, lanes, lanes + 1, 9 * lanes)
+    expected = [0, lanes, lanes, lanes, 2 * lanes, 9 * lanes]
+    assert [round_up(columns, dtype) for columns in given] == expected
