@@ -155,9 +155,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     >>> import numpy as np
     >>> from sklstm import LSTMClassifier
     >>> X = np.random.RandomState(0).normal(size=(300, 12, 1)).cumsum(axis=1)
-    >>> y = np.where(X[:, -1, 0] > X[:, 5, 0], "up", "down")
+    >>> y = np.where(X[:, -1, 0] > X[:, 0, 0], "up", "down")
     >>> model = LSTMClassifier(16, learning_rate_init=0.01, max_iter=30, tol=0, random_state=0)
-    >>> model.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+    >>> model.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.85
     True
     """
 

@@ -191,6 +191,12 @@ def test_early_stopping_refuses_to_validate_on_fewer_than_two_samples(X, y, n_sa
         model.fit(X[:n_samples], y[:n_samples])
 
 
+def test_early_stopping_refuses_to_leave_nothing_to_train_on(X, y):
+    model = small_net(early_stopping=True, validation_fraction=0.9)
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.9"):
+        model.fit(X[:3], y[:3])
+
+
 def test_given_validation_refuses_fewer_than_two_samples_too(X, y):
     # R2 is not defined for one: every epoch would warn, and score NaN.
     with pytest.raises(ValueError, match="at least 2"):
@@ -304,6 +310,19 @@ def test_the_best_epochs_weights_are_those_of_a_fit_that_ends_there(X, y):
     assert best < 30
     short = small_net(max_iter=best, **settings).fit(X, y)
     assert_same_bits(weights(long), weights(short))
+
+
+def test_the_best_epoch_of_all_warm_starts_is_kept(X, y):
+    # As in MLPRegressor: best_validation_score_ is the score of the weights, after each fit.
+    data, validation = (X[:30], y[:30]), {"X_val": X[30:], "y_val": y[30:]}
+    model = small_net(warm_start=True, max_iter=40, learning_rate_init=0.05, n_iter_no_change=100)
+    good = model.fit(*data, **validation).best_validation_score_
+    # Steps that are far too long.
+    spoilt = model.set_params(solver="sgd", learning_rate_init=1.0, max_grad_norm=None, max_iter=3)
+    spoilt.fit(*data, **validation)
+    assert max(model.validation_scores_[40:]) < good
+    assert model.best_validation_score_ == good
+    np.testing.assert_allclose(model.score(X[30:], y[30:]), good, rtol=1e-9)
 
 
 def test_scores_are_weighted_as_the_loss_is(X, y):
@@ -502,6 +521,13 @@ def test_keyboard_interrupt_in_the_first_epoch_leaves_a_usable_model(X, y, monke
     assert np.isfinite(model.predict(X)).all()
     with pytest.warns(ConvergenceWarning):
         assert model.fit(X, y).n_iter_ == 3
+
+
+def test_keyboard_interrupt_of_a_first_epoch_that_diverges_leaves_finite_weights(X, y, monkeypatch):
+    diverge_from(monkeypatch, 1, np.nan)
+    interrupt_at(monkeypatch, 3)
+    model = fit_interrupted(small_net(), X, y)
+    assert np.isfinite(model.predict(X)).all()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")

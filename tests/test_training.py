@@ -181,9 +181,9 @@ class _CaughtError(Exception):
 
 def start_of(model, *data):
     """What a fit begins with: its architecture, flat vector, and source of masks."""
-    with mock.patch.object(sklstm._base, "train", side_effect=_CaughtError) as train:
-        with pytest.raises(_CaughtError):
-            clone(model).fit(*data)
+    patched = mock.patch.object(sklstm._base, "train", side_effect=_CaughtError)
+    with patched as train, pytest.raises(_CaughtError):
+        clone(model).fit(*data)
     fit = train.call_args.kwargs
     return fit["architecture"], fit["progress"].weights, fit["random_state"]
 
