@@ -2,7 +2,15 @@
 
 from sklstm._classifier import LSTMClassifier
 from sklstm._regressor import LSTMRegressor
+from sklstm.preprocessing import TimestepTransformer
+from sklstm.windows import sliding_windows
 
 __version__ = "0.1.0"
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "__version__"]
+__all__ = [
+    "LSTMClassifier",
+    "LSTMRegressor",
+    "TimestepTransformer",
+    "__version__",
+    "sliding_windows",
+]

@@ -169,7 +169,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             _refuse_change(known, shape, "partial_fit" if incremental else "warm_start=True")
         self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
         if not (resume and incremental):
-            self.n_timesteps_ = sequences.n_timesteps if sequences.equal_lengths else None
+            full = np.all(sequences.records["length"] == sequences.n_timesteps)
+            self.n_timesteps_ = sequences.n_timesteps if full else None
         settings = self._settings(1 if incremental else self.max_iter)
         # Streams of their own: what one draws does not change another, and a fit that goes on holds
         # out the same rows, but neither shuffles nor drops units as before.
@@ -234,19 +235,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _hold_out(self, y, random_state):
         """Rows to train on, and rows to validate on."""
-        rows, held_out = train_test_split(
+        n_held_out = int(np.ceil(self.validation_fraction * len(y)))
+        if not 2 <= n_held_out < len(y):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves "
+                f"{n_held_out} to validate on and {len(y) - n_held_out} to train on: at least 2 "
+                "and 1 are needed."
+            )
+        return train_test_split(
             np.arange(len(y)),
-            test_size=self.validation_fraction,
+            test_size=n_held_out,
             random_state=random_state if self.shuffle else None,
             shuffle=self.shuffle,
             stratify=self._strata(y) if self.shuffle else None,
         )
-        if len(held_out) < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves "
-                f"{len(held_out)} to validate on: at least 2 are needed."
-            )
-        return rows, held_out
 
     def _data(self, sequences, y, sample_weight, rows):
         targets = (y - self._target_mean) / self._target_deviation

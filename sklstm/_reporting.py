@@ -51,8 +51,8 @@ class Reporter:
             )
         if end is End.MAX_FUN:
             self._warn(
-                f"lbfgs: Maximum evaluations of the loss (max_fun={self._settings.max_fun}) reached "
-                "and the optimization hasn't converged yet."
+                f"lbfgs: Maximum loss evaluations ({self._settings.max_fun}) reached and the "
+                "optimization hasn't converged yet."
             )
         if end is End.DIVERGED:
             self._warn(

@@ -69,9 +69,9 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     -------
     sequences : Sequences
     """
-    if _is_list_of_sequences(X):
+    if is_list_of_sequences(X):
         sequences = _from_list(X, dtype)
-    elif (n_dimensions := _n_dimensions(X)) == 3:
+    elif (n_dimensions := count_dimensions(X)) == 3:
         sequences = _from_3d(estimator, X, dtype)
     elif n_dimensions > 3:
         raise ValueError(
@@ -80,20 +80,20 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
         )
     else:
         return _from_2d(estimator, X, reset, dtype)
-    _check_n_timesteps(estimator, sequences)
+    check_n_timesteps(estimator, sequences.records["length"])
     if reset:
         estimator.n_features_in_ = sequences.n_features
         vars(estimator).pop("feature_names_in_", None)
     return sequences
 
 
-def _is_list_of_sequences(X):
+def is_list_of_sequences(X):
     """Whether X is a container of 2-D arrays, and not of numbers or rows."""
     contains = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object)
     return contains and len(X) > 0 and all(np.ndim(sequence) == 2 for sequence in X)
 
 
-def _n_dimensions(X):
+def count_dimensions(X):
     if hasattr(X, "ndim"):
         return X.ndim
     try:
@@ -111,14 +111,19 @@ def _from_2d(estimator, X, reset, dtype):
         X = validate_data(estimator, X, reset=reset, dtype=dtype)
     else:
         X = check_array(X, dtype=dtype, estimator=estimator, input_name="X")
-    n_timesteps, n_columns = estimator.n_timesteps or X.shape[1], X.shape[1]
-    if n_columns % n_timesteps:
+    X = as_blocks(X, estimator.n_timesteps)
+    return _from_array(X, np.full(len(X), X.shape[1]))
+
+
+def as_blocks(X, n_timesteps):
+    """2-D X as (samples, timesteps, features), without a copy; None: a step is a column."""
+    n_columns = X.shape[1]
+    if n_timesteps is not None and n_columns % n_timesteps:
         raise ValueError(
             f"X has {n_columns} columns, which n_timesteps={n_timesteps} does not divide: a row of "
             f"2-D X is n_timesteps blocks of features."
         )
-    X = X.reshape(len(X), n_timesteps, -1)
-    return _from_array(X, np.full(len(X), n_timesteps))
+    return X.reshape(len(X), n_timesteps or n_columns, -1)
 
 
 def _was_fitted_on_2d(estimator):
@@ -152,39 +157,53 @@ def _from_array(X, lengths):
 
 def _own_lengths(X):
     """The steps of each sequence without the NaN rows at its end; refuses any other NaN."""
-    lengths = np.full(len(X), X.shape[1])
-    block = max(1, _BLOCK // (X.shape[1] * X.shape[2]))
+    n_timesteps = X.shape[1]
+    lengths = np.full(len(X), n_timesteps)
+    block = max(1, _BLOCK // (n_timesteps * X.shape[2]))
     for first in range(0, len(X), block):
-        finite = np.isfinite(X[first : first + block]).all(axis=(1, 2))
-        for i in first + np.flatnonzero(~finite):
-            padding = np.isnan(X[i]).all(axis=1)
-            lengths[i] = X.shape[1] - np.argmin(padding[::-1]) if not padding.all() else 0
-            _check_sequence(X[i, : lengths[i]], i)
+        part = X[first : first + block]
+        if np.isfinite(part).all():
+            continue
+        padding = np.isnan(part).all(axis=2)
+        own = np.where(padding.all(axis=1), 0, n_timesteps - np.argmin(padding[:, ::-1], axis=1))
+        inside = np.isfinite(part).all(axis=2).sum(axis=1)
+        for i in np.flatnonzero((inside != own) | (own == 0))[:1]:
+            _check_sequence(part[i, : own[i]], first + i)
+        lengths[first : first + block] = own
     return lengths
 
 
 def _from_list(X, dtype):
-    arrays = [np.asarray(sequence) for sequence in X]
+    arrays = [_check_numeric(sequence, i) for i, sequence in enumerate(X)]
     if isinstance(dtype, tuple):
         dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
+    arrays = [np.asarray(array, dtype) for array in arrays]
     n_features = arrays[0].shape[1]
+    if n_features == 0:
+        raise ValueError("X[0] has 0 features while a minimum of 1 is required.")
     for i, array in enumerate(arrays):
-        if np.iscomplexobj(array):
-            raise ValueError(f"Complex data not supported: X[{i}] has dtype {array.dtype}.")
-        arrays[i] = array = np.asarray(array, dtype)
         if array.shape[1] != n_features:
             raise ValueError(
                 f"X[{i}] has {array.shape[1]} features, but X[0] has {n_features} features."
             )
-        _check_sequence(array, i)
-    if n_features == 0:
-        raise ValueError("X[0] has 0 features while a minimum of 1 is required.")
-    records = np.empty(len(arrays), SEQUENCE)
-    for record, array in zip(records, arrays, strict=True):
-        record["address"] = array.__array_interface__["data"][0]
-        record["step_stride"], record["feature_stride"] = array.strides
-        record["length"] = len(array)
+        if len(array) == 0 or not np.isfinite(array).all():
+            _check_sequence(array, i)
+    records = np.array(
+        [(a.__array_interface__["data"][0], *a.strides, len(a)) for a in arrays], SEQUENCE
+    )
     return Sequences(records, np.dtype(dtype), n_features, None, arrays)
+
+
+def _check_numeric(sequence, i):
+    array = np.asarray(sequence)
+    if np.iscomplexobj(array):
+        raise ValueError(f"Complex data not supported: X[{i}] has dtype {array.dtype}.")
+    if array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"X[{i}] must be numbers, got dtype {array.dtype}.") from error
+    return array
 
 
 def _check_sequence(sequence, i):
@@ -198,8 +217,9 @@ def _check_sequence(sequence, i):
         raise ValueError(f"Input X contains {what}: X[{i}], at timestep {t}.")
 
 
-def _check_n_timesteps(estimator, sequences):
-    wanted, lengths = estimator.n_timesteps, sequences.records["length"]
+def check_n_timesteps(estimator, lengths):
+    """Refuse sequences of other lengths than the parameter says."""
+    wanted = estimator.n_timesteps
     if wanted is not None and (lengths != wanted).any():
         i = np.argmax(lengths != wanted)
         raise ValueError(

@@ -72,13 +72,13 @@ def _fingerprint():
 def _cache_folder():
     """A writable folder of this fingerprint's own, or None: then nothing is kept on disk."""
     name = f"sklstm-{_fingerprint()}"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else [
-        Path(__file__).parent / "__pycache__",
-        home / "sklstm",
-    ]  # fmt: skip
+    if config.CACHE_DIR:
+        bases = [config.CACHE_DIR]
+    else:
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        bases = [Path(__file__).parent / "__pycache__", Path(home) / "sklstm"]
     for base in bases:
-        folder = base / name
+        folder = Path(base) / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:

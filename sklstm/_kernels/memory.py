@@ -16,7 +16,7 @@ def _load_twin(address, like):
     one compiled signature read them all, where arrays would need one each. The caller keeps the
     memory alive; it need not be aligned.
     """
-    buffer = (ctypes.c_char * like.itemsize).from_address(address)
+    buffer = (ctypes.c_char * like.itemsize).from_address(int(address))
     return np.frombuffer(buffer, like.dtype)[0]
 
 

@@ -48,12 +48,12 @@ def run_lbfgs(objective, watch, data, settings, progress):
                 "maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.tol
             },
         )  # fmt: skip
+        if not np.isfinite(result.fun):
+            return End.DIVERGED
+        if result.nit == 0:
+            callback(result.x)
     except _StopIteration as stop:
         return stop.args[0]
-    if not np.isfinite(result.fun):
-        return End.DIVERGED
-    if result.nit == 0:
-        callback(result.x)
     if result.status != 1:
         # Converged, or no step can be found that lowers the loss any further.
         return End.PATIENCE

@@ -31,7 +31,11 @@ def train(architecture, data, validation, settings, progress, random_state, hook
         Shuffles samples and draws dropout masks.
     hooks : Hooks
     """
+    start = progress.weights.copy()
     patience = Patience(settings.tol, settings.n_iter_no_change)
+    if validation is not None and progress.scores:
+        # The best of earlier fits is still to be beaten.
+        patience.best, patience.best_weights = -max(progress.scores), start
     with ExitStack() as stack, np.errstate(over="ignore", invalid="ignore"):
         objective = stack.enter_context(Objective(architecture, data, settings))
         score = None
@@ -48,6 +52,8 @@ def train(architecture, data, validation, settings, progress, random_state, hook
     keep_best = validation is not None or end is End.INTERRUPTED
     if keep_best and patience.best_weights is not None:
         progress.weights[:] = patience.best_weights
+    elif not np.isfinite(progress.weights).all():
+        progress.weights[:] = start
     return end
 
 
@@ -55,7 +61,7 @@ def _run_epochs(objective, watch, data, settings, progress, random_state):
     schedule, plateaus = SCHEDULES[settings.learning_rate], 0
     for epoch in range(settings.max_iter):
         clock = Clock(epoch, settings.max_iter, progress.samples, plateaus)
-        rate = schedule(settings.learning_rate_init, clock, settings.power_t)
+        rate = float(schedule(settings.learning_rate_init, clock, settings.power_t))
         order = random_state.permutation(data.rows) if settings.shuffle else data.rows
         before = progress.weights.copy()
         watch.begin()

@@ -78,8 +78,8 @@ class RMSprop(Optimizer):
 
 # The settings that an optimizer takes are parameters of the estimator.
 OPTIMIZERS = {
-    "adam": lambda e: Adam(e.beta_1, e.beta_2, e.epsilon),
-    "adamw": lambda e: AdamW(e.beta_1, e.beta_2, e.epsilon),
-    "sgd": lambda e: SGD(e.momentum, bool(e.nesterovs_momentum and e.momentum > 0)),
-    "rmsprop": lambda e: RMSprop(e.beta_2, e.epsilon),
+    "adam": lambda e: Adam(float(e.beta_1), float(e.beta_2), float(e.epsilon)),
+    "adamw": lambda e: AdamW(float(e.beta_1), float(e.beta_2), float(e.epsilon)),
+    "sgd": lambda e: SGD(float(e.momentum), bool(e.nesterovs_momentum and e.momentum > 0)),
+    "rmsprop": lambda e: RMSprop(float(e.beta_2), float(e.epsilon)),
 }

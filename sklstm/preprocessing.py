@@ -1,0 +1,425 @@
+"""Transformers of scikit-learn at work on the time steps of sequences."""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.utils import get_tags
+from sklearn.utils._metadata_requests import _routing_enabled
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from sklstm._sequences import (
+    as_blocks,
+    check_n_timesteps,
+    count_dimensions,
+    is_list_of_sequences,
+)
+
+
+def _inner_has(method):
+    """Check that the inner transformer has a method, the fitted one if there is one."""
+
+    def check(self):
+        getattr(getattr(self, "transformer_", self.transformer), method)
+        return True
+
+    return check
+
+
+# scikit-learn's own set_output would put sequences into data frames too.
+class TimestepTransformer(  # type: ignore[call-arg]
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Apply a transformer to each time step of sequences.
+
+    The time steps of all sequences, one below the other, are the rows that the transformer is
+    fitted on and transforms. X comes back in the form it was given in.
+
+    Parameters
+    ----------
+    transformer : transformer
+        Any transformer of numbers: StandardScaler, PCA, SimpleImputer, a ColumnTransformer of
+        columns given by position, a Pipeline of these. It is cloned.
+    n_timesteps : int, default=None
+        How to read 2-D X, as in `LSTMRegressor`. None: every column is one time step of one
+        feature. An int: a row is `n_timesteps` blocks of features, as of
+        `row.reshape(n_timesteps, -1)`.
+
+    Attributes
+    ----------
+    transformer_ : transformer
+        The fitted transformer.
+    n_features_in_ : int
+        Columns of 2-D X, or features of a time step of other X, seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns; only if X was 2-D and had string names for all.
+    n_timesteps_ : int or None
+        Steps of the sequences seen in fit; None if they came in a list or their lengths vary.
+
+    See Also
+    --------
+    sklstm.LSTMRegressor : Regression on sequences of the same forms.
+
+    Notes
+    -----
+    X may be 2-D; 3-D of shape (n_samples, n_timesteps, n_features); 3-D with sequences that are
+    padded at their ends with steps of NaN alone; or a list, or an array of objects, of arrays of
+    shape (n_timesteps_i, n_features). These forms come out as they came in, but for the array of
+    objects, which comes out as a list. Padding is not shown to the transformer, and is NaN in the
+    output; any other NaN is the transformer's to accept or refuse.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklstm import LSTMRegressor
+    >>> from sklstm import TimestepTransformer
+    >>> X = 100 + 20 * np.random.RandomState(0).normal(size=(50, 8, 3))
+    >>> Z = TimestepTransformer(StandardScaler()).fit_transform(X)
+    >>> Z.shape, np.allclose(Z.mean(axis=(0, 1)), 0), np.allclose(Z.std(axis=(0, 1)), 1)
+    ((50, 8, 3), True, True)
+    >>> model = make_pipeline(TimestepTransformer(StandardScaler()), LSTMRegressor(tol=1e-3))
+    >>> model.fit(X, X[:, 0, 0]).predict(X).shape
+    (50,)
+    """
+
+    _fitted_on_2d: bool
+    _parameter_constraints: dict = {
+        "transformer": [HasMethods(["fit", "fit_transform", "transform"])],
+        "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(self, transformer, *, n_timesteps=None):
+        self.transformer = transformer
+        self.n_timesteps = n_timesteps
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **fit_params):
+        """Fit the transformer to the time steps of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), \
+                or list of array-like of shape (n_timesteps_i, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets, for a transformer that uses them; repeated for each step of a sequence.
+        **fit_params : dict
+            Parameters of the transformer's `fit`, such as `sample_weight`. Arrays have one entry a
+            sample, which is repeated for each step; what is None is not passed on.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be read, or the transformer refuses it. This object is left as it was.
+        """
+        self._fit("fit", X, y, fit_params)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit the transformer to the time steps of X, and transform these.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets, as in `fit`.
+        **fit_params : dict
+            Parameters of the transformer's `fit_transform`, as in `fit`.
+
+        Returns
+        -------
+        X_new : array-like or list of ndarray
+            The transformed sequences, in the form of X.
+        """
+        steps, transformed = self._fit("fit_transform", X, y, fit_params)
+        return self._as_given(steps, transformed, X)
+
+    def transform(self, X):
+        """Transform each time step.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, in any form that `fit` takes, with the features seen in `fit`.
+
+        Returns
+        -------
+        X_new : array-like or list of ndarray
+            The transformed sequences, in the form of X.
+        """
+        check_is_fitted(self)
+        steps = self._read(X)
+        return self._as_given(steps, self.transformer_.transform(steps.rows), X)
+
+    @available_if(_inner_has("inverse_transform"))
+    def inverse_transform(self, X):
+        """Undo the transformation of each time step.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Transformed sequences, in any form that `transform` returns.
+
+        Returns
+        -------
+        X_original : ndarray or list of ndarray
+            The sequences, in the form of X.
+        """
+        check_is_fitted(self)
+        steps = _read_sequences(self, X)
+        if steps is None:
+            X = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
+            steps = _from_2d(X, self.n_timesteps_ if self._fitted_on_2d else self.n_timesteps)
+        return steps.restore(_dense(self.transformer_.inverse_transform(steps.rows)))
+
+    @available_if(_inner_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features=None):
+        """Names of the transformed features.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of 2-D X, or of the features of a time step. None: those seen in
+            `fit`, or x0, x1 and so on.
+
+        Returns
+        -------
+        names : ndarray of str
+            If `fit` saw 2-D X, a name a column: t0_x0, t0_x1 and so on, where x0 is what the
+            transformer calls a feature. Columns that were named keep their names, if the
+            transformer keeps the features. Otherwise a name a feature, as the transformer calls it.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        if not self._fitted_on_2d:
+            return self.transformer_.get_feature_names_out(names)
+        named = input_features is not None or hasattr(self, "feature_names_in_")
+        return self._column_names(self.n_timesteps_, names if named else None)
+
+    def set_output(self, *, transform=None):
+        """Choose the container that 2-D X is returned in; sequences stay arrays and lists.
+
+        It has no effect either if the transformer cannot name its features.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            The container of the output of `transform` and `fit_transform`. None: as it was.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+        """
+        if transform is not None:
+            # Under this name scikit-learn looks for it, and clones it.
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    def get_metadata_routing(self):
+        """Say which parameters go to the transformer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Hands those of `fit` and `fit_transform` to the same method of the transformer.
+        """
+        mapping = MethodMapping()
+        for method in ("fit", "fit_transform"):
+            mapping.add(caller=method, callee=method)
+        return MetadataRouter(owner=self).add(transformer=self.transformer, method_mapping=mapping)
+
+    def __sklearn_tags__(self):
+        tags, inner = super().__sklearn_tags__(), get_tags(self.transformer)
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = inner.input_tags.allow_nan or inner.no_validation
+        tags.input_tags.positive_only = inner.input_tags.positive_only
+        tags.target_tags.required = inner.target_tags.required
+        tags.non_deterministic = inner.non_deterministic
+        if inner.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = inner.transformer_tags.preserves_dtype
+        return tags
+
+    def _fit(self, method, X, y, fit_params):
+        """Fit a clone by `fit` or `fit_transform`; the steps of X, and what the method returned."""
+        # All is done on a copy, so that a call that fails changes nothing.
+        trial = copy(self)
+        steps = trial._read(X, reset=True)
+        if _routing_enabled():
+            fit_params = process_routing(self, method, **fit_params)["transformer"][method]
+        y = _for_each_step(y, steps.lengths)
+        fit_params = {
+            name: _for_each_step(value, steps.lengths)
+            for name, value in fit_params.items()
+            if value is not None
+        }
+        trial.transformer_ = clone(self.transformer)
+        returned = getattr(trial.transformer_, method)(steps.rows, y, **fit_params)
+        self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(trial.__dict__)
+        return steps, returned
+
+    def _read(self, X, reset=False):
+        """The steps of X, with the features seen in fit; with `reset`, these are set."""
+        steps = _read_sequences(self, X)
+        if steps is None:
+            if reset or self._fitted_on_2d:
+                X = validate_data(self, X, reset=reset, ensure_all_finite=False)
+            else:
+                X = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
+            steps = _from_2d(X, self.n_timesteps)
+        elif reset:
+            self.n_features_in_ = steps.rows.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+        n_features = steps.rows.shape[1]
+        if reset:
+            self._n_step_features, self._fitted_on_2d = n_features, steps.from_2d
+            self.n_timesteps_ = steps.n_timesteps
+        elif n_features != self._n_step_features:
+            raise ValueError(
+                f"X has {n_features} features, but {type(self).__name__} is expecting "
+                f"{self._n_step_features} features as input."
+            )
+        return steps
+
+    def _as_given(self, steps, rows, X):
+        """Transformed rows in the form that X had."""
+        result = steps.restore(_dense(rows))
+        container = _get_output_config("transform", self)["dense"]
+        has_names = steps.from_2d and hasattr(self, "get_feature_names_out")
+        if container == "default" or not has_names:
+            return result
+        names = self._column_names(steps.n_timesteps, getattr(self, "feature_names_in_", None))
+        return ADAPTERS_MANAGER.adapters[container].create_container(result, X, columns=names)
+
+    def _column_names(self, n_timesteps, names_in):
+        features = np.array([f"x{i}" for i in range(self._n_step_features)], dtype=object)
+        names = self.transformer_.get_feature_names_out(features)
+        if names_in is not None and np.array_equal(names, features):
+            return names_in
+        return np.array([f"t{t}_{name}" for t in range(n_timesteps) for name in names], object)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The time steps of some sequences, one below the other.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_steps, n_features)
+    lengths : ndarray of shape (n_samples,)
+        How many of the rows are of each sequence.
+    restore : callable
+        Gives as many rows, of any features, the form that the sequences came in.
+    n_timesteps : int or None
+        Steps of each sequence; None if they came in a list or their lengths vary.
+    from_2d : bool
+        Whether they came as a row of columns each.
+    """
+
+    rows: np.ndarray
+    lengths: np.ndarray
+    restore: Callable
+    n_timesteps: int | None
+    from_2d: bool = False
+
+
+def _read_sequences(estimator, X):
+    """The steps of X, or None if it is neither 3-D nor a list of sequences."""
+    if is_list_of_sequences(X):
+        steps = _from_list(X)
+    elif count_dimensions(X) == 3:
+        steps = _from_3d(estimator, X)
+    else:
+        return None
+    check_n_timesteps(estimator, steps.lengths)
+    return steps
+
+
+def _from_2d(X, n_timesteps):
+    n_samples, n_timesteps, n_features = (blocks := as_blocks(X, n_timesteps)).shape
+    return _Steps(
+        blocks.reshape(-1, n_features),
+        np.full(n_samples, n_timesteps),
+        lambda rows: rows.reshape(n_samples, -1),
+        n_timesteps,
+        from_2d=True,
+    )
+
+
+def _from_3d(estimator, X):
+    X = check_array(
+        X, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, estimator=estimator
+    )
+    n_samples, n_timesteps, n_features = X.shape
+    real = _not_padding(X)
+    if real.all():
+        return _Steps(
+            X.reshape(-1, n_features),
+            np.full(n_samples, n_timesteps),
+            lambda rows: rows.reshape(n_samples, n_timesteps, -1),
+            n_timesteps,
+        )
+
+    def restore(rows):
+        dtype = np.promote_types(rows.dtype, np.float32)
+        padded = np.full((n_samples, n_timesteps, rows.shape[1]), np.nan, dtype)
+        padded[real] = rows
+        return padded
+
+    return _Steps(X[real], real.sum(axis=1), restore, None)
+
+
+def _not_padding(X):
+    """Whether each step is one of its sequence: not NaN alone, or followed by one that is not."""
+    step_is_real = ~np.isnan(X).all(axis=2)
+    return np.logical_or.accumulate(step_is_real[:, ::-1], axis=1)[:, ::-1]
+
+
+def _from_list(X):
+    arrays = [np.asarray(sequence) for sequence in X]
+    for i, array in enumerate(arrays):
+        if array.shape[1] != arrays[0].shape[1]:
+            raise ValueError(
+                f"X[{i}] has {array.shape[1]} features, but X[0] has {arrays[0].shape[1]} features."
+            )
+    lengths = np.array([len(array) for array in arrays])
+    ends = np.cumsum(lengths)[:-1]
+    rows = check_array(np.concatenate(arrays), order="C", ensure_all_finite=False, input_name="X")
+    return _Steps(rows, lengths, lambda rows: np.split(rows, ends), None)
+
+
+def _for_each_step(values, lengths):
+    """One entry a sample, repeated for each of its steps; a single value as it is."""
+    entries = np.asarray(values)
+    if entries.ndim == 0:
+        return values
+    check_consistent_length(lengths, entries)
+    return np.repeat(entries, lengths, axis=0)
+
+
+def _dense(rows):
+    return rows.toarray() if issparse(rows) else np.asarray(rows)
