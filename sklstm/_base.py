@@ -71,6 +71,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_y(self, y):
         """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
 
+    def _check_fitted_loss(self, how):
+        """Refuse a loss whose targets are not those of the fitted net."""
+
     def _learn_labels(self, y, resume, incremental, classes):
         """Set what `_check_y` has to know of all targets."""
 
@@ -100,7 +103,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples; an integer weight counts as so many repeated rows.
+            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
+            all rows make one minibatch, else in expectation.
         X_val, y_val : array-like, default=None
             Sequences and targets to validate on, of the form of X and y. Given them, training
             stops early as with `early_stopping`, and holds nothing out of X.
@@ -166,7 +170,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sequences.n_features, self._units(), bool(self.bidirectional), self.pooling, y.shape[1]
         )  # fmt: skip
         if known is not None:
-            _refuse_change(known, shape, "partial_fit" if incremental else "warm_start=True")
+            how = "partial_fit" if incremental else "warm_start=True"
+            _refuse_change(known, shape, how)
+            self._check_fitted_loss(how)
         self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
         if not (resume and incremental):
             full = np.all(sequences.records["length"] == sequences.n_timesteps)
@@ -252,6 +258,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _data(self, sequences, y, sample_weight, rows):
         targets = (y - self._target_mean) / self._target_deviation
+        _check_size(y, targets, sequences.dtype)
         return Data(sequences, targets.astype(sequences.dtype), sample_weight, rows)
 
     def _given_validation(self, X_val, y_val, dtype):
@@ -282,12 +289,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _set_targets(self, y, sample_weight, loss, weights):
         """Fix the scale of the targets, and start the output at the loss's baseline."""
+        _check_size(y, y, weights.dtype)
         self._target_mean, self._target_deviation = self._target_scale(y, sample_weight)
-        limit = np.finfo(weights.dtype).max
-        if not (np.abs([self._target_mean, self._target_deviation, y.max(axis=0)]) < limit).all():
-            raise ValueError(
-                f"y has entries too large for {weights.dtype}: up to {np.abs(y).max():g}."
-            )
+        _check_size(y, self._target_deviation, weights.dtype)
         scaled = (y - self._target_mean) / self._target_deviation
         views = named_views(Architecture(*self._shape), weights)
         views["output_bias"][:] = loss.baseline(scaled, sample_weight)
@@ -298,8 +302,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
         for name in memory.keys() & self._memory.keys():
             memory[name][:] = self._memory[name]
+        steps = self._steps if memory.keys() == self._memory.keys() else 0
         return Progress(
-            weights, memory, self._steps, self.t_, list(self.loss_curve_),
+            weights, memory, steps, self.t_, list(self.loss_curve_),
             list(self.validation_scores_ or []), self.best_loss_,
         )  # fmt: skip
 
@@ -322,10 +327,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_agreement(self, sequences):
         """Refuse sequences of other timesteps or features than those seen in fit."""
         n_features, n_timesteps = self._shape[0], self.n_timesteps_
-        steps = sequences.n_timesteps or sequences.records["length"]
-        if sequences.n_features != n_features or (
-            n_timesteps is not None and np.any(steps != n_timesteps)
-        ):
+        same_steps = n_timesteps in (None, sequences.n_timesteps) or (
+            # In a list, sequences may be as short as in an array that is padded to n_timesteps.
+            sequences.n_timesteps is None and sequences.longest <= n_timesteps
+        )
+        if sequences.n_features != n_features or not same_steps:
             raise ValueError(
                 f"X has {sequences.n_timesteps or 'other'} timesteps of {sequences.n_features} "
                 f"features, but {type(self).__name__} is expecting {n_timesteps or 'any'} "
@@ -371,6 +377,12 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def output_bias_(self):
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+
+def _check_size(y, numbers, dtype):
+    """Refuse targets that, or whose scale, the type of the weights cannot hold."""
+    if not (np.abs(numbers) < np.finfo(dtype).max).all():
+        raise ValueError(f"y has entries too large for {dtype}: up to {np.abs(y).max():g}.")
 
 
 def _check_total_weight(sample_weight):

@@ -44,9 +44,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
-        Strength of the L2 penalty on weights, not biases. It is divided by the sum of a minibatch's
-        sample weights when added to the loss. With solver="adamw" it is the decay instead: a step
-        shrinks weights by a share of learning rate times `alpha`.
+        Strength of the L2 penalty on weights, not biases. It is divided by the number of a
+        minibatch's samples when added to the loss. With solver="adamw" it is the decay
+        instead: a step shrinks weights by a share of learning rate times `alpha`.
     batch_size : int, default=32
         Sequences of a minibatch; at most the number of samples. Not with solver="lbfgs".
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"

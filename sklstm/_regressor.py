@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
@@ -52,9 +51,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
-        Strength of the L2 penalty on weights, not biases. It is divided by the sum of a minibatch's
-        sample weights when added to the loss. With solver="adamw" it is the decay instead: a step
-        shrinks weights by a share of learning rate times `alpha`.
+        Strength of the L2 penalty on weights, not biases. It is divided by the number of a
+        minibatch's samples when added to the loss. With solver="adamw" it is the decay
+        instead: a step shrinks weights by a share of learning rate times `alpha`.
     batch_size : int, default=32
         Sequences of a minibatch; at most the number of samples. Not with solver="lbfgs".
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
@@ -300,7 +299,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             If X cannot be read, or has other timesteps or features.
         """
         with np.errstate(over="ignore"):
-            prediction = self._loss().inverse_link(self._raw_output(X))
+            raw = self._raw_output(X)
+            prediction = LOSSES[self._fitted_loss](self).inverse_link(raw)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
     def _check_y(self, y):
@@ -317,12 +317,25 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _loss(self):
         return LOSSES[self.loss](self)
 
+    def _check_fitted_loss(self, how):
+        if LOSSES[self._fitted_loss](self).equivariant != self._loss().equivariant:
+            raise ValueError(
+                f"{how} continues the fitted net, but got loss={self.loss!r} (was "
+                f"{self._fitted_loss!r})."
+            )
+
     def _target_scale(self, y, sample_weight):
+        # The loss of a new net decides what its outputs mean.
+        self._fitted_loss = self.loss
         if not (self.normalize_y and self._loss().equivariant):
             return np.zeros(y.shape[1]), np.ones(y.shape[1])
+        # No products of matrices: their bits depend on the number of BLAS threads.
+        share = (sample_weight / sample_weight.sum(dtype=np.float64))[:, np.newaxis]
         with np.errstate(over="ignore", invalid="ignore"):
-            scaler = StandardScaler().fit(y, sample_weight=sample_weight)
-        return scaler.mean_, scaler.scale_
+            mean = (share * y).sum(axis=0)
+            deviation = np.sqrt((share * np.square(y - mean)).sum(axis=0))
+        constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        return mean, np.where(constant, 1.0, deviation)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

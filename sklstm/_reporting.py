@@ -57,7 +57,7 @@ class Reporter:
         if end is End.DIVERGED:
             self._warn(
                 f"The loss became infinite or NaN in epoch {len(self._progress.losses) + 1}; the "
-                "weights of the epoch before are kept. Scale X, or lower learning_rate_init or "
+                "last weights with a finite loss are kept. Scale X, or lower learning_rate_init or "
                 "max_grad_norm."
             )
 

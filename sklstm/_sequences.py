@@ -70,7 +70,8 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
     sequences : Sequences
     """
     if is_list_of_sequences(X):
-        sequences = _from_list(X, dtype)
+        # A prediction must not depend on the types of the other sequences.
+        sequences = _from_list(X, dtype if reset or dtype != FLOATS else estimator._weights.dtype)
     elif (n_dimensions := count_dimensions(X)) == 3:
         sequences = _from_3d(estimator, X, dtype)
     elif n_dimensions > 3:
@@ -149,7 +150,7 @@ def _from_array(X, lengths):
     """Sequences of an array (samples, timesteps, features) of any strides."""
     records = np.empty(len(X), SEQUENCE)
     start = X.__array_interface__["data"][0]
-    records["address"] = start + np.arange(len(X)) * X.strides[0]
+    records["address"] = start + np.arange(len(X), dtype=np.int64) * X.strides[0]
     records["step_stride"], records["feature_stride"] = X.strides[1:]
     records["length"] = lengths
     return Sequences(records, X.dtype, X.shape[2], X.shape[1], X)

@@ -546,6 +546,9 @@ def test_a_net_for_sequences_of_one_length_refuses_others():
     model = small_net().fit(X, np.zeros(10))
     assert model.n_timesteps_ == LONGEST
     match = f"LSTMRegressor is expecting {LONGEST} timesteps of 2 features"
-    refused(model, lambda: model.predict(STEPS), match)
+    longer = [*STEPS, np.zeros((LONGEST + 1, N_FEATURES))]
+    refused(model, lambda: model.predict(longer), match)
     refused(model, lambda: model.predict(X[:, 1:]), match)
     assert_array_equal(model.predict(list(X)), model.predict(X))
+    # Shorter ones are what the same array can hold, padded.
+    assert_array_equal(model.predict(STEPS), model.predict(padded(STEPS)))

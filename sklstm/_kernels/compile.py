@@ -76,7 +76,9 @@ def _cache_folder():
         bases = [config.CACHE_DIR]
     else:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        bases = [Path(__file__).parent / "__pycache__", Path(home) / "sklstm"]
+        bases = [Path(__file__).parent / "__pycache__"]
+        # Some users have no home.
+        bases += [] if home.startswith("~") else [Path(home) / "sklstm"]
     for base in bases:
         folder = Path(base) / name
         try:

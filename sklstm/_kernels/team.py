@@ -104,15 +104,13 @@ def publish(control, shards):
     control[SHARDS] = shards
     atomic_store(control, UNFINISHED, shards)
     atomic_store(control, TICKETS, shards)
-    asleep = atomic_load(control, ASLEEP)
+    # A worker that backs out just now takes itself off once more than it was counted.
+    asleep = max(0, atomic_load(control, ASLEEP))
     atomic_add(control, ASLEEP, -asleep)
     return asleep
 
 
 @entry
 def dismiss(control):
-    """Tell all workers to stop; returns how many are asleep and must be woken."""
+    """Tell all workers to stop; those that are asleep must be woken."""
     atomic_store(control, STOP, 1)
-    asleep = atomic_load(control, ASLEEP)
-    atomic_add(control, ASLEEP, -asleep)
-    return asleep

@@ -6,6 +6,7 @@ of threads gives the same bits.
 
 import threading
 import time
+from queue import SimpleQueue
 
 import numba
 import numpy as np
@@ -91,21 +92,34 @@ class Team:
             self._bounds, aligned((slots, layout.work_size), dtype),
             np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, self._gradients,
         )  # fmt: skip
-        self._wake = threading.Semaphore(0)
+        # The kernels see addresses alone: this keeps the memory behind them.
+        self._sequences = sequences
+        # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
+        self._wake: SimpleQueue = SimpleQueue()
         self._workers = [
             threading.Thread(target=self._work, args=(member,), daemon=True)
             for member in range(1, self.n_threads)
         ]
 
     def __enter__(self):
-        for worker in self._workers:
-            worker.start()
+        try:
+            for worker in self._workers:
+                worker.start()
+        except RuntimeError:
+            # No more threads to be had: those that started do all the work.
+            pass
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        self._release(team.dismiss(self._control))
+        team.dismiss(self._control)
+        # One for each, asleep or not: an interrupt may have lost count of the sleepers.
+        self._release(len(self._workers))
         for worker in self._workers:
-            worker.join()
+            if worker.ident is not None:
+                worker.join()
 
     def predict(self, weights, rows):
         """The raw outputs (rows, n_outputs) of some sequences; the array is new."""
@@ -155,11 +169,11 @@ class Team:
 
     def _work(self, member):
         while not team.run(self._control, self._task, member, *self._arguments):
-            self._wake.acquire()
+            self._wake.get()
 
     def _release(self, sleepers):
         for _ in range(sleepers):
-            self._wake.release()
+            self._wake.put(None)
 
 
 def _useful_threads(architecture, steps, shards):

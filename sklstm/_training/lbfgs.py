@@ -20,6 +20,7 @@ def run_lbfgs(objective, watch, data, settings, progress):
     can stop it before.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     dtype = progress.weights.dtype
     last: dict = {}
@@ -41,13 +42,15 @@ def run_lbfgs(objective, watch, data, settings, progress):
             raise _StopIteration(end)
 
     try:
-        result = minimize(
-            value_and_gradient, progress.weights.astype(np.float64), jac=True, method="L-BFGS-B",
-            callback=callback,
-            options={
-                "maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.tol
-            },
-        )  # fmt: skip
+        # The bits of scipy's long sums depend on the number of BLAS threads.
+        with threadpool_limits(1, "blas"):
+            result = minimize(
+                value_and_gradient, progress.weights.astype(np.float64), jac=True,
+                method="L-BFGS-B", callback=callback,
+                options={
+                    "maxiter": settings.max_iter, "maxfun": settings.max_fun, "gtol": settings.tol
+                },
+            )  # fmt: skip
         if not np.isfinite(result.fun):
             return End.DIVERGED
         if result.nit == 0:

@@ -59,35 +59,36 @@ def train(architecture, data, validation, settings, progress, random_state, hook
 
 def _run_epochs(objective, watch, data, settings, progress, random_state):
     schedule, plateaus = SCHEDULES[settings.learning_rate], 0
+    sound = progress.weights.copy()
     for epoch in range(settings.max_iter):
         clock = Clock(epoch, settings.max_iter, progress.samples, plateaus)
         rate = float(schedule(settings.learning_rate_init, clock, settings.power_t))
         order = random_state.permutation(data.rows) if settings.shuffle else data.rows
         before = progress.weights.copy()
         watch.begin()
-        loss = _run_epoch(objective, settings, progress, order, rate, random_state)
+        loss, first_loss = _run_epoch(objective, settings, progress, order, rate, random_state)
         if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
-            progress.weights[:] = before
+            # The loss of `before` is the first that was computed.
+            progress.weights[:] = before if np.isfinite(first_loss) else sound
             progress.forget_steps()
             return End.DIVERGED
+        sound = before
         end = watch.end(loss)
-        may_slow = settings.learning_rate == "adaptive" and rate > LOWEST_ADAPTIVE_RATE
-        if end is End.PATIENCE and may_slow:
+        if end is End.PATIENCE and settings.learning_rate == "adaptive":
+            if rate <= LOWEST_ADAPTIVE_RATE:
+                return end
             plateaus += 1
             watch.patience.waited = 0
-            watch.hooks.plateau(
-                schedule(
-                    settings.learning_rate_init, clock._replace(plateaus=plateaus), settings.power_t
-                )
-            )
+            slower = clock._replace(plateaus=plateaus)
+            watch.hooks.plateau(schedule(settings.learning_rate_init, slower, settings.power_t))
         elif end is not None:
             return end
     return End.MAX_ITER
 
 
 def _run_epoch(objective, settings, progress, order, rate, random_state):
-    """One pass over the data; returns the mean objective."""
-    total, total_weight = 0.0, 0.0
+    """One pass over the data; returns the mean objective, and that of the first minibatch."""
+    value, total, first_loss = 0.0, 0.0, None
     for batch in gen_batches(len(order), min(settings.batch_size, len(order))):
         rows = order[batch]
         masks = draw_masks(
@@ -95,12 +96,13 @@ def _run_epoch(objective, settings, progress, order, rate, random_state):
             random_state, progress.weights.dtype,
         )  # fmt: skip
         weight, loss, gradient = objective(progress.weights, rows, masks)
-        if weight == 0:
+        value += weight * loss
+        total += weight
+        if gradient is None:
             continue
+        first_loss = loss if first_loss is None else first_loss
         objective.prepare(progress.weights, gradient, rate)
         progress.steps += 1
         settings.optimizer.step(progress.weights, gradient, progress.memory, progress.steps, rate)
-        total += weight * loss
-        total_weight += weight
     progress.samples += len(order)
-    return total / total_weight
+    return value / total, first_loss

@@ -174,7 +174,7 @@ class MultinomialLogLoss(Loss):
 LOSSES = {
     "squared_error": lambda estimator: SquaredError(),
     "absolute_error": lambda estimator: AbsoluteError(),
-    "huber": lambda estimator: Huber(estimator.huber_delta),
-    "quantile": lambda estimator: Quantile(estimator.quantile),
+    "huber": lambda estimator: Huber(float(estimator.huber_delta)),
+    "quantile": lambda estimator: Quantile(float(estimator.quantile)),
     "poisson": lambda estimator: Poisson(),
 }

@@ -8,7 +8,7 @@ from sklstm._network.sharding import Team
 
 
 class Objective:
-    """mean loss + alpha / (2 sum of sample weights) ||weights without biases||^2.
+    """mean loss + alpha / (2 total) ||weights without biases||^2.
 
     A context manager: it holds threads and buffers for minibatches of `settings.batch_size`.
 
@@ -22,7 +22,9 @@ class Objective:
     def __init__(self, architecture, data, settings):
         self.architecture = architecture
         self._data, self._settings = data, settings
-        self._penalty = settings.alpha * penalized(architecture, data.sequences.dtype)
+        sample_weight = data.sample_weight[data.rows]
+        self._mean_weight = float(sample_weight[sample_weight > 0].mean(dtype=np.float64))
+        self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
         self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
         self._team = Team(
             architecture, data.sequences, min(settings.batch_size, len(data.rows)), training=True,
@@ -37,7 +39,11 @@ class Objective:
         self._team.__exit__(*exception)
 
     def __call__(self, weights, rows, masks=None):
-        """The sum of sample weights, the objective, and its gradient; no gradient if the sum is 0.
+        """The rows' total, the objective, and its gradient; None if no row has a weight.
+
+        The total is the number of rows with a weight, times the mean of all positive weights, and
+        not the sum of these rows' own: else a row would count the more, the lighter the rows that
+        it is drawn with.
 
         Parameters
         ----------
@@ -48,7 +54,7 @@ class Objective:
             Of dropout.
         """
         sample_weight = self._data.sample_weight[rows]
-        total = float(sample_weight.sum())
+        total = np.count_nonzero(sample_weight) * self._mean_weight
         if total == 0:
             return 0.0, 0.0, None
         loss, gradient = self.mean_loss(weights, rows, sample_weight / total, masks)
