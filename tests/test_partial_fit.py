@@ -300,3 +300,23 @@ def test_a_warm_start_validates_on_the_rows_that_were_held_out_before(X, monkeyp
     model = small_net(warm_start=True, early_stopping=True, max_iter=1, normalize_y=False)
     model.fit(X, order).fit(X, order)
     assert held_out[0] == held_out[1]
+
+
+# --- Other losses ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "then"), [("squared_error", "poisson"), ("poisson", "huber")])
+def test_a_loss_with_other_targets_is_refused(X, first, then):
+    counts = np.arange(len(X), dtype=float)
+    model = small_net(loss=first, warm_start=True).fit(X, counts)
+    model.set_params(loss=then)
+    with pytest.raises(ValueError, match=f"got loss='{then}' \\(was '{first}'\\)"):
+        model.partial_fit(X, counts)
+    with pytest.raises(ValueError, match=f"got loss='{then}' \\(was '{first}'\\)"):
+        model.fit(X, counts)
+
+
+def test_predictions_are_those_of_the_loss_that_was_fitted(X):
+    model = small_net(loss="poisson").fit(X, np.arange(len(X), dtype=float))
+    expected = model.predict(X)
+    assert_same_bits(model.set_params(loss="squared_error").predict(X), expected)

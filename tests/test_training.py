@@ -636,3 +636,28 @@ def test_verbose_lbfgs_prints_each_iteration(X, y, capsys):
     assert capsys.readouterr().out.splitlines() == [
         f"Iteration {number}, loss = {loss:.8f}" for number, loss in enumerate(model.loss_curve_, 1)
     ]
+
+
+# --- Weights in minibatches -----------------------------------------------------------------
+
+
+def test_weights_count_also_between_minibatches():
+    # One row a minibatch: normalised by its own weight, each row would count the same.
+    X = np.zeros((200, 2))
+    y = np.r_[np.zeros(100), np.ones(100)]
+    weight = np.where(y == 0, 9.0, 1.0)
+    model = small_net(
+        normalize_y=False, batch_size=1, max_iter=60, tol=0, alpha=0, solver="sgd", momentum=0,
+        learning_rate="cosine", learning_rate_init=0.05,
+    ).fit(X, y, sample_weight=weight)  # fmt: skip
+    np.testing.assert_allclose(model.predict(X[:1]), 0.1, atol=0.02)
+
+
+@ignores_convergence
+def test_rows_of_hardly_any_weight_do_not_spoil_a_fit(X, y):
+    weight = np.r_[np.ones(len(y)), np.full(200, 1e-9)]
+    settings = {"max_iter": 100, "tol": 0}
+    alone = small_net(**settings).fit(X, y).score(X, y)
+    spoiled = np.r_[X, np.random.RandomState(3).normal(size=(200, X.shape[1]))]
+    model = small_net(**settings).fit(spoiled, np.r_[y, np.zeros(200)], sample_weight=weight)
+    assert model.score(X, y) > alone - 0.1

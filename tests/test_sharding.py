@@ -1,0 +1,112 @@
+"""Threads that end whatever happens, and leave no trace in the result."""
+
+import _thread
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+from threadpoolctl import threadpool_limits
+
+from sklstm import LSTMRegressor
+from sklstm._kernels import team
+from sklstm._network import sharding
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """Nets of any size use two threads."""
+    monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(sharding, "available_threads", lambda: 2)
+
+
+def waves(n_samples=64):
+    X = np.random.RandomState(0).normal(size=(n_samples, 10))
+    return X, X.sum(axis=1)
+
+
+def fit_quietly(model, X, y, **rest):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(X, y, **rest)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(monkeypatch):
+    X, y = waves()
+    publish, calls = team.publish, []
+
+    def interrupted_publish(control, shards):
+        calls.append(shards)
+        if len(calls) == 5:
+            time.sleep(0.3)  # the worker falls asleep
+            publish(control, shards)
+            _thread.interrupt_main()
+        return publish(control, shards)
+
+    monkeypatch.setattr(team, "publish", interrupted_publish)
+    before = threading.active_count()
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model = LSTMRegressor(4, max_iter=50, random_state=0).fit(X, y)
+    assert len(calls) >= 5
+    assert threading.active_count() == before
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_machine_that_has_no_more_threads_fits_with_fewer(monkeypatch):
+    X, y = waves()
+    expected = fit_quietly(LSTMRegressor(4, max_iter=2, random_state=0), X, y)
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    model = fit_quietly(LSTMRegressor(4, max_iter=2, random_state=0), X, y)
+    assert_same_bits(model._weights, expected._weights)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch):
+    X, y = waves()
+    monkeypatch.setattr(sharding, "available_threads", lambda: 4)
+    start, started = threading.Thread.start, []
+
+    def interrupted_start(self):
+        if started:
+            raise KeyboardInterrupt
+        started.append(self)
+        start(self)
+
+    model = fit_quietly(LSTMRegressor(4, max_iter=1, random_state=0), X, y)
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        model.predict(np.tile(X, (10, 1)))
+    assert not started[0].is_alive()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_the_number_of_blas_threads_does_not_change_a_bit(solver):
+    # Long enough for BLAS to share sums out among its threads.
+    X, y = waves(12_000)
+    weight = np.random.RandomState(1).uniform(size=len(y))
+    model = LSTMRegressor(60, solver=solver, max_iter=1, batch_size=4000, random_state=0)
+    fits = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            fits.append(fit_quietly(model, X[:, :3], y, sample_weight=weight)._weights.copy())
+    assert_same_bits(*fits)
+
+
+def test_the_data_outlives_the_kernels_that_know_its_address():
+    X, _ = waves()
+    from sklstm._network.parameters import Architecture
+    from sklstm._sequences import _from_array
+
+    sequences = _from_array(X[:, :, np.newaxis].copy(), np.full(len(X), 10))
+    source = sequences.source
+    held = sharding.Team(Architecture(1, (4,), False, "last", 1), sequences, 8, training=False)
+    del sequences
+    assert any(value is source for value in vars(held._sequences).values())
