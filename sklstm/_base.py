@@ -135,7 +135,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             fit = trial._prepare(
                 X, y, sample_weight, X_val, y_val, incremental, classes, random_state
             )
-        except Exception:
+        except BaseException:
             random_state.set_state(unused)
             raise
         callbacks = FitCallbacks(
