@@ -541,7 +541,12 @@ def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
         return gradient(self, raw, y)
 
     monkeypatch.setattr(SquaredError, "gradient", gradient_with_signal)
-    model = fit_interrupted(small_net(max_iter=1000, tol=0, batch_size=64), X, y)
+    # A process that was started in the background ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        model = fit_interrupted(small_net(max_iter=1000, tol=0, batch_size=64), X, y)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert 9 <= model.n_iter_ < 1000
     assert np.isfinite(model.predict(X)).all()
 
