@@ -61,7 +61,8 @@ def memmap():
 
 def peaks():
     """The most memory that the process held, in words."""
-    return f"at most {status('VmHWM'):.0f} MB resident, {status('RssAnon'):.0f} MB anonymous at the end"
+    most, anonymous = status("VmHWM"), status("RssAnon")
+    return f"at most {most:.0f} MB resident, {anonymous:.0f} MB anonymous at the end"
 
 
 def status(field):
