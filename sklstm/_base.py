@@ -98,10 +98,12 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
-            The sequences. float32 is trained in float32, everything else in float64.
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
+            float32, everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
+            The targets; of a classifier, the labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. An integer weight counts as so many repeated rows: exactly if
             all rows make one minibatch, else in expectation.
