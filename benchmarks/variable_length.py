@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor
 
-SAMPLES, STEPS, FEATURES, EPOCHS, REPEATS = 1024, 100, 8, 3, 7
+SAMPLES, STEPS, FEATURES, EPOCHS, REPEATS = 1024, 100, 8, 10, 7
 
 
 def main():

@@ -21,7 +21,7 @@ _features = {name[1:] for name in CPU_FEATURES.split(",") if name.startswith("+"
 SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
 # AVX-512 and NEON have 32 vector registers, which would hold more than 4 x 4 accumulators
 # and their operands, but LLVM makes half the rate of 6 x 4; the 16 of AVX2 and SSE2 hold 3 x 4.
-TILE_HEIGHTS = (4, 1) if _features & {"avx512f", "neon"} else (3, 1)
+TILE_HEIGHTS = (4, 2, 1) if _features & {"avx512f", "neon"} else (3, 1)
 
 
 def _panel_twin(

@@ -66,6 +66,10 @@ class Team:
         dtype, steps = sequences.dtype, sequences.longest
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
         self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
+        if self._lengths is not None:
+            # Sorted by length, two shards of a minibatch would be three quarters of the work and
+            # one; of four, the first and last are together as long as the two between.
+            self._shard_rows //= 2
         most_shards = len(cut(max_rows, self._shard_rows)) - 1
         # The rounding in `cut` keeps shards below sqrt(2) times their nominal size.
         layout = make_layout(
