@@ -18,5 +18,4 @@ BIDIRECTIONAL = SMALL | {"bidirectional": True, "pooling": "mean"}
     ]
 )
 def test_scikit_learn_check(estimator, check):
-    """Has no expected failures and no `poor_score`."""
     check(estimator)

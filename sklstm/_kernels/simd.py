@@ -32,7 +32,7 @@ def _panel_twin(
 
     This is what runs without the compiler; compiled code works in registers. (The two are not tied
     by `numba.extending.overload`, which compiles a function around each call of the intrinsic: a
-    tenth of the package's compile time.)
+    twentieth of the package's compile time.)
 
     Parameters
     ----------
