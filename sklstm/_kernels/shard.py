@@ -17,7 +17,7 @@ NET = np.dtype(
         for name in (
             "layers", "directions", "features", "mean_pooling", "dropout", "head_mask",
             "head_inputs", "head_width", "outputs", "output_width",
-            "weights", "packed", "packed_transposed", "gradient", "gradient_size",
+            "weights", "packed", "packed_transposed", "gradient",
             "pooled", "raw", "d_raw", "d_pooled",
         )
     ]
@@ -33,7 +33,7 @@ SEQUENCE = np.dtype(
 def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape):
     """Write the raw output of the sequences `rows`, sorted by length, longest first."""
     steps = _start_steps(sequences, rows, starts)
-    _gather(net[0], cells[0]["x"], sequences, rows, work, starts, steps)
+    _gather(net[0], cells[0]["x"], sequences, rows, work, starts)
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
         first = cells[layer * directions]
@@ -165,7 +165,7 @@ def _start_steps(sequences, rows, starts):
 
 
 @kernel
-def _gather(net, x, sequences, rows, work, starts, steps):
+def _gather(net, x, sequences, rows, work, starts):
     features = net["features"]
     for r in range(rows.size):
         sequence = sequences[rows[r]]
