@@ -3,15 +3,16 @@
 Memory. The sequences of a shard are sorted by length, longest first, so that the ones that still
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
 buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major
-(4, rows, width): each gate of each step is one contiguous block, so every elementwise pass is a
-flat loop that vectorises. Symbols are those of docs/mathematics.md.
+(4, rows, stride): each gate of each step is one contiguous block, so every elementwise pass is a
+flat loop that vectorises. What lies between `width` and `stride` may be anything: no product reads
+it. Symbols are those of docs/mathematics.md.
 """
 
 import numpy as np
 
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import kernel
-from sklstm._kernels.gemm import GATES, copy_lanes, gates_product, plain_product
+from sklstm._kernels.gemm import GATES, gates_product, plain_product
 from sklstm._kernels.memory import add, copy, fill
 from sklstm._kernels.simd import SIMD_BYTES, panel
 
@@ -22,10 +23,11 @@ CELL = np.dtype(
         (name, np.int64)
         for name in (
             "inputs", "units", "width", "input_width", "reverse",
+            "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
             "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
             "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
             "gradient",
-            "x", "gates", "c", "tanh_c", "h", "dh", "dc", "dx", "panel",
+            "x", "gates", "c", "tanh_c", "h", "dh", "dc", "dx",
             "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
             "dh_masked",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
@@ -34,7 +36,7 @@ CELL = np.dtype(
 )  # fmt: skip
 
 # Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
-DEPTH_BLOCK = 128
+DEPTH_BLOCK = 96
 
 
 @kernel
@@ -43,31 +45,31 @@ def forward(cell, packed, work, starts, steps, masks, tape):
 
     Without a tape, gates, c and tanh_c hold a single step.
     """
-    inputs, units, width = cell["inputs"], cell["units"], cell["width"]
+    inputs, units, width, stride = cell["inputs"], cell["units"], cell["width"], cell["stride"]
     gates, c, tanh_c, h = cell["gates"], cell["c"], cell["tanh_c"], cell["h"]
     lanes = SIMD_BYTES // work.itemsize
     panel_size = (inputs + 1 + units) * GATES * lanes
     recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
-    gate = (starts[steps] if tape else starts[1]) * width
+    gate = (starts[steps] if tape else starts[1]) * stride
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
-        at = starts[t] * width if tape else 0
-        c_before = c + (before * width if tape else 0)
+        at = starts[t] * stride if tape else 0
+        c_before = c + (before * stride if tape else 0)
         gates_product(
             rows, width, inputs + 1, work, cell["x"] + starts[t] * (inputs + 1), inputs + 1, 1,
             packed, cell["packed"], GATES * lanes, lanes, panel_size,
-            work, gates + at, width, gate, False,
+            work, gates + at, stride, gate, False,
         )  # fmt: skip
-        h_before = cell["h_masked"] + before * width
+        h_before = cell["h_masked"] + before * stride
         if cell["h_masked"] != h:
-            copy(work, h + before * width, work, h_before, carried * width)
-            mask_rows(work, h_before, width, units, carried, masks, cell["recurrent_mask"])
+            copy(work, h + before * stride, work, h_before, carried * stride)
+            mask_rows(work, h_before, stride, units, carried, masks, cell["recurrent_mask"])
         gates_product(
-            carried, width, units, work, h_before, width, 1,
+            carried, width, units, work, h_before, stride, 1,
             packed, recurrent, GATES * lanes, lanes, panel_size,
-            work, gates + at, width, gate, True,
+            work, gates + at, stride, gate, True,
         )  # fmt: skip
-        size, old = rows * width, carried * width
+        size, old = rows * stride, carried * stride
         i_t, f_t, g_t, o_t = (
             gates + at,
             gates + gate + at,
@@ -82,7 +84,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         _begin_cell(work, i_t + old, g_t + old, c + at + old, size - old)
         copy(work, c + at, work, tanh_c + at, size)
         apply_tanh(work, tanh_c + at, size)
-        _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * width, size)
+        _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * stride, size)
 
 
 @kernel
@@ -91,13 +93,13 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
 
     Replaces the gates by their gradients, and dh by its total. Uses dc as scratch.
     """
-    units, width = cell["units"], cell["width"]
+    units, width, stride = cell["units"], cell["width"], cell["stride"]
     gates, c, tanh_c, dh, dc = cell["gates"], cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
-    gate = starts[steps] * width
-    fill(work, dc, starts[1] * width, 0)
+    gate = starts[steps] * stride
+    fill(work, dc, starts[1] * stride, 0)
     for i in range(steps - 1, -1, -1):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
-        at, size, old = starts[t] * width, rows * width, carried * width
+        at, size, old = starts[t] * stride, rows * stride, carried * stride
         i_t, f_t, g_t, o_t = (
             gates + at,
             gates + gate + at,
@@ -106,30 +108,30 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
         )
         _backward_output(work, o_t, tanh_c + at, dh + at, dc, size)
         _backward_input(work, i_t, g_t, dc, size)
-        _backward_forget(work, f_t, c + before * width, dc, old)
+        _backward_forget(work, f_t, c + before * stride, dc, old)
         fill(work, f_t + old, size - old, 0)
         masked = cell["h_masked"] != cell["h"]
-        dh_before = cell["dh_masked"] if masked else dh + before * width
+        dh_before = cell["dh_masked"] if masked else dh + before * stride
         for q in range(GATES):
             plain_product(
-                carried, width, units, work, gates + q * gate + at, width, 1,
+                carried, width, units, work, gates + q * gate + at, stride, 1,
                 packed, cell["packed_recurrent_transposed"] + q * units * width, True,
-                work, dh_before, width, q > 0 or not masked,
+                work, dh_before, stride, q > 0 or not masked,
             )  # fmt: skip
         if masked:
-            mask_rows(work, dh_before, width, units, carried, masks, cell["recurrent_mask"])
-            add(work, dh_before, work, dh + before * width, carried * width)
+            mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
+            add(work, dh_before, work, dh + before * stride, carried * stride)
     _weight_gradient(cell, work, gradient, starts, steps)
 
 
 @kernel
 def backward_inputs(cell, packed, work, rows):
     """The gradient of the cell's inputs, for all steps at once; writes dx (rows, input_width)."""
-    units, width, input_width = cell["units"], cell["width"], cell["input_width"]
-    gate = rows * width
+    units, stride, input_width = cell["units"], cell["stride"], cell["input_width"]
+    gate = rows * stride
     for q in range(GATES):
         plain_product(
-            rows, input_width, units, work, cell["gates"] + q * gate, width, 1,
+            rows, input_width, units, work, cell["gates"] + q * gate, stride, 1,
             packed, cell["packed_inputs_transposed"] + q * units * input_width, True,
             work, cell["dx"], input_width, q > 0,
         )  # fmt: skip
@@ -158,7 +160,7 @@ def _step(i, steps, starts, reverse):
 
 @kernel
 def _weight_gradient(cell, work, gradient, starts, steps):
-    inputs, units, width = cell["inputs"], cell["units"], cell["width"]
+    inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rows = starts[steps]
     _gradient_product(
         cell, inputs + 1, work, cell["x"], inputs + 1, 0, rows, rows, False, gradient, 0
@@ -172,7 +174,7 @@ def _weight_gradient(cell, work, gradient, starts, steps):
         _, _, carried, before = _step(i, steps, starts, cell["reverse"])
         if run > 0 and (before != run_h + run or starts[t] != run_at + run):
             _gradient_product(
-                cell, units, work, cell["h_masked"] + run_h * width, width,
+                cell, units, work, cell["h_masked"] + run_h * stride, stride,
                 run_at, run, rows, started, gradient, inputs + 1,
             )  # fmt: skip
             started, run = True, 0
@@ -181,35 +183,23 @@ def _weight_gradient(cell, work, gradient, starts, steps):
         run += carried
     if run > 0 or not started:
         _gradient_product(
-            cell, units, work, cell["h_masked"] + run_h * width, width, run_at, run, rows, started,
-            gradient, inputs + 1,
+            cell, units, work, cell["h_masked"] + run_h * stride, stride,
+            run_at, run, rows, started, gradient, inputs + 1,
         )  # fmt: skip
 
 
 @kernel
 def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
-    width = cell["width"]
+    width, stride = cell["width"], cell["stride"]
     lanes = SIMD_BYTES // work.itemsize
-    # Rows at a distance of 512 bytes or more share few sets of the cache: bring them together, if
-    # they are read often enough.
-    pack = rows > 16 and width * work.itemsize >= 512
     start = 0
     while start < depth or (start == 0 and not accumulate):
         block = min(DEPTH_BLOCK, depth - start)
         for j in range(0, width, lanes):
-            b, b_row, b_gate = cell["gates"] + (at + start) * width + j, width, tape * width
-            if pack:
-                for k in range(block):
-                    for q in range(GATES):
-                        source, target = (
-                            b + k * b_row + q * b_gate,
-                            cell["panel"] + (k * GATES + q) * lanes,
-                        )
-                        copy_lanes(work, source, work, target, lanes, lanes)
-                b, b_row, b_gate = cell["panel"], GATES * lanes, lanes
             panel(
-                4, rows, block, work, a0 + start * a_width, 1, a_width, work, b, b_row, b_gate,
+                4, rows, block, work, a0 + start * a_width, 1, a_width,
+                work, cell["gates"] + (at + start) * stride + j, stride, tape * stride,
                 gradient, cell["gradient"] + row * GATES * width + j, GATES * width, width,
                 accumulate or start > 0,
             )  # fmt: skip

@@ -193,10 +193,10 @@ def _join_directions(cells, first, directions, work, rows):
     x, inputs = cells[first]["x"], cells[first]["inputs"]
     for direction in range(directions):
         below = cells[first - directions + direction]
-        units, width = below["units"], below["width"]
+        units, stride = below["units"], below["stride"]
         for r in range(rows):
             to = x + r * (inputs + 1) + direction * units
-            copy(work, below["h"] + r * width, work, to, units)
+            copy(work, below["h"] + r * stride, work, to, units)
     for r in range(rows):
         work[x + r * (inputs + 1) + inputs] = 1
 
@@ -206,10 +206,10 @@ def _split_directions(cells, first, directions, work, rows):
     """The gradients of a layer's inputs become those of the hidden states below."""
     for direction in range(directions):
         below = cells[first - directions + direction]
-        units, width = below["units"], below["width"]
+        units, stride = below["units"], below["stride"]
         for r in range(rows):
-            to = below["dh"] + r * width
-            fill(work, to, width, 0)
+            to = below["dh"] + r * stride
+            fill(work, to, stride, 0)
             for above in range(directions):
                 cell = cells[first + above]
                 start = cell["dx"] + r * cell["input_width"] + direction * units
@@ -224,12 +224,16 @@ def _pool(net, top, sequences, rows, work, starts):
     for r in range(rows.size):
         length = sequences[rows[r]]["length"]
         for direction in range(top.size):
-            units, width, h = top[direction]["units"], top[direction]["width"], top[direction]["h"]
+            units, stride, h = (
+                top[direction]["units"],
+                top[direction]["stride"],
+                top[direction]["h"],
+            )
             to = net["pooled"] + r * head_row + direction * units
             if net["mean_pooling"]:
                 fill(work, to, units, 0)
                 for t in range(length):
-                    start = h + (starts[t] + r) * width
+                    start = top[direction]["h"] + (starts[t] + r) * stride
                     for j in range(units):
                         work[to + j] += work[start + j]
                 share = work.dtype.type(1) / work.dtype.type(length)
@@ -237,7 +241,7 @@ def _pool(net, top, sequences, rows, work, starts):
                     work[to + j] *= share
             else:
                 t = 0 if top[direction]["reverse"] else length - 1
-                start = h + (starts[t] + r) * width
+                start = top[direction]["h"] + (starts[t] + r) * stride
                 copy(work, start, work, to, units)
         work[net["pooled"] + r * head_row + head_row - 1] = 1
 
@@ -246,20 +250,20 @@ def _pool(net, top, sequences, rows, work, starts):
 def _unpool(net, top, sequences, rows, work, starts, steps):
     """Hand the gradient of what the head read back to the steps that it came from."""
     for direction in range(top.size):
-        units, width, dh = top[direction]["units"], top[direction]["width"], top[direction]["dh"]
-        fill(work, dh, starts[steps] * width, 0)
+        units, stride, dh = top[direction]["units"], top[direction]["stride"], top[direction]["dh"]
+        fill(work, dh, starts[steps] * stride, 0)
         for r in range(rows.size):
             length = sequences[rows[r]]["length"]
             start = net["d_pooled"] + r * net["head_width"] + direction * units
             if net["mean_pooling"]:
                 share = work.dtype.type(1) / work.dtype.type(length)
                 for t in range(length):
-                    to = dh + (starts[t] + r) * width
+                    to = dh + (starts[t] + r) * stride
                     for j in range(units):
                         work[to + j] = share * work[start + j]
             else:
                 t = 0 if top[direction]["reverse"] else length - 1
-                to = dh + (starts[t] + r) * width
+                to = dh + (starts[t] + r) * stride
                 copy(work, start, work, to, units)
 
 
