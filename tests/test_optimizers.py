@@ -101,8 +101,9 @@ def is_bias():
 def objective(estimator):
     """The part of training that penalises and clips, for an estimator's parameters."""
     settings = Settings(
-        loss=None, optimizer=OPTIMIZERS[estimator.solver](estimator), learning_rate="constant",
-        learning_rate_init=0.01, power_t=0.5, alpha=estimator.alpha, batch_size=1, max_iter=1,
+        loss=estimator._loss(), optimizer=OPTIMIZERS[estimator.solver](estimator),
+        learning_rate="constant", learning_rate_init=0.01, power_t=0.5, alpha=estimator.alpha,
+        batch_size=1, max_iter=1,
         max_fun=1, shuffle=False, tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0,
         max_grad_norm=None,
     )  # fmt: skip

@@ -18,7 +18,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklstm._base
-from sklstm._training.losses import LOSSES, SquaredError
+from sklstm._network.sharding import Team
+from sklstm._training.losses import LOSSES
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.stopping import Patience
@@ -449,16 +450,16 @@ def test_nothing_else_is_ever_printed_or_warned(X, y, capfd):
 
 
 def interrupt_at(monkeypatch, call, error=KeyboardInterrupt):
-    """Make the loss's gradient raise at its `call`-th evaluation."""
-    gradient, calls = SquaredError.gradient, []
+    """Make the loss and its gradient raise at their `call`-th evaluation."""
+    learn, calls = Team.learn, []
 
-    def interrupted_gradient(self, raw, y):
-        calls.append(raw)
+    def interrupted_learn(self, weights, rows, *rest):
+        calls.append(rows)
         if len(calls) == call:
             raise error
-        return gradient(self, raw, y)
+        return learn(self, weights, rows, *rest)
 
-    monkeypatch.setattr(SquaredError, "gradient", interrupted_gradient)
+    monkeypatch.setattr(Team, "learn", interrupted_learn)
 
 
 def fit_interrupted(model, *data, **validation):
@@ -532,15 +533,15 @@ def test_keyboard_interrupt_of_a_first_epoch_that_diverges_leaves_finite_weights
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
-    gradient, calls = SquaredError.gradient, []
+    learn, calls = Team.learn, []
 
-    def gradient_with_signal(self, raw, y):
-        calls.append(raw)
+    def learn_with_signal(self, weights, rows, *rest):
+        calls.append(rows)
         if len(calls) == 10:
             os.kill(os.getpid(), signal.SIGINT)
-        return gradient(self, raw, y)
+        return learn(self, weights, rows, *rest)
 
-    monkeypatch.setattr(SquaredError, "gradient", gradient_with_signal)
+    monkeypatch.setattr(Team, "learn", learn_with_signal)
     # A process that was started in the background ignores the signal.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -565,17 +566,15 @@ def test_another_exception_leaves_the_estimator_as_it_was(X, y, monkeypatch):
 
 def diverge_from(monkeypatch, call, number):
     """Let the loss and its gradient be NaN or infinite from the `call`-th evaluation on."""
-    value, gradient, calls = SquaredError.value, SquaredError.gradient, []
+    learn, calls = Team.learn, []
 
-    def diverging_gradient(self, raw, y):
-        calls.append(raw)
-        return gradient(self, raw, y) + (number if len(calls) >= call else 0)
+    def diverging_learn(self, weights, rows, *rest):
+        calls.append(rows)
+        loss, gradient = learn(self, weights, rows, *rest)
+        offset = number if len(calls) >= call else 0
+        return loss + offset, gradient + offset
 
-    def diverging_value(self, raw, y):
-        return value(self, raw, y) + (number if len(calls) >= call else 0)
-
-    monkeypatch.setattr(SquaredError, "gradient", diverging_gradient)
-    monkeypatch.setattr(SquaredError, "value", diverging_value)
+    monkeypatch.setattr(Team, "learn", diverging_learn)
 
 
 def fit_diverging(model, *data):

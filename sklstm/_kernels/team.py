@@ -6,14 +6,15 @@ a while it returns, and its Python thread blocks. Which thread takes which shard
 the result: every shard has its own place to write to.
 """
 
-from sklstm._kernels import shard
+from sklstm._kernels import losses, shard
 from sklstm._kernels.compile import entry
 from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
 TICKETS, UNFINISHED, ASLEEP, STOP, SHARDS, CONTROL_SIZE = 0, 16, 32, 48, 64, 80
-# What is to be done with a shard.
-PREDICT, FORWARD, BACKWARD = 0, 1, 2
+# What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
+# is still in the cache, and there need be no more tapes than threads.
+PREDICT, LEARN, FORWARD, BACKWARD = range(4)
 # How often an idle thread looks for work before it gives up: about a millisecond.
 PATIENCE = 1_000_000
 
@@ -21,7 +22,7 @@ PATIENCE = 1_000_000
 @entry
 def run(
     control, task, member, net, cells, packed, sequences, rows, masks, bounds, work, starts,
-    raw, d_raw, gradients,
+    raw, d_raw, gradients, parameters, targets, sample_weight, values,
 ):  # fmt: skip
     """Do shards until there are no more; member 0 then waits for the others, they for more work.
 
@@ -29,8 +30,8 @@ def run(
     ----------
     control : int64 ndarray of shape (CONTROL_SIZE,)
         The counters.
-    task : int64 ndarray of shape (1,)
-        PREDICT, FORWARD or BACKWARD.
+    task : int64 ndarray of shape (2,)
+        What is to be done, and to LEARN, with which loss.
     member : int
         0 is the caller; the others are workers.
     net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL
@@ -46,13 +47,19 @@ def run(
     bounds : int64 ndarray
         Shard s holds rows[bounds[s] : bounds[s + 1]].
     work : ndarray of shape (slots, size)
-        Scratch: a slot for each shard, or when predicting for each member.
+        Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
     starts : int64 ndarray of shape (slots, longest + 1)
         Scratch.
     raw, d_raw : ndarrays of shape (rows, outputs)
-        The raw output, written; its gradient, read.
+        The raw output, written; its gradient, read, or to LEARN written.
     gradients : ndarray of shape (shards, size)
         The gradient of each shard, written.
+    parameters : float64 ndarray of shape (2,)
+        To LEARN: the loss's parameter, and what sample weights are multiplied by.
+    targets, sample_weight : ndarrays of shape (samples, outputs) and (samples,)
+        To LEARN: what each sample should give, and how much it counts.
+    values : ndarray of shape (rows, outputs)
+        To LEARN: the weighted loss, written.
 
     Returns
     -------
@@ -69,16 +76,24 @@ def run(
                 # In order: the first shards have the longest sequences.
                 s = control[SHARDS] - ticket
                 first, last = bounds[s], bounds[s + 1]
-                slot = member if task[0] == PREDICT else s
-                if task[0] == BACKWARD:
-                    shard.backward(
-                        net, cells, packed, sequences, rows[first:last], masks[first:last],
-                        work[slot], starts[slot], d_raw[first:last], gradients[s],
-                    )  # fmt: skip
-                else:
+                batch = rows[first:last]
+                slot = s if task[0] >= FORWARD else member
+                if task[0] != BACKWARD:
                     shard.forward(
-                        net, cells, packed, sequences, rows[first:last], masks[first:last],
-                        work[slot], starts[slot], raw[first:last], task[0] == FORWARD,
+                        net, cells, packed, sequences, batch, masks[first:last],
+                        work[slot], starts[slot], raw[first:last], task[0] != PREDICT,
+                    )  # fmt: skip
+                if task[0] == LEARN:
+                    for r in range(first, last):
+                        share = raw.dtype.type(parameters[1]) * sample_weight[rows[r]]
+                        losses.sample_loss(
+                            task[1], parameters[0], raw[r], targets[rows[r]], share,
+                            values[r], d_raw[r],
+                        )  # fmt: skip
+                if task[0] == LEARN or task[0] == BACKWARD:
+                    shard.backward(
+                        net, cells, packed, sequences, batch, masks[first:last],
+                        work[slot], starts[slot], d_raw[first:last], gradients[s],
                     )  # fmt: skip
                 atomic_add(control, UNFINISHED, -1)
                 idle = 0

@@ -7,6 +7,7 @@ of threads gives the same bits.
 import threading
 import time
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -44,6 +45,25 @@ def available_threads():
     return config.NUMBA_NUM_THREADS
 
 
+class Goal(NamedTuple):
+    """What `Team.learn` learns: a loss that the kernels have, its data and parameter.
+
+    Parameters
+    ----------
+    loss : int
+        Of `_kernels.losses`.
+    parameter : float
+    targets : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,)
+        Both of the dtype of the sequences.
+    """
+
+    loss: int
+    parameter: float
+    targets: np.ndarray
+    sample_weight: np.ndarray
+
+
 class Team:
     """Threads and buffers for many rounds over one set of sequences; a context manager.
 
@@ -55,14 +75,17 @@ class Team:
     max_rows : int
         The most rows that a round may have.
     training : bool
-        Whether rounds are `forward` and `backward`, or `predict`.
+        Whether rounds are `forward` and `backward`, or `learn`, or else `predict`.
     dropout, recurrent_dropout : bool
-        Whether `forward` applies masks to the inputs of layers and head, and to recurrent states.
+        Whether training applies masks to the inputs of layers and head, and to recurrent states.
+    goal : Goal or None
+        What rounds of `learn` are about; None if they are `forward` and `backward`.
     """
 
     def __init__(
-        self, architecture, sequences, max_rows, training, dropout=False, recurrent_dropout=False
-    ):
+        self, architecture, sequences, max_rows, training, dropout=False, recurrent_dropout=False,
+        goal=None,
+    ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
         self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
@@ -76,25 +99,34 @@ class Team:
             architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
             bool(dropout), bool(recurrent_dropout),
         )  # fmt: skip
-        self._n_weights = architecture.n_weights
+        n_outputs = architecture.n_outputs
         self.n_threads = _useful_threads(architecture, max_rows * steps, most_shards)
-        slots = most_shards if training else self.n_threads
+        slots = most_shards if training and goal is None else self.n_threads
         self._net, self._cells = layout.net, layout.cells
         self._packed = aligned(layout.packed_size, dtype)
         self._packed[:] = 0
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
-        self._task = np.zeros(1, np.int64)
+        self._task, self._parameters = np.zeros(2, np.int64), np.zeros(2)
         self._rows = np.zeros(max_rows, np.int64)
         masked = dropout or recurrent_dropout
         self._masks = np.ones((max_rows, sum(map(sum, architecture.mask_sizes)) * masked), dtype)
         self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
-        self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
-        self._d_raw = np.zeros((max_rows, architecture.n_outputs), dtype)
+        self._raw = np.zeros((max_rows, n_outputs), dtype)
+        self._d_raw, self._values = np.zeros_like(self._raw), np.zeros_like(self._raw)
         self._gradients = aligned((most_shards if training else 1, layout.gradient_size), dtype)
+        self._gradient = np.zeros(architecture.n_weights if training else 0, dtype)
+        if goal is None:
+            goal = Goal(0, 0.0, np.zeros((0, n_outputs), dtype), np.zeros(0, dtype))
+        self._task[1], self._parameters[0] = goal.loss, goal.parameter
+        # A read-only array, or one of other strides, would be compiled for once more.
+        targets, sample_weight = (
+            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
+        )
         self._arguments = (
             self._net, self._cells, self._packed, sequences.records, self._rows, self._masks,
             self._bounds, aligned((slots, layout.work_size), dtype),
             np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, self._gradients,
+            self._parameters, targets, sample_weight, self._values,
         )  # fmt: skip
         # The kernels see addresses alone: this keeps the memory behind them.
         self._sequences = sequences
@@ -142,11 +174,27 @@ class Team:
         n = len(d_raw)
         self._d_raw[:n] = d_raw if self._order is None else d_raw[self._order]
         self._round(team.BACKWARD)
-        gradient = np.empty(self._n_weights, d_raw.dtype)
-        shard.add_gradients(self._net, self._cells, self._gradients, self._n_shards, gradient)
-        return gradient
+        return self._add_gradients().copy()
+
+    def learn(self, weights, rows, scale, masks=None):
+        """The goal's loss of some sequences, and its gradient, which the next round overwrites.
+
+        The loss of each raw output counts sample weight times `scale`.
+        """
+        n = self._begin(weights, rows, True, masks)
+        self._parameters[1] = scale
+        self._round(team.LEARN)
+        return float(self._values[:n].sum(dtype=np.float64)), self._add_gradients()
 
     def _forward(self, weights, rows, task, masks=None):
+        n = self._begin(weights, rows, task == team.FORWARD, masks)
+        self._round(task)
+        raw = np.empty_like(self._raw[:n])
+        raw[slice(None) if self._order is None else self._order] = self._raw[:n]
+        return raw
+
+    def _begin(self, weights, rows, training, masks):
+        """Set what a round reads; returns its number of rows."""
         n = len(rows)
         if n != self._n_bounded:
             bounds = cut(n, self._shard_rows)
@@ -159,11 +207,12 @@ class Team:
         self._rows[:n] = rows
         if masks is not None:
             self._masks[:n] = masks if self._order is None else masks[self._order]
-        shard.pack(self._net, self._cells, weights, self._packed, task == team.FORWARD)
-        self._round(task)
-        raw = np.empty_like(self._raw[:n])
-        raw[slice(None) if self._order is None else self._order] = self._raw[:n]
-        return raw
+        shard.pack(self._net, self._cells, weights, self._packed, training)
+        return n
+
+    def _add_gradients(self):
+        shard.add_gradients(self._net, self._cells, self._gradients, self._n_shards, self._gradient)
+        return self._gradient
 
     def _round(self, task):
         self._task[0] = task

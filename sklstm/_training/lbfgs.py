@@ -66,11 +66,9 @@ def run_lbfgs(objective, watch, data, settings, progress):
 def _full_batch(objective, weights, data, settings):
     """The objective of all samples, block by block."""
     total, gradient = 0.0, np.zeros_like(weights)
-    sample_weight = data.sample_weight[data.rows]
-    total_weight = float(sample_weight.sum())
-    share = sample_weight / total_weight
+    total_weight = float(data.sample_weight[data.rows].sum())
     for block in gen_batches(len(data.rows), settings.batch_size):
-        loss, more = objective.mean_loss(weights, data.rows[block], share[block])
+        loss, more = objective.mean_loss(weights, data.rows[block], 1 / total_weight)
         total += loss
         gradient += more
     return total + objective.penalize(weights, gradient, total_weight), gradient

@@ -2,18 +2,25 @@
 
 The objective of a minibatch is the mean of the values over outputs and, by sample weight, over
 samples. A new loss is one class here and one line in `LOSSES`.
+
+The losses here compute in a kernel, where training calls them for a shard at a time. One that is
+written with NumPy instead is trained with too, but all shards of a minibatch wait for it.
 """
 
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import r2_score
+
+from sklstm._kernels import losses
 
 
 class Loss(ABC):
     """What a loss has to say, and what losses share unless they say otherwise."""
 
+    # The loss's number in the kernels, if it has one, and the parameter that goes with it.
+    kernel: int | None = None
+    parameter = 0.0
     # Whether targets may be standardised: the optimum moves and stretches with y.
     equivariant = True
     # Whether the loss of a sample is the mean of its outputs', or their sum.
@@ -44,71 +51,65 @@ class Loss(ABC):
         return -float(np.average(self.value(raw, y).mean(axis=1), weights=sample_weight))
 
 
-class SquaredError(Loss):
-    """(raw - y)^2 / 2, whose minimum is the mean."""
+class KernelLoss(Loss):
+    """A loss that a kernel computes."""
+
+    kernel: int
 
     def value(self, raw, y):
         """The loss of each entry, of the shape of `raw`."""
-        return 0.5 * np.square(raw - y)
+        return self._evaluate(raw, y)[0]
 
     def gradient(self, raw, y):
         """The derivative of each value with respect to `raw`."""
-        return raw - y
+        return self._evaluate(raw, y)[1]
+
+    def _evaluate(self, raw, y):
+        raw = np.ascontiguousarray(raw)
+        y = np.ascontiguousarray(y, raw.dtype)
+        value, slope = np.empty_like(raw), np.empty_like(raw)
+        losses.evaluate(self.kernel, self.parameter, raw, y, value, slope)
+        return value, slope
+
+
+class SquaredError(KernelLoss):
+    """(raw - y)^2 / 2, whose minimum is the mean."""
+
+    kernel = losses.SQUARED_ERROR
 
     def score(self, raw, y, sample_weight):
         """R2, which does not depend on the units of y."""
         return float(r2_score(y, raw, sample_weight=sample_weight))
 
 
-class AbsoluteError(Loss):
+class AbsoluteError(KernelLoss):
     """|raw - y|, whose minimum is the median."""
 
-    def value(self, raw, y):
-        """The loss of each entry, of the shape of `raw`."""
-        return np.abs(raw - y)
-
-    def gradient(self, raw, y):
-        """The derivative of each value with respect to `raw`; 0 at the kink."""
-        return np.sign(raw - y)
+    kernel = losses.ABSOLUTE_ERROR
 
 
-class Huber(Loss):
+class Huber(KernelLoss):
     """Squared error up to an error of `delta`, and linear beyond (Huber 1964)."""
 
+    kernel = losses.HUBER
+
     def __init__(self, delta):
-        self.delta = delta
-
-    def value(self, raw, y):
-        """The loss of each entry, of the shape of `raw`."""
-        error = np.abs(raw - y)
-        inner = np.minimum(error, self.delta)
-        return inner * (error - 0.5 * inner)
-
-    def gradient(self, raw, y):
-        """The derivative of each value with respect to `raw`."""
-        return np.clip(raw - y, -self.delta, self.delta)
+        self.parameter = delta
 
 
-class Quantile(Loss):
+class Quantile(KernelLoss):
     """The pinball loss, whose minimum is the quantile (Koenker & Bassett 1978)."""
 
+    kernel = losses.QUANTILE
+
     def __init__(self, quantile):
-        self.quantile = quantile
-
-    def value(self, raw, y):
-        """The loss of each entry, of the shape of `raw`."""
-        error = y - raw
-        return np.maximum(self.quantile * error, (self.quantile - 1) * error)
-
-    def gradient(self, raw, y):
-        """The derivative of each value with respect to `raw`; 0 at the kink."""
-        side = np.sign(raw - y)
-        return 0.5 * side + (0.5 - self.quantile) * np.abs(side)
+        self.parameter = quantile
 
 
-class Poisson(Loss):
+class Poisson(KernelLoss):
     """exp(raw) - y raw: the Poisson deviance with a log link, up to a term in y alone."""
 
+    kernel = losses.POISSON
     equivariant = False
 
     def check(self, y):
@@ -123,47 +124,26 @@ class Poisson(Loss):
             raise ValueError("loss='poisson' wants y of at least 0 with a positive sum, got zeros.")
         return np.log(mean)
 
-    def value(self, raw, y):
-        """The loss of each entry, of the shape of `raw`."""
-        return np.exp(raw) - y * raw
-
-    def gradient(self, raw, y):
-        """The derivative of each value with respect to `raw`."""
-        return np.exp(raw) - y
-
     def inverse_link(self, raw):
         """The mean that a raw output stands for."""
         return np.exp(raw)
 
 
-class BinaryLogLoss(Loss):
+class BinaryLogLoss(KernelLoss):
     """The log loss of a logit, for y of 0 and 1."""
 
-    def value(self, raw, y):
-        """The loss of each entry, of the shape of `raw`."""
-        return np.maximum(raw, 0) + np.log1p(np.exp(-np.abs(raw))) - y * raw
-
-    def gradient(self, raw, y):
-        """The derivative of each value with respect to `raw`."""
-        return expit(raw) - y
+    kernel = losses.BINARY_LOG
 
     def score(self, raw, y, sample_weight):
         """Accuracy."""
         return float(np.average((raw[:, 0] > 0) == y[:, 0], weights=sample_weight))
 
 
-class MultinomialLogLoss(Loss):
+class MultinomialLogLoss(KernelLoss):
     """The log loss of the softmax of one raw output a class, for one-hot y."""
 
+    kernel = losses.MULTINOMIAL_LOG
     averages_outputs = False
-
-    def value(self, raw, y):
-        """The loss of each entry, which is 0 but for a sample's own class."""
-        return -y * log_softmax(raw, axis=1)
-
-    def gradient(self, raw, y):
-        """The derivative of a sample's loss with respect to `raw`."""
-        return softmax(raw, axis=1) - y
 
     def score(self, raw, y, sample_weight):
         """Accuracy."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklstm._kernels import updates
 from sklstm._network.parameters import penalized
-from sklstm._network.sharding import Team
+from sklstm._network.sharding import Goal, Team
 
 
 class Objective:
@@ -26,9 +26,15 @@ class Objective:
         self._mean_weight = float(sample_weight[sample_weight > 0].mean(dtype=np.float64))
         self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
         self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
+        batch_size = min(settings.batch_size, len(data.rows))
+        self._batch_weight = np.zeros(batch_size, data.sample_weight.dtype)
+        loss, goal = settings.loss, None
+        if loss.kernel is not None:
+            goal = Goal(loss.kernel, loss.parameter, data.targets, data.sample_weight)
         self._team = Team(
-            architecture, data.sequences, min(settings.batch_size, len(data.rows)), training=True,
+            architecture, data.sequences, batch_size, training=True,
             dropout=settings.dropout > 0, recurrent_dropout=settings.recurrent_dropout > 0,
+            goal=goal,
         )  # fmt: skip
 
     def __enter__(self):
@@ -40,6 +46,8 @@ class Objective:
 
     def __call__(self, weights, rows, masks=None):
         """The rows' total, the objective, and its gradient; None if no row has a weight.
+
+        The gradient is overwritten by the next call.
 
         The total is the number of rows with a weight, times the mean of all positive weights, and
         not the sum of these rows' own: else a row would count the more, the lighter the rows that
@@ -53,11 +61,12 @@ class Objective:
         masks : ndarray or None
             Of dropout.
         """
-        sample_weight = self._data.sample_weight[rows]
-        total = np.count_nonzero(sample_weight) * self._mean_weight
+        batch_weight = self._batch_weight[: len(rows)]
+        np.take(self._data.sample_weight, rows, out=batch_weight, mode="clip")
+        total = np.count_nonzero(batch_weight) * self._mean_weight
         if total == 0:
             return 0.0, 0.0, None
-        loss, gradient = self.mean_loss(weights, rows, sample_weight / total, masks)
+        loss, gradient = self.mean_loss(weights, rows, 1 / total, masks)
         return total, loss + self.penalize(weights, gradient, total), gradient
 
     def penalize(self, weights, gradient, total):
@@ -66,14 +75,16 @@ class Objective:
             return 0.0
         return updates.add_penalty(gradient, weights, self._penalty, 1 / total)
 
-    def mean_loss(self, weights, rows, share, masks=None):
-        """The mean of the loss by the samples' shares, and its gradient."""
-        loss, y = self._settings.loss, self._data.targets[rows]
-        raw = self._team.forward(weights, rows, masks)
+    def mean_loss(self, weights, rows, scale, masks=None):
+        """The sum of the loss by sample weight, times `scale`, and its gradient."""
+        loss, data = self._settings.loss, self._data
         if loss.averages_outputs:
-            share = share / y.shape[1]
-        share = share[:, np.newaxis]
-        gradient = self._team.backward(share * loss.gradient(raw, y))
+            scale /= data.targets.shape[1]
+        if loss.kernel is not None:
+            return self._team.learn(weights, rows, scale, masks)
+        y, share = data.targets[rows], scale * data.sample_weight[rows, np.newaxis]
+        raw = self._team.forward(weights, rows, masks)
+        gradient = self._team.backward((share * loss.gradient(raw, y)).astype(raw.dtype))
         return float((share * loss.value(raw, y)).sum()), gradient
 
     def prepare(self, weights, gradient, rate):

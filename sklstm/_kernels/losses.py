@@ -1,0 +1,76 @@
+"""Losses of one sample: the value and the derivative of each raw output.
+
+A loss is known here by its number and one parameter, so that a shard can go forward and backward
+at once, while its tape is in the cache. Infinity and NaN come through.
+"""
+
+import numpy as np
+
+from sklstm._kernels.compile import entry, kernel
+
+SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
+
+
+@entry
+def evaluate(loss, parameter, raw, y, value, slope):
+    """Write the value and the derivative of every entry; all arrays are (samples, outputs)."""
+    for r in range(raw.shape[0]):
+        sample_loss(loss, parameter, raw[r], y[r], raw.dtype.type(1), value[r], slope[r])
+
+
+@kernel
+def sample_loss(loss, parameter, raw, y, share, value, slope):
+    """Write `share` times the value and the derivative of each raw output of one sample."""
+    setting = raw.dtype.type(parameter)
+    if loss == MULTINOMIAL_LOG:
+        _multinomial_log(raw, y, value, slope)
+    else:
+        for j in range(raw.size):
+            value[j], slope[j] = _entry_loss(loss, setting, raw[j], y[j])
+    for j in range(raw.size):
+        value[j] *= share
+        slope[j] *= share
+
+
+@kernel
+def _entry_loss(loss, setting, raw, y):
+    """Value and derivative of a loss that treats each output by itself."""
+    real = type(raw)
+    zero, half, one = real(0), real(0.5), real(1)
+    error = raw - y
+    # 0 and NaN are their own signs.
+    sign = one if error > zero else -one if error < zero else error
+    if loss == SQUARED_ERROR:
+        return half * error * error, error
+    if loss == ABSOLUTE_ERROR:
+        return sign * error, sign
+    if loss == HUBER:
+        size = sign * error
+        inner = setting if size > setting else size
+        return inner * (size - half * inner), sign * inner
+    if loss == QUANTILE:
+        weight = setting if error < zero else one - setting
+        return weight * sign * error, weight * sign
+    if loss == POISSON:
+        mean = np.exp(raw)
+        return mean - y * raw, mean - y
+    # BINARY_LOG: the exponential of a negative number cannot overflow.
+    small = np.exp(-np.abs(raw))
+    positive = raw > zero
+    value = (raw if positive else zero) + np.log1p(small) - y * raw
+    return value, (one if positive else small) / (one + small) - y
+
+
+@kernel
+def _multinomial_log(raw, y, value, slope):
+    largest = raw[0]
+    for j in range(1, raw.size):
+        largest = raw[j] if raw[j] > largest else largest
+    total = raw.dtype.type(0)
+    for j in range(raw.size):
+        slope[j] = np.exp(raw[j] - largest)
+        total += slope[j]
+    log_total = np.log(total)
+    for j in range(raw.size):
+        value[j] = -y[j] * (raw[j] - largest - log_total)
+        slope[j] = slope[j] / total - y[j]
