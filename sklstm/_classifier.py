@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -38,8 +38,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, which multiply those of the samples: {label: weight}, or inverse to
-        the classes' shares of y. None: 1. Not "balanced" in partial_fit.
+        Weights of the classes, which multiply those of the samples: {label: weight}, 1 for labels
+        left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"
+        in partial_fit.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
@@ -367,9 +368,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _total_weight(self, y, sample_weight):
         if self.class_weight is None:
             return sample_weight
-        index = y[:, 0].astype(int) if y.shape[1] == 1 else y.argmax(axis=1)
-        by_class = compute_sample_weight(self.class_weight, self.classes_[index])
-        return (sample_weight * by_class).astype(sample_weight.dtype)
+        index = self._strata(y).astype(int)
+        if self.class_weight == "balanced":
+            by_class = _balancing_weights(np.bincount(index, sample_weight, len(self.classes_)))
+        else:
+            by_class = _given_weights(self.class_weight, self.classes_.tolist())
+        return (sample_weight * by_class[index]).astype(sample_weight.dtype)
 
     def _strata(self, y):
         return y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
@@ -389,3 +393,20 @@ def _check_labels(y, estimator):
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y
+
+
+def _balancing_weights(totals):
+    """The weights that let all classes count the same, given what the samples of each weigh."""
+    # Where there is nothing to weigh, any weight does.
+    return totals.sum() / (len(totals) * np.where(totals > 0, totals, 1))
+
+
+def _given_weights(class_weight, labels):
+    """The weights of a dict, 1 for labels that it lacks."""
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight has labels {unknown}, but the classes are {labels}.")
+    weights = np.array([class_weight.get(label, 1) for label in labels], dtype=np.float64)
+    if not (weights >= 0).all():
+        raise ValueError(f"class_weight wants weights of at least 0, got {class_weight}.")
+    return weights

@@ -331,6 +331,22 @@ def test_class_weight_multiplies_sample_weight(X, skewed):
     )
 
 
+@for_each_class_weight
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_integer_weights_count_as_repeated_rows(X, skewed, n_classes, class_weight):
+    # Also in the classes' shares, which "balanced" evens out.
+    y = np.minimum(skewed, n_classes - 1)
+    if isinstance(class_weight, dict):
+        class_weight = {label: w for label, w in class_weight.items() if label < n_classes}
+    repeats = np.random.RandomState(0).randint(4, size=40)
+    full_batch = {"batch_size": 1000, "max_iter": 20, "alpha": 0.1, "class_weight": class_weight}
+    weighted = small_classifier(**full_batch).fit(X, y, sample_weight=repeats)
+    repeated = small_classifier(**full_batch).fit(np.repeat(X, repeats, 0), np.repeat(y, repeats))
+    # Sums run in another order: the rest is rounding, which 20 steps may magnify.
+    assert_allclose(weights(weighted), weights(repeated), rtol=1e-9, atol=1e-9)
+    assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+
+
 def test_without_signal_probabilities_are_the_weighted_shares_of_the_classes(skewed):
     X = np.ones((40, 2))
     settings = {
@@ -346,6 +362,30 @@ def test_without_signal_probabilities_are_the_weighted_shares_of_the_classes(ske
     assert_allclose(model.predict_proba(X[:1])[0], np.array([20, 24, 4]) / 48, atol=1e-4)
 
 
+BAD_CLASS_WEIGHTS = {
+    "an unknown label": ({0: 1, 9: 2}, r"class_weight has labels \[9\], .* are \[0, 1, 2\]"),
+    "one besides all": ({0: 1, 1: 1, 2: 1, 9: 2}, r"class_weight has labels \[9\]"),
+    "labels of another type": ({"0": 1}, r"class_weight has labels \['0'\], .* are \[0, 1, 2\]"),
+    "a negative weight": ({0: -1}, "class_weight wants weights of at least 0, got {0: -1}"),
+    "NaN": ({0: np.nan}, "class_weight wants weights of at least 0, got {0: nan}"),
+    "no weight at all": ({0: 0, 1: 0, 2: 0}, "must have a positive, finite sum"),
+    "another word": ("even", "The 'class_weight' parameter of LSTMClassifier must be"),
+    "a list": ([1, 2, 3], "The 'class_weight' parameter of LSTMClassifier must be"),
+}
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "match"), BAD_CLASS_WEIGHTS.values(), ids=BAD_CLASS_WEIGHTS
+)
+def test_bad_class_weights_are_refused(X, y, class_weight, match):
+    model = small_classifier(class_weight=class_weight)
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=match):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    assert_same_bits(vars(model), vars(clone(model)))
+
+
 def test_class_weight_reaches_the_fits_of_a_stream(X, skewed):
     class_weight = {1: 4.0}
     model, weighted = small_classifier(class_weight=class_weight), small_classifier()
@@ -353,6 +393,13 @@ def test_class_weight_reaches_the_fits_of_a_stream(X, skewed):
     for part in (slice(0, 20), slice(20, 40)):
         model.partial_fit(X[part], skewed[part], classes=[0, 1, 2])
         weighted.partial_fit(X[part], skewed[part], [0, 1, 2], by_sample[part])
+    assert_same_bits(weights(model), weights(weighted))
+
+
+def test_a_dict_may_name_a_class_that_a_chunk_lacks_and_leave_out_one_that_it_has(X, y2):
+    model = small_classifier(class_weight={0: 2.0, 2: 3.0})
+    model.partial_fit(X, y2, classes=[0, 1, 2])
+    weighted = small_classifier().partial_fit(X, y2, [0, 1, 2], np.where(y2 == 0, 2.0, 1.0))
     assert_same_bits(weights(model), weights(weighted))
 
 
@@ -504,6 +551,22 @@ def test_a_warm_start_goes_on_and_refuses_other_classes(X, y, y2):
 
 # A step this small changes no weight, so that what is predicted is what the loss was of.
 STANDING_STILL = {"learning_rate_init": 1e-300, "max_iter": 1, "batch_size": 40, "alpha": 0}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@for_two_and_more_classes
+def test_the_loss_is_scikit_learns_log_loss_of_the_probabilities(
+    X3, n_classes, class_weight, weighted
+):
+    y = classes_of(X3, n_classes)
+    sample_weight = np.random.RandomState(0).uniform(size=40) if weighted else np.ones(40)
+    model = small_classifier(class_weight=class_weight, **STANDING_STILL)
+    model.fit(X3, y, sample_weight=sample_weight)
+    if class_weight:
+        sample_weight = sample_weight / np.bincount(y, sample_weight)[y]
+    expected = log_loss(y, model.predict_proba(X3), sample_weight=sample_weight)
+    assert_allclose(model.loss_curve_, [expected], rtol=1e-10)
 
 
 @for_two_and_more_classes
