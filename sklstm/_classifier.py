@@ -342,7 +342,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if not incremental:
             known = unique_labels(_check_labels(y, self))
         elif classes is not None:
-            known = unique_labels(classes)
+            known = unique_labels(_check_labels(classes, self, "classes"))
         elif resume:
             known = self.classes_
         else:
@@ -352,7 +352,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 f"The fitted net knows classes {self.classes_.tolist()}, got {known.tolist()}."
             )
         if len(known) < 2:
-            raise ValueError(f"y needs at least 2 classes, got 1 class: {known[0]!r}.")
+            raise ValueError(f"At least 2 classes are needed, got 1 class: {known.tolist()[0]!r}.")
         self.classes_ = known
 
     def _check_y(self, y):
@@ -382,14 +382,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return np.zeros(y.shape[1]), np.ones(y.shape[1])
 
 
-def _check_labels(y, estimator):
+def _check_labels(y, estimator, name="y"):
     """y as a 1-D array of labels."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name="y")
+    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name=name)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y

@@ -242,6 +242,7 @@ BAD_Y = {
     "infinity": (np.where(K == 0, np.inf, K), ValueError, "Input y contains infinity"),
     "None": (None, ValueError, "requires y to be passed, but the target y is None"),
     "too few": (K[:-1], ValueError, "inconsistent numbers of samples"),
+    "one class": (np.full(40, "a"), ValueError, r"At least 2 classes .* got 1 class: 'a'"),
 }
 for_each_bad_y = pytest.mark.parametrize(("bad", "error", "match"), BAD_Y.values(), ids=BAD_Y)
 
@@ -519,6 +520,25 @@ def test_later_calls_must_not_name_other_classes_as_in_mlp_classifier(X, y):
     with pytest.raises(ValueError, match=r"classes|labels"):
         theirs.partial_fit(X, y + 1)
     assert_same_bits(vars(ours), before)
+
+
+BAD_CLASSES = {
+    "one": ([0], "At least 2 classes are needed, got 1 class: 0"),
+    "none": ([], r"0 sample\(s\)"),
+    "no labels": ([0.5, 1.5, 2.5], "Unknown label type"),
+    "NaN": ([0, 1, np.nan], "Input classes contains NaN"),
+    "several columns": ([[0, 1, 2]], "should be a 1d array"),
+    "not all": ([0, 1], r"y has labels \[2\] that are not among the classes"),
+    "of another type": (["a", "b", "c"], r"y has labels \[0, 1, 2\] that are not among"),
+}
+
+
+@pytest.mark.parametrize(("classes", "match"), BAD_CLASSES.values(), ids=BAD_CLASSES)
+def test_bad_classes_leave_the_model_unfitted(X, y, classes, match):
+    model = small_classifier()
+    with pytest.raises(ValueError, match=match):
+        model.partial_fit(X, y, classes=classes)
+    assert_same_bits(vars(model), vars(clone(model)))
 
 
 def test_a_stream_goes_on_from_a_fit_and_a_fit_begins_anew(X, y):
