@@ -68,8 +68,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _shape: tuple
 
     @abstractmethod
-    def _check_y(self, y):
-        """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
+    def _check_y(self, y, name):
+        """Validate y or y_val; returns targets as float64, of shape (n_samples, n_outputs)."""
 
     def _check_fitted_loss(self, how):
         """Refuse a loss whose targets are not those of the fitted net."""
@@ -235,8 +235,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return tuple(int(u) for u in sizes)
 
-    def _check_targets(self, y, sequences):
-        y = self._check_y(y)
+    def _check_targets(self, y, sequences, name="y"):
+        y = self._check_y(y, name)
         check_consistent_length(sequences.records, y)
         self._loss().check(y)
         return y
@@ -270,7 +270,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(f"X_val and y_val go together, got no {missing}.")
         sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
         self._check_agreement(sequences)
-        y_val = self._check_targets(y_val, sequences)
+        y_val = self._check_targets(y_val, sequences, "y_val")
         if len(y_val) < 2:
             raise ValueError(f"X_val has {len(y_val)} sample: at least 2 are needed.")
         if y_val.shape[1] != self.n_outputs_:

@@ -355,12 +355,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             raise ValueError(f"At least 2 classes are needed, got 1 class: {known.tolist()[0]!r}.")
         self.classes_ = known
 
-    def _check_y(self, y):
-        y = _check_labels(y, self)
+    def _check_y(self, y, name):
+        y = _check_labels(y, self, name)
         index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (self.classes_[index] != y).any():
             unknown = np.setdiff1d(y, self.classes_).tolist()
-            raise ValueError(f"y has labels {unknown} that are not among the classes.")
+            raise ValueError(f"{name} has labels {unknown} that are not among the classes.")
         if len(self.classes_) == 2:
             return index[:, np.newaxis].astype(np.float64)
         return np.eye(len(self.classes_))[index]

@@ -303,13 +303,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             prediction = LOSSES[self._fitted_loss](self).inverse_link(raw)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
-    def _check_y(self, y):
+    def _check_y(self, y, name):
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name="y")
+        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)

@@ -467,6 +467,22 @@ def test_given_validation_data_are_scored_by_accuracy_and_the_best_weights_kept(
     assert model.score(X[30:], LETTERS[y[30:]]) == model.best_validation_score_ == max(scores)
 
 
+def test_validation_labels_may_lack_a_class_and_may_not_have_another(X, y):
+    model = small_classifier().fit(X, y, X_val=X[:5], y_val=np.zeros(5, int))
+    before = copy.deepcopy(vars(model))
+    for labels in ([0, 1, 2, 3, 4], list("abcab")):
+        with pytest.raises(ValueError, match=r"y_val has labels .* not among the classes"):
+            model.fit(X, y, X_val=X[:5], y_val=labels)
+    for targets, match in (
+        ([0.5, 0, 1, 2, 0], "Unknown label type: continuous"),
+        (np.ones((5, 2)), "y should be a 1d array"),
+        ([np.nan, 0, 1, 2, 0], "Input y_val contains NaN"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            model.fit(X, y, X_val=X[:5], y_val=targets)
+    assert_same_bits(vars(model), before)
+
+
 # --- partial_fit and warm_start -------------------------------------------------------------
 
 
