@@ -244,18 +244,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _hold_out(self, y, random_state):
         """Rows to train on, and rows to validate on."""
         n_held_out = int(np.ceil(self.validation_fraction * len(y)))
-        if not 2 <= n_held_out < len(y):
+        strata = self._strata(y) if self.shuffle else None
+        n_strata = 1 if strata is None else len(np.unique(strata))
+        if not max(2, n_strata) <= n_held_out <= len(y) - n_strata:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves "
-                f"{n_held_out} to validate on and {len(y) - n_held_out} to train on: at least 2 "
-                "and 1 are needed."
+                f"{n_held_out} to validate on and {len(y) - n_held_out} to train on: at least "
+                f"{max(2, n_strata)} and {n_strata} are needed."
             )
         return train_test_split(
             np.arange(len(y)),
             test_size=n_held_out,
             random_state=random_state if self.shuffle else None,
             shuffle=self.shuffle,
-            stratify=self._strata(y) if self.shuffle else None,
+            stratify=strata,
         )
 
     def _data(self, sequences, y, sample_weight, rows):

@@ -451,6 +451,14 @@ def test_without_shuffle_the_last_rows_are_held_out_whatever_their_classes(X, se
     assert_same_bits(seen[0], (np.arange(36), np.arange(36, 40)))
 
 
+def test_fewer_held_out_rows_than_classes_are_refused(X, y):
+    model = small_classifier(early_stopping=True)
+    match = r"validation_fraction=0.1 of 15 samples leaves 2 .* and 13 .* at least 3 and 3"
+    with pytest.raises(ValueError, match=match):
+        model.fit(X[:15], y[:15])
+    model.set_params(shuffle=False).fit(X[:15], y[:15])
+
+
 def test_a_class_of_one_row_cannot_be_split(X, y2):
     with pytest.raises(ValueError, match="only 1 member"):
         small_classifier(early_stopping=True).fit(X, np.r_[2, y2[1:]])
