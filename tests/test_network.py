@@ -22,7 +22,7 @@ from sklstm._network import sharding
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views, penalized
 from sklstm._network.sharding import Team, cut
-from sklstm._training.losses import LOSSES
+from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
 from sklstm._training.objective import Objective
 from sklstm._training.state import Data
 
@@ -279,8 +279,8 @@ def test_masks_multiply_what_dropout_acts_on(dtype, dropout, recurrent, bidirect
 # --- Against PyTorch ------------------------------------------------------------------------
 
 
-def torch_round(problem):
-    """As `train_once`, by torch.nn.LSTM with the same weights."""
+def torch_net(problem):
+    """The raw outputs of torch.nn.LSTM with the same weights, and its parameters by our names."""
     torch = pytest.importorskip("torch")
     # more threads than cores would wait for each other
     torch.set_num_threads(1)
@@ -312,15 +312,25 @@ def torch_round(problem):
         pooled = hidden.mean(axis=1)
     else:
         pooled = torch.cat([hidden[:, -1, :units], hidden[:, 0, units:]], axis=1)
-    raw = head(pooled)
-    raw.backward(torch.from_numpy(problem.d_raw))
-    gradient = {
+    return head(pooled), parameters
+
+
+def torch_gradient(parameters):
+    """The gradients of a dictionary of parameters."""
+    return {
         name: [p.grad.numpy() for p in parameter]
         if isinstance(parameter, list)
         else parameter.grad.numpy()
         for name, parameter in parameters.items()
     }
-    return raw.detach().numpy(), gradient
+
+
+def torch_round(problem):
+    """As `train_once`, by PyTorch."""
+    torch = pytest.importorskip("torch")
+    raw, parameters = torch_net(problem)
+    raw.backward(torch.from_numpy(problem.d_raw))
+    return raw.detach().numpy(), torch_gradient(parameters)
 
 
 @for_each_dtype
@@ -342,8 +352,7 @@ def test_outputs_and_gradients_are_those_of_torch(dtype, depth, bidirectional, p
 class WholeLoss:
     """The penalised loss that training minimises, as a function of the flat vector of weights."""
 
-    def __init__(self, problem, name, y, sample_weight, alpha):
-        loss = LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+    def __init__(self, problem, loss, y, sample_weight, alpha):
         settings = SimpleNamespace(
             loss=loss,
             alpha=alpha,
@@ -369,11 +378,15 @@ class WholeLoss:
         return self.objective(weights, self.rows)[2]
 
 
+def make_loss(name):
+    return LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+
+
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_gradient_of_the_whole_loss_is_its_derivative(name):
     problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
     y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
-    with WholeLoss(problem, name, y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
         error = check_grad(loss.value, loss.gradient, problem.weights)
     # some 400 forward differences of step 1.5e-8, each right to that step and eps / step
     assert error < 2e-6
@@ -395,9 +408,59 @@ def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(name)
         views["output_weights"],
     ]
     squares = sum((weights**2).sum() for weights in penalized_weights)
-    with WholeLoss(problem, name, y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
         expected = mean + 0.7 / 2 * squares / sample_weight.sum()
         np.testing.assert_allclose(loss.value(problem.weights), expected, rtol=1e-12)
+
+
+def labelled_problem(n_classes, **parameters):
+    """A net for so many classes; its log loss, targets, labels, and weights of samples."""
+    n_outputs = 1 if n_classes == 2 else n_classes
+    problem = make_problem(outputs=n_outputs, batch=20, **parameters)
+    labels = np.random.RandomState(1).permutation(np.arange(20) % n_classes)
+    y = labels[:, np.newaxis].astype(float) if n_classes == 2 else np.eye(n_classes)[labels]
+    loss = BinaryLogLoss() if n_classes == 2 else MultinomialLogLoss()
+    return problem, loss, y, labels, np.linspace(0, 3, 20)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_gradient_of_the_whole_log_loss_is_its_derivative(n_classes):
+    problem, log_loss, y, _, sample_weight = labelled_problem(
+        n_classes, units=(4, 3), bidirectional=True, lengths="ragged"
+    )
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.7) as loss:
+        error = check_grad(loss.value, loss.gradient, problem.weights)
+    # as of the other losses
+    assert error < 2e-6
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("bidirectional", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("units", [(5,), (16, 16)])
+def test_log_loss_and_gradients_through_the_net_are_those_of_torch(
+    n_classes, bidirectional, pooling, units
+):
+    torch = pytest.importorskip("torch")
+    problem, log_loss, y, labels, sample_weight = labelled_problem(
+        n_classes, units=units, bidirectional=bidirectional, pooling=pooling
+    )
+    raw, parameters = torch_net(problem)
+    of_torch = torch.nn.functional
+    if n_classes == 2:
+        values = of_torch.binary_cross_entropy_with_logits(raw, torch.tensor(y), reduction="none")[
+            :, 0
+        ]
+    else:
+        values = of_torch.cross_entropy(raw, torch.tensor(labels), reduction="none")
+    mean = (torch.tensor(sample_weight / sample_weight.sum()) * values).sum()
+    mean.backward()
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.0) as loss:
+        np.testing.assert_allclose(loss.value(problem.weights), mean.item(), rtol=1e-10)
+        gradient = named_views(problem.architecture, loss.gradient(problem.weights))
+    expected = torch_gradient(parameters)
+    for one, other in zip(flat_list(gradient), flat_list(expected), strict=True):
+        assert_close(one, other, TOLERANCE[np.float64])
 
 
 # --- Bits -----------------------------------------------------------------------------------
