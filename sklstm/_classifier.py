@@ -22,6 +22,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     `sklearn.neural_network.MLPClassifier` has too keep its names and defaults, except those of
     `hidden_layer_sizes` and `batch_size`.
 
+    Input and output weights start Glorot uniform [2]_, recurrent weights orthogonal, gate by gate
+    [3]_; biases of gates start at 0, except as `forget_bias` says.
+
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(64,)
@@ -29,8 +32,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     bidirectional : bool, default=False
         Whether each layer also reads the sequence backwards; the two are concatenated.
     forget_bias : float or "chrono", default=1.0
-        Start of the forget gate's bias [2]_. It decides how long a memory is found: the higher, the
-        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [3]_.
+        Start of the forget gate's bias [4]_. It decides how long a memory is found: the higher, the
+        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [5]_.
     pooling : {"last", "mean"}, default="last"
         What the dense layer reads: the final hidden state of each direction, or the mean over the
         sequence's own steps.
@@ -42,7 +45,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"
         in partial_fit.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
+        The optimizer: Adam [6]_, Adam with decoupled weight decay [7]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the number of a
@@ -98,9 +101,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         same for all steps of a sequence.
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
-        steps of a sequence [7]_.
+        steps of a sequence [8]_.
     max_grad_norm : float or None, default=1.0
-        A longer gradient is scaled down to this Euclidean norm [5]_; None: never. Not with
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
         solver="lbfgs".
 
     Attributes
@@ -141,15 +144,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     References
     ----------
     .. [1] Hochreiter & Schmidhuber (1997), Long short-term memory. Neural Computation 9(8).
-    .. [2] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
+    .. [2] Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
+       networks. AISTATS.
+    .. [3] Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning
+       in deep linear neural networks. ICLR.
+    .. [4] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
        architectures. ICML.
-    .. [3] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
-    .. [4] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
-    .. [5] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
-       networks. ICML.
-    .. [6] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
-    .. [7] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+    .. [5] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
+    .. [6] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [7] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [8] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
        neural networks. NeurIPS.
+    .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+       networks. ICML.
 
     Examples
     --------
