@@ -68,8 +68,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     _shape: tuple
 
     @abstractmethod
-    def _check_y(self, y):
-        """Validate y; returns targets as float64, of shape (n_samples, n_outputs)."""
+    def _check_y(self, y, name):
+        """Validate y or y_val; returns targets as float64, of shape (n_samples, n_outputs)."""
 
     def _check_fitted_loss(self, how):
         """Refuse a loss whose targets are not those of the fitted net."""
@@ -235,8 +235,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return tuple(int(u) for u in sizes)
 
-    def _check_targets(self, y, sequences):
-        y = self._check_y(y)
+    def _check_targets(self, y, sequences, name="y"):
+        y = self._check_y(y, name)
         check_consistent_length(sequences.records, y)
         self._loss().check(y)
         return y
@@ -244,18 +244,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _hold_out(self, y, random_state):
         """Rows to train on, and rows to validate on."""
         n_held_out = int(np.ceil(self.validation_fraction * len(y)))
-        if not 2 <= n_held_out < len(y):
+        strata = self._strata(y) if self.shuffle else None
+        n_strata = 1 if strata is None else len(np.unique(strata))
+        if not max(2, n_strata) <= n_held_out <= len(y) - n_strata:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {len(y)} samples leaves "
-                f"{n_held_out} to validate on and {len(y) - n_held_out} to train on: at least 2 "
-                "and 1 are needed."
+                f"{n_held_out} to validate on and {len(y) - n_held_out} to train on: at least "
+                f"{max(2, n_strata)} and {n_strata} are needed."
             )
         return train_test_split(
             np.arange(len(y)),
             test_size=n_held_out,
             random_state=random_state if self.shuffle else None,
             shuffle=self.shuffle,
-            stratify=self._strata(y) if self.shuffle else None,
+            stratify=strata,
         )
 
     def _data(self, sequences, y, sample_weight, rows):
@@ -270,7 +272,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(f"X_val and y_val go together, got no {missing}.")
         sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
         self._check_agreement(sequences)
-        y_val = self._check_targets(y_val, sequences)
+        y_val = self._check_targets(y_val, sequences, "y_val")
         if len(y_val) < 2:
             raise ValueError(f"X_val has {len(y_val)} sample: at least 2 are needed.")
         if y_val.shape[1] != self.n_outputs_:

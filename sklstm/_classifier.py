@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -22,6 +22,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     `sklearn.neural_network.MLPClassifier` has too keep its names and defaults, except those of
     `hidden_layer_sizes` and `batch_size`.
 
+    Input and output weights start Glorot uniform [2]_, recurrent weights orthogonal, gate by gate
+    [3]_; biases of gates start at 0, except as `forget_bias` says.
+
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(64,)
@@ -29,8 +32,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     bidirectional : bool, default=False
         Whether each layer also reads the sequence backwards; the two are concatenated.
     forget_bias : float or "chrono", default=1.0
-        Start of the forget gate's bias [2]_. It decides how long a memory is found: the higher, the
-        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [3]_.
+        Start of the forget gate's bias [4]_. It decides how long a memory is found: the higher, the
+        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [5]_.
     pooling : {"last", "mean"}, default="last"
         What the dense layer reads: the final hidden state of each direction, or the mean over the
         sequence's own steps.
@@ -38,10 +41,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, which multiply those of the samples: {label: weight}, or inverse to
-        the classes' shares of y. None: 1. Not "balanced" in partial_fit.
+        Weights of the classes, which multiply those of the samples: {label: weight}, 1 for labels
+        left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"
+        in partial_fit.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
+        The optimizer: Adam [6]_, Adam with decoupled weight decay [7]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the number of a
@@ -97,9 +101,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         same for all steps of a sequence.
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
-        steps of a sequence [7]_.
+        steps of a sequence [8]_.
     max_grad_norm : float or None, default=1.0
-        A longer gradient is scaled down to this Euclidean norm [5]_; None: never. Not with
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
         solver="lbfgs".
 
     Attributes
@@ -140,15 +144,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     References
     ----------
     .. [1] Hochreiter & Schmidhuber (1997), Long short-term memory. Neural Computation 9(8).
-    .. [2] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
+    .. [2] Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
+       networks. AISTATS.
+    .. [3] Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning
+       in deep linear neural networks. ICLR.
+    .. [4] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
        architectures. ICML.
-    .. [3] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
-    .. [4] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
-    .. [5] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
-       networks. ICML.
-    .. [6] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
-    .. [7] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+    .. [5] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
+    .. [6] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [7] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [8] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
        neural networks. NeurIPS.
+    .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+       networks. ICML.
 
     Examples
     --------
@@ -341,7 +349,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if not incremental:
             known = unique_labels(_check_labels(y, self))
         elif classes is not None:
-            known = unique_labels(classes)
+            known = unique_labels(_check_labels(classes, self, "classes"))
         elif resume:
             known = self.classes_
         else:
@@ -351,15 +359,15 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 f"The fitted net knows classes {self.classes_.tolist()}, got {known.tolist()}."
             )
         if len(known) < 2:
-            raise ValueError(f"y needs at least 2 classes, got 1 class: {known[0]!r}.")
+            raise ValueError(f"At least 2 classes are needed, got 1 class: {known.tolist()[0]!r}.")
         self.classes_ = known
 
-    def _check_y(self, y):
-        y = _check_labels(y, self)
+    def _check_y(self, y, name):
+        y = _check_labels(y, self, name)
         index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if (self.classes_[index] != y).any():
             unknown = np.setdiff1d(y, self.classes_).tolist()
-            raise ValueError(f"y has labels {unknown} that are not among the classes.")
+            raise ValueError(f"{name} has labels {unknown} that are not among the classes.")
         if len(self.classes_) == 2:
             return index[:, np.newaxis].astype(np.float64)
         return np.eye(len(self.classes_))[index]
@@ -367,9 +375,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _total_weight(self, y, sample_weight):
         if self.class_weight is None:
             return sample_weight
-        index = y[:, 0].astype(int) if y.shape[1] == 1 else y.argmax(axis=1)
-        by_class = compute_sample_weight(self.class_weight, self.classes_[index])
-        return (sample_weight * by_class).astype(sample_weight.dtype)
+        index = self._strata(y).astype(int)
+        if self.class_weight == "balanced":
+            by_class = _balancing_weights(np.bincount(index, sample_weight, len(self.classes_)))
+        else:
+            by_class = _given_weights(self.class_weight, self.classes_.tolist())
+        return (sample_weight * by_class[index]).astype(sample_weight.dtype)
 
     def _strata(self, y):
         return y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
@@ -378,14 +389,31 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return np.zeros(y.shape[1]), np.ones(y.shape[1])
 
 
-def _check_labels(y, estimator):
+def _check_labels(y, estimator, name="y"):
     """y as a 1-D array of labels."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name="y")
+    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name=name)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
     return y
+
+
+def _balancing_weights(totals):
+    """The weights that let all classes count the same, given what the samples of each weigh."""
+    # Where there is nothing to weigh, any weight does.
+    return totals.sum() / (len(totals) * np.where(totals > 0, totals, 1))
+
+
+def _given_weights(class_weight, labels):
+    """The weights of a dict, 1 for labels that it lacks."""
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight has labels {unknown}, but the classes are {labels}.")
+    weights = np.array([class_weight.get(label, 1) for label in labels], dtype=np.float64)
+    if not (weights >= 0).all():
+        raise ValueError(f"class_weight wants weights of at least 0, got {class_weight}.")
+    return weights

@@ -15,10 +15,13 @@ from sklstm._training.losses import LOSSES
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """Regression on sequences by a long short-term memory network.
 
-    One or more LSTM layers read each sequence; a dense layer turns what the top one ends with into
-    one or many outputs, so that a forecast of several steps is a y of several columns. Parameters
-    that `sklearn.neural_network.MLPRegressor` has too keep its names and defaults, except those
-    of `hidden_layer_sizes` and `batch_size`.
+    One or more LSTM layers read each sequence [1]_; a dense layer turns what the top one ends with
+    into one or many outputs, so that a forecast of several steps is a y of several columns.
+    Parameters that `sklearn.neural_network.MLPRegressor` has too keep its names and defaults,
+    except those of `hidden_layer_sizes` and `batch_size`.
+
+    Input and output weights start Glorot uniform [2]_, recurrent weights orthogonal, gate by gate
+    [3]_; biases of gates start at 0, except as `forget_bias` says.
 
     Parameters
     ----------
@@ -27,8 +30,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     bidirectional : bool, default=False
         Whether each layer also reads the sequence backwards; the two are concatenated.
     forget_bias : float or "chrono", default=1.0
-        Start of the forget gate's bias [2]_. It decides how long a memory is found: the higher, the
-        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [3]_.
+        Start of the forget gate's bias [4]_. It decides how long a memory is found: the higher, the
+        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [5]_.
     pooling : {"last", "mean"}, default="last"
         What the dense layer reads: the final hidden state of each direction, or the mean over the
         sequence's own steps.
@@ -48,7 +51,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Whether to fit on standardised targets, and fold mean and scale into the output layer:
         predictions and attributes are in the units of y. No effect with loss="poisson".
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The optimizer: Adam [4]_, Adam with decoupled weight decay [6]_, gradient descent with
+        The optimizer: Adam [6]_, Adam with decoupled weight decay [7]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the number of a
@@ -105,9 +108,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         same for all steps of a sequence.
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
-        steps of a sequence [7]_.
+        steps of a sequence [8]_.
     max_grad_norm : float or None, default=1.0
-        A longer gradient is scaled down to this Euclidean norm [5]_; None: never. Not with
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
         solver="lbfgs".
 
     Attributes
@@ -146,15 +149,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     References
     ----------
     .. [1] Hochreiter & Schmidhuber (1997), Long short-term memory. Neural Computation 9(8).
-    .. [2] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
+    .. [2] Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
+       networks. AISTATS.
+    .. [3] Saxe, McClelland & Ganguli (2014), Exact solutions to the nonlinear dynamics of learning
+       in deep linear neural networks. ICLR.
+    .. [4] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
        architectures. ICML.
-    .. [3] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
-    .. [4] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
-    .. [5] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
-       networks. ICML.
-    .. [6] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
-    .. [7] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+    .. [5] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
+    .. [6] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [7] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [8] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
        neural networks. NeurIPS.
+    .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+       networks. ICML.
 
     Examples
     --------
@@ -303,13 +310,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             prediction = LOSSES[self._fitted_loss](self).inverse_link(raw)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
-    def _check_y(self, y):
+    def _check_y(self, y, name):
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name="y")
+        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)

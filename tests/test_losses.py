@@ -9,7 +9,7 @@ from conftest import assert_same_bits
 from scipy.optimize import check_grad
 from sklearn import metrics
 
-from sklstm._training.losses import LOSSES
+from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
 
 DELTA, QUANTILE = 1.35, 0.8
 # What the twin of a loss is given besides raw outputs and targets.
@@ -124,3 +124,132 @@ def test_score_is_higher_for_better_predictions_and_counts_weights_as_repetition
         loss.score(np.repeat(noisy, weight, 0), np.repeat(y, weight, 0), np.ones(weight.sum())),
         rtol=1e-12,
     )
+
+
+# --- The classifier's -----------------------------------------------------------------------
+
+LOG_LOSSES = {"binary_log_loss": BinaryLogLoss(), "multinomial_log_loss": MultinomialLogLoss()}
+for_each_log_loss = pytest.mark.parametrize("name", list(LOG_LOSSES))
+for_each_scale = pytest.mark.parametrize("scale", [0.1, 1, 10, 1000])
+
+
+def sample_of_labels(name, dtype=np.float64, scale=1):
+    """Raw outputs; targets of 0 and 1 as the loss takes them; labels."""
+    rng = np.random.default_rng(0)
+    n_outputs, n_classes = (1, 2) if name == "binary_log_loss" else (4, 4)
+    labels = rng.integers(n_classes, size=40)
+    y = labels[:, np.newaxis] if n_outputs == 1 else np.eye(n_classes)[labels]
+    raw = scale * rng.normal(size=(40, n_outputs))
+    return raw.astype(dtype), y.astype(dtype), labels
+
+
+@for_each_log_loss
+@for_each_scale
+def test_log_loss_and_its_gradient_are_those_of_the_twin(name, scale):
+    loss, twin = LOG_LOSSES[name], reference.LOSSES[name]
+    raw, y, labels = sample_of_labels(name, scale=scale)
+    # The twin takes labels where there are several raw outputs.
+    targets = y if name == "binary_log_loss" else labels
+    value = twin.value(raw, targets).reshape(40)
+    # A small loss is the difference of two large numbers.
+    tolerance = {"rtol": 1e-12, "atol": 1e-12 * scale}
+    np.testing.assert_allclose(loss.value(raw, y).sum(axis=1), value, **tolerance)
+    np.testing.assert_allclose(
+        loss.gradient(raw, y), twin.gradient(raw, targets), rtol=1e-12, atol=1e-12
+    )
+
+
+@for_each_log_loss
+def test_log_loss_is_that_of_sklearn_metrics(name):
+    loss = LOG_LOSSES[name]
+    raw, y, labels = sample_of_labels(name)
+    weight = np.random.default_rng(1).uniform(size=40)
+    logits = np.c_[np.zeros(40), raw] if name == "binary_log_loss" else raw
+    odds = np.exp(logits)
+    expected = metrics.log_loss(
+        labels, odds / odds.sum(axis=1, keepdims=True), sample_weight=weight
+    )
+    mean = np.average(loss.value(raw, y).sum(axis=1), weights=weight)
+    np.testing.assert_allclose(mean, expected, rtol=1e-10)
+
+
+@for_each_log_loss
+@for_each_scale
+def test_log_loss_and_its_gradient_are_those_of_torch(name, scale):
+    torch = pytest.importorskip("torch")
+    raw, y, labels = sample_of_labels(name, scale=scale)
+    leaf = torch.tensor(raw, requires_grad=True)
+    if name == "binary_log_loss":
+        value = torch.nn.functional.binary_cross_entropy_with_logits(
+            leaf, torch.tensor(y), reduction="none"
+        )[:, 0]
+    else:
+        value = torch.nn.functional.cross_entropy(leaf, torch.tensor(labels), reduction="none")
+    value.sum().backward()
+    loss = LOG_LOSSES[name]
+    tolerance = {"rtol": 1e-10, "atol": 1e-10}
+    np.testing.assert_allclose(loss.value(raw, y).sum(axis=1), value.detach(), **tolerance)
+    np.testing.assert_allclose(loss.gradient(raw, y), leaf.grad, **tolerance)
+
+
+@for_each_log_loss
+def test_gradient_of_log_loss_is_the_derivative_of_the_value(name):
+    loss = LOG_LOSSES[name]
+    raw, y, _ = sample_of_labels(name)
+    error = check_grad(
+        lambda x: loss.value(x.reshape(y.shape), y).sum(),
+        lambda x: loss.gradient(x.reshape(y.shape), y).ravel(),
+        raw.ravel(),
+    )
+    # As of the other losses.
+    assert error < 1e-4
+
+
+@for_each_log_loss
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_log_loss_stays_finite_and_in_its_dtype_however_sure_the_net_is(name, dtype):
+    loss = LOG_LOSSES[name]
+    raw, y, _ = sample_of_labels(name, dtype, scale=1e4)
+    value, gradient = loss.value(raw, y), loss.gradient(raw, y)
+    for result in (value, gradient):
+        assert (result.dtype, result.shape) == (dtype, raw.shape)
+        assert np.isfinite(result).all()
+    assert (value >= 0).all()
+    assert value.max() > 1e3
+    assert (np.abs(gradient) <= 1).all()
+
+
+@for_each_log_loss
+def test_log_loss_carries_nan_through_to_its_sample(name):
+    loss = LOG_LOSSES[name]
+    raw, y, _ = sample_of_labels(name)
+    raw[3, 0] = np.nan
+    for result in (loss.value(raw, y), loss.gradient(raw, y)):
+        # Every probability of a sample depends on all its raw outputs.
+        np.testing.assert_array_equal(np.isnan(result).any(axis=1), np.arange(40) == 3)
+
+
+@for_each_log_loss
+def test_log_loss_does_not_change_its_arguments(name):
+    loss = LOG_LOSSES[name]
+    raw, y, _ = sample_of_labels(name)
+    kept = raw.copy(), y.copy()
+    loss.value(raw, y), loss.gradient(raw, y), loss.score(raw, y, np.ones(40))
+    assert_same_bits((raw, y), kept)
+
+
+@for_each_log_loss
+def test_score_of_a_log_loss_is_the_weighted_accuracy(name):
+    loss = LOG_LOSSES[name]
+    raw, y, labels = sample_of_labels(name)
+    predicted = raw[:, 0] > 0 if name == "binary_log_loss" else raw.argmax(axis=1)
+    weight = np.random.default_rng(1).uniform(size=40)
+    expected = metrics.accuracy_score(labels, predicted, sample_weight=weight)
+    np.testing.assert_allclose(loss.score(raw, y, weight), expected, rtol=1e-12)
+    assert 0 < expected < 1
+
+
+@for_each_log_loss
+def test_training_starts_from_even_odds(name):
+    _, y, _ = sample_of_labels(name)
+    np.testing.assert_array_equal(LOG_LOSSES[name].baseline(y, np.ones(40)), np.zeros(y.shape[1]))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import reference
 from conftest import assert_same_bits, small_net
+from scipy import stats
 from scipy.optimize import check_grad
 
 from sklstm._kernels.shard import SEQUENCE
@@ -22,7 +23,7 @@ from sklstm._network import sharding
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views, penalized
 from sklstm._network.sharding import Team, cut
-from sklstm._training.losses import LOSSES
+from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
 from sklstm._training.objective import Objective
 from sklstm._training.state import Data
 
@@ -279,8 +280,8 @@ def test_masks_multiply_what_dropout_acts_on(dtype, dropout, recurrent, bidirect
 # --- Against PyTorch ------------------------------------------------------------------------
 
 
-def torch_round(problem):
-    """As `train_once`, by torch.nn.LSTM with the same weights."""
+def torch_net(problem):
+    """The raw outputs of torch.nn.LSTM with the same weights, and its parameters by our names."""
     torch = pytest.importorskip("torch")
     # more threads than cores would wait for each other
     torch.set_num_threads(1)
@@ -312,15 +313,25 @@ def torch_round(problem):
         pooled = hidden.mean(axis=1)
     else:
         pooled = torch.cat([hidden[:, -1, :units], hidden[:, 0, units:]], axis=1)
-    raw = head(pooled)
-    raw.backward(torch.from_numpy(problem.d_raw))
-    gradient = {
+    return head(pooled), parameters
+
+
+def torch_gradient(parameters):
+    """The gradients of a dictionary of parameters."""
+    return {
         name: [p.grad.numpy() for p in parameter]
         if isinstance(parameter, list)
         else parameter.grad.numpy()
         for name, parameter in parameters.items()
     }
-    return raw.detach().numpy(), gradient
+
+
+def torch_round(problem):
+    """As `train_once`, by PyTorch."""
+    torch = pytest.importorskip("torch")
+    raw, parameters = torch_net(problem)
+    raw.backward(torch.from_numpy(problem.d_raw))
+    return raw.detach().numpy(), torch_gradient(parameters)
 
 
 @for_each_dtype
@@ -342,8 +353,7 @@ def test_outputs_and_gradients_are_those_of_torch(dtype, depth, bidirectional, p
 class WholeLoss:
     """The penalised loss that training minimises, as a function of the flat vector of weights."""
 
-    def __init__(self, problem, name, y, sample_weight, alpha):
-        loss = LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+    def __init__(self, problem, loss, y, sample_weight, alpha):
         settings = SimpleNamespace(
             loss=loss,
             alpha=alpha,
@@ -369,11 +379,15 @@ class WholeLoss:
         return self.objective(weights, self.rows)[2]
 
 
+def make_loss(name):
+    return LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+
+
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_gradient_of_the_whole_loss_is_its_derivative(name):
     problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
     y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
-    with WholeLoss(problem, name, y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
         error = check_grad(loss.value, loss.gradient, problem.weights)
     # some 400 forward differences of step 1.5e-8, each right to that step and eps / step
     assert error < 2e-6
@@ -395,9 +409,59 @@ def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(name)
         views["output_weights"],
     ]
     squares = sum((weights**2).sum() for weights in penalized_weights)
-    with WholeLoss(problem, name, y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
         expected = mean + 0.7 / 2 * squares / sample_weight.sum()
         np.testing.assert_allclose(loss.value(problem.weights), expected, rtol=1e-12)
+
+
+def labelled_problem(n_classes, **parameters):
+    """A net for so many classes; its log loss, targets, labels, and weights of samples."""
+    n_outputs = 1 if n_classes == 2 else n_classes
+    problem = make_problem(outputs=n_outputs, batch=20, **parameters)
+    labels = np.random.RandomState(1).permutation(np.arange(20) % n_classes)
+    y = labels[:, np.newaxis].astype(float) if n_classes == 2 else np.eye(n_classes)[labels]
+    loss = BinaryLogLoss() if n_classes == 2 else MultinomialLogLoss()
+    return problem, loss, y, labels, np.linspace(0, 3, 20)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_gradient_of_the_whole_log_loss_is_its_derivative(n_classes):
+    problem, log_loss, y, _, sample_weight = labelled_problem(
+        n_classes, units=(4, 3), bidirectional=True, lengths="ragged"
+    )
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.7) as loss:
+        error = check_grad(loss.value, loss.gradient, problem.weights)
+    # as of the other losses
+    assert error < 2e-6
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("bidirectional", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("units", [(5,), (16, 16)])
+def test_log_loss_and_gradients_through_the_net_are_those_of_torch(
+    n_classes, bidirectional, pooling, units
+):
+    torch = pytest.importorskip("torch")
+    problem, log_loss, y, labels, sample_weight = labelled_problem(
+        n_classes, units=units, bidirectional=bidirectional, pooling=pooling
+    )
+    raw, parameters = torch_net(problem)
+    of_torch = torch.nn.functional
+    if n_classes == 2:
+        values = of_torch.binary_cross_entropy_with_logits(raw, torch.tensor(y), reduction="none")[
+            :, 0
+        ]
+    else:
+        values = of_torch.cross_entropy(raw, torch.tensor(labels), reduction="none")
+    mean = (torch.tensor(sample_weight / sample_weight.sum()) * values).sum()
+    mean.backward()
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.0) as loss:
+        np.testing.assert_allclose(loss.value(problem.weights), mean.item(), rtol=1e-10)
+        gradient = named_views(problem.architecture, loss.gradient(problem.weights))
+    expected = torch_gradient(parameters)
+    for one, other in zip(flat_list(gradient), flat_list(expected), strict=True):
+        assert_close(one, other, TOLERANCE[np.float64])
 
 
 # --- Bits -----------------------------------------------------------------------------------
@@ -624,41 +688,110 @@ def draw(dtype=np.float64, forget_bias=1.0, longest=50, architecture=ARCHITECTUR
     return weights, named_views(architecture, weights)
 
 
-def test_initial_recurrent_weights_are_orthogonal_gate_by_gate():
-    for matrix in draw()[1]["recurrent_weights"]:
-        for gate in np.split(matrix, 4):
+# Wide enough for statistics of each gate's numbers, in every cell of stacked layers.
+WIDE = Architecture(60, (50, 40), True, "last", 30)
+# A right distribution gives smaller p-values once in a thousand seeds; the seed is fixed.
+UNLIKELY = 1e-3
+
+
+def gates(matrix):
+    """Rows of the gates i, f, g, o."""
+    return np.split(matrix, 4)
+
+
+def assert_uniform(numbers, low, high):
+    """In the limits, and as evenly spread as by chance."""
+    assert low <= numbers.min()
+    assert numbers.max() <= high
+    assert stats.kstest(numbers.ravel(), stats.uniform(low, high - low).cdf).pvalue > UNLIKELY
+
+
+@pytest.mark.parametrize(
+    "architecture", [ARCHITECTURE, WIDE, Architecture(1, (200,), False, "last", 1)]
+)
+def test_initial_recurrent_weights_are_orthogonal_gate_by_gate(architecture):
+    for matrix in draw(architecture=architecture)[1]["recurrent_weights"]:
+        for gate in gates(matrix):
             np.testing.assert_allclose(gate @ gate.T, np.eye(len(gate)), atol=1e-12)
+            np.testing.assert_allclose(gate.T @ gate, np.eye(len(gate)), atol=1e-12)
+
+
+@pytest.fixture(name="orthogonal", scope="module")
+def many_orthogonal_matrices():
+    """The recurrent gates of a thousand cells of 5 units."""
+    _, views = draw(architecture=Architecture(1, (5,) * 500, True, "last", 1))
+    return np.concatenate([np.stack(gates(matrix)) for matrix in views["recurrent_weights"]])
+
+
+def test_initial_recurrent_weights_are_of_haar_measure_in_each_entry(orthogonal):
+    n, units = len(orthogonal), orthogonal.shape[1]
+    # An entry of a uniform direction: (q + 1) / 2 is of a beta distribution.
+    entry = stats.beta((units - 1) / 2, (units - 1) / 2, loc=-1, scale=2)
+    for numbers in orthogonal.reshape(n, -1).T:
+        assert stats.kstest(numbers, entry.cdf).pvalue > UNLIKELY
+    # 5 standard deviations leave no room for chance.
+    np.testing.assert_allclose(orthogonal.mean(axis=0), 0, atol=5 * entry.std() / np.sqrt(n))
+    of_squares = np.sqrt(entry.moment(4) - entry.moment(2) ** 2)
+    np.testing.assert_allclose(
+        np.square(orthogonal).mean(axis=0), 1 / units, atol=5 * of_squares / np.sqrt(n)
+    )
+
+
+def test_initial_recurrent_weights_are_of_haar_measure_as_matrices(orthogonal):
+    # What a QR decomposition without signs of its own gets wrong: its diagonals are not symmetric.
+    n = len(orthogonal)
+    diagonal = np.diagonal(orthogonal, axis1=1, axis2=2)
+    half = {"atol": 5 * 0.5 / np.sqrt(n)}
+    np.testing.assert_allclose((diagonal > 0).mean(axis=0), 0.5, **half)
+    np.testing.assert_allclose((np.linalg.det(orthogonal) > 0).mean(), 0.5, **half)
+    # The trace has the first moments of a standard normal number (Diaconis & Shahshahani 1994).
+    trace = diagonal.sum(axis=1)
+    for power, moment, of_square in ((1, 0, 1), (2, 1, 3)):
+        deviation = np.sqrt(of_square - moment**2)
+        np.testing.assert_allclose(np.mean(trace**power), moment, atol=5 * deviation / np.sqrt(n))
+    # Gates and cells are drawn one independently of the other: their product is uniform too.
+    between = (orthogonal[:-1] * orthogonal[1:]).sum(axis=(1, 2))
+    np.testing.assert_allclose(between.mean(), 0, atol=5 / np.sqrt(n))
+    np.testing.assert_allclose(np.square(between).mean(), 1, atol=5 * np.sqrt(2) / np.sqrt(n))
 
 
 def test_initial_input_and_output_weights_are_uniform_in_the_limits_of_glorot():
-    _, views = draw(architecture=Architecture(300, (200,), False, "last", 100))
-    for matrix, fan_out in ((views["input_weights"][0], 200), (views["output_weights"], 100)):
-        limit = np.sqrt(6 / (fan_out + matrix.shape[1]))
-        assert 0.999 * limit < np.abs(matrix).max() <= limit
-        # the standard deviation of some 20 000 uniform numbers or more
-        np.testing.assert_allclose(matrix.std(), limit / np.sqrt(3), rtol=0.02)
+    _, views = draw(architecture=WIDE)
+    # Each gate is a matrix of its own.
+    matrices = [gate for matrix in views["input_weights"] for gate in gates(matrix)]
+    matrices.append(views["output_weights"])
+    shapes = [(50, 60)] * 8 + [(40, 100)] * 8 + [(30, 80)]
+    for matrix, (fan_out, fan_in) in zip(matrices, shapes, strict=True):
+        assert matrix.shape == (fan_out, fan_in)
+        limit = np.sqrt(6 / (fan_in + fan_out))
+        assert_uniform(matrix, -limit, limit)
+        assert np.abs(matrix).max() > 0.99 * limit
+        # The variance of Glorot & Bengio; 2400 uniform numbers or more have it to 2 %.
+        np.testing.assert_allclose(matrix.var(), 2 / (fan_in + fan_out), rtol=0.08)
 
 
 @pytest.mark.parametrize("forget_bias", [1.0, -0.5, 3])
 def test_initial_biases_are_zero_but_for_the_forget_gate(forget_bias):
     _, views = draw(forget_bias=forget_bias)
     for bias in views["biases"]:
-        i, f, g, o = np.split(bias, 4)
+        i, f, g, o = gates(bias)
         np.testing.assert_array_equal(f, forget_bias)
         np.testing.assert_array_equal([i, g, o], 0)
     np.testing.assert_array_equal(views["output_bias"], 0)
 
 
-def test_chrono_spreads_memory_up_to_the_longest_sequence():
-    _, views = draw(
-        forget_bias="chrono", longest=50, architecture=Architecture(1, (500,), False, "last", 1)
-    )
-    i, f, g, o = np.split(views["biases"][0], 4)
-    memory = np.exp(f)
-    assert 1 <= memory.min() < 2
-    assert 48 < memory.max() <= 49
-    np.testing.assert_array_equal(i, -f)
-    np.testing.assert_array_equal([g, o], 0)
+@pytest.mark.parametrize("longest", [3, 50, 1000])
+def test_chrono_spreads_memory_evenly_up_to_the_longest_sequence(longest):
+    architecture = Architecture(1, (500, 400), True, "last", 1)
+    _, views = draw(forget_bias="chrono", longest=longest, architecture=architecture)
+    assert [len(bias) for bias in views["biases"]] == [2000, 2000, 1600, 1600]
+    for bias in views["biases"]:
+        i, f, g, o = gates(bias)
+        # exp(log(x)) is x but for rounding.
+        assert_uniform(np.exp(f), 1 - 1e-12, (longest - 1) * (1 + 1e-12))
+        np.testing.assert_array_equal(i, -f)
+        np.testing.assert_array_equal([g, o], 0)
+    np.testing.assert_array_equal(views["output_bias"], 0)
 
 
 @pytest.mark.parametrize("longest", [1, 2])

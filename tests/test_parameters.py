@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils._param_validation import InvalidParameterError
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMClassifier, LSTMRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -199,6 +199,28 @@ def test_the_docstring_tells_every_parameter_and_its_default():
         stated = re.search(rf"^{name} : .*,\s+default=(\S+)$", DOCSTRING, re.M)
         assert stated, name
         assert eval(stated[1]) == default
+
+
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+def test_the_docstring_cites_its_references_in_order(estimator):
+    text, references = inspect.getdoc(estimator).split("References\n")
+    listed = re.findall(r"^\.\. \[(\d+)\] ", references, re.M)
+    assert list(dict.fromkeys(re.findall(r"\[(\d+)\]_", text))) == listed
+    assert listed == [str(number) for number in range(1, len(listed) + 1)]
+
+
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+def test_the_docstring_tells_how_weights_start_and_by_whom(estimator):
+    text, references = inspect.getdoc(estimator).split("References\n")
+    text = " ".join(text.split())
+    for claim, source in {
+        r"weights start Glorot uniform \[(\d)\]_": r"Glorot & Bengio \(2010\)",
+        r"recurrent weights orthogonal, gate by gate \[(\d)\]_": r"Saxe, .* \(2014\)",
+        r"Start of the forget gate's bias \[(\d)\]_": r"Jozefowicz, .* \(2015\)",
+        r"its negative for the input gate \[(\d)\]_": r"Tallec & Ollivier \(2018\)",
+    }.items():
+        number = re.search(claim, text)[1]
+        assert re.search(rf"^\.\. \[{number}\] {source}", references, re.M), claim
 
 
 def test_verbose_prints_each_epoch_as_mlp_regressor_does(X, y, capsys):
