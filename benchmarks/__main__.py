@@ -23,6 +23,8 @@ def main():
     if arguments.threads is not None:
         machine.restrict_threads(arguments.threads)
     print(report.machine_line(machine.describe()))
+    if machine.is_busy() and not arguments.report:
+        print("Other programs keep this machine busy: these will not be the ratios of a quiet one.")
     results = {}
     for part in [] if arguments.report else arguments.parts:
         start = time.perf_counter()

@@ -45,18 +45,34 @@ def draw_ratios(tables):
 
     sizes = [sum(len(row["ratios"]) + 1 for row in table["rows"]) for table in tables]
     figure, plots = plt.subplots(
-        len(tables), 1, figsize=(9, BAR * sum(sizes) + 1.1 * len(tables)), height_ratios=sizes,
-        sharex=True, squeeze=False, layout="constrained",
+        len(tables), 1, figsize=(9, BAR * sum(sizes) + 1.3 * len(tables)), height_ratios=sizes,
+        squeeze=False, layout="constrained",
     )  # fmt: skip
+    ratios = [
+        ratio for table in tables for row in table["rows"] for ratio in row["ratios"].values()
+    ]
+    limits = (
+        min(0.8, *(ratio["low"] / 1.35 for ratio in ratios)),
+        max(2, *(ratio["high"] * 1.35 for ratio in ratios)),
+    )
     for axes, table in zip(plots[:, 0], tables, strict=True):
-        _bars(axes, table)
-    plots[-1, 0].set_xlabel(f"{tables[-1].get('ratio', TIMES)} (right of the line sklstm is ahead)")
+        _bars(axes, table["rows"])
+        axes.set_xscale("log")
+        axes.set_xlim(limits)
+        _one_two_five(axes.xaxis)
+        axes.set_title(table["title"], fontsize=11, loc="left", pad=26)
+        axes.set_xlabel(f"{table.get('ratio', TIMES)} (right of the line, sklstm is ahead)")
+        axes.set_ylabel(table["key"])
+        axes.legend(
+            *_once(axes), ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1),
+            borderaxespad=0,
+        )  # fmt: skip
     return figure
 
 
-def _bars(axes, table):
+def _bars(axes, rows):
     position, ticks = 0, []
-    for row in table["rows"]:
+    for row in rows:
         start = position
         for name, ratio in row["ratios"].items():
             median = ratio["median"]
@@ -65,29 +81,38 @@ def _bars(axes, table):
                 xerr=[[median - ratio["low"]], [ratio["high"] - median]],
                 error_kw={"ecolor": "0.25", "elinewidth": 1},
             )  # fmt: skip
-            outer = ratio["high"] if median >= 1 else ratio["low"]
+            ahead = median >= 1
             axes.annotate(
-                f"{median:.1f}" if median < 100 else f"{median:.0f}", (outer, position),
-                xytext=(4 if median >= 1 else -4, 0), textcoords="offset points", va="center",
-                ha="left" if median >= 1 else "right", fontsize=8,
+                f"{median:.2f}" if median < 10 else f"{median:.1f}",
+                (ratio["high"] if ahead else ratio["low"], position),
+                xytext=(4 if ahead else -4, 0), textcoords="offset points", va="center",
+                ha="left" if ahead else "right", fontsize=8,
             )  # fmt: skip
             position += 1
         ticks.append(((start + position - 1) / 2, row["label"]))
         position += 1
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.8), max(high * 1.3, 2))
-    axes.set_ylim(position - 1 + 0.2, -1 + 0.2)
+    axes.set_ylim(position - 0.9, -0.9)
     axes.set_yticks(*zip(*ticks, strict=True))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_title(table["title"], fontsize=11, loc="left")
-    axes.set_ylabel(table["key"])
-    axes.grid(axis="x", which="both", color="0.9")
+    axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), frameon=False, loc="best")
+
+
+def _one_two_five(axis):
+    """Ticks of a logarithmic axis, in plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _once(axes):
+    """Handles and labels of a legend, each label once."""
+    handles, labels = axes.get_legend_handles_labels()
+    legend = dict(zip(labels, handles, strict=True))
+    return legend.values(), legend.keys()
 
 
 def _tasks(results):
@@ -123,19 +148,16 @@ def draw_scaling(scaling):
         _growth(axes, curve, scaling["unit"])
     for axes in plots.flat[len(curves) :]:
         axes.axis("off")
-    handles = dict(zip(*reversed(plots[0, 0].get_legend_handles_labels()), strict=True))
     place = plots.flat[len(curves)] if len(curves) < plots.size else plots[0, 0]
-    place.legend(handles.values(), handles.keys(), frameon=False, loc="center left")
-    base = {name: size for name, size in scaling["base"].items() if name in _named(curves)}
+    place.legend(*_once(plots[0, 0]), frameon=False, loc="center")
+    named = {"inputs", *(curve["axis"] for curve in curves)}
     sizes = ", ".join(
-        f"{size[0] if name == 'units' else size} {name}" for name, size in base.items()
+        f"{name} {size[0] if name == 'units' else size}"
+        for name, size in scaling["base"].items()
+        if name in named
     )
     figure.suptitle(f"Time of an epoch as one size changes; the others are {sizes}", fontsize=11)
     return figure
-
-
-def _named(curves):
-    return {"inputs", *(curve["axis"] for curve in curves)}
 
 
 def _growth(axes, curve, unit):
@@ -148,19 +170,23 @@ def _growth(axes, curve, unit):
             color=COLORS[name], alpha=0.2, linewidth=0,
         )  # fmt: skip
         axes.plot(sizes, medians, marker=marker, markersize=4, color=COLORS[name], label=name)
-        theory = [medians[-1] * (size / sizes[-1]) ** curve["theory"] for size in sizes]
+    for name in curve["points"][0]["values"]:
+        last = curve["points"][-1]["values"][name]["median"]
+        theory = [last * (size / sizes[-1]) ** curve["theory"] for size in sizes]
         axes.plot(
             sizes, theory, color="0.5", linewidth=1, linestyle="--", zorder=0,
             label="theory's slope, through the last point",
         )  # fmt: skip
-    axes.set_xscale("log", base=2)
+    values = [value for point in curve["points"] for value in point["values"].values()]
+    axes.set_xscale("log")
     axes.set_yscale("log")
-    lows = [value["low"] for point in curve["points"] for value in point["values"].values()]
-    highs = [value["high"] for point in curve["points"] for value in point["values"].values()]
-    axes.set_ylim(min(lows) / 2, max(highs) * 2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xticks(sizes, minor=False)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    # Theory's line may leave the plot: it is the measured times that are to be seen.
+    axes.set_ylim(
+        min(value["low"] for value in values) / 2, max(value["high"] for value in values) * 2
+    )
+    _one_two_five(axes.yaxis)
+    _one_two_five(axes.xaxis)
+    axes.set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
     axes.set_xlabel(curve["axis"])
     axes.set_ylabel(f"time of an epoch ({unit})")
     axes.grid(color="0.92")

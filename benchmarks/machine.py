@@ -45,6 +45,11 @@ def restrict_threads(count):
     os.sched_setaffinity(0, allowed[:count])
 
 
+def is_busy():
+    """Whether other programs took more than a fifth of a processor in the last minute."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.2
+
+
 def cpu_model():
     """The name that the processor gives itself."""
     info = Path("/proc/cpuinfo")

@@ -1,6 +1,7 @@
 """Results to what the documentation includes: results.json, tables in Markdown, figures."""
 
 import json
+import math
 
 from benchmarks.figures import draw
 
@@ -34,14 +35,13 @@ def write(docs):
 
 def fragment(measured):
     """The tables of a part, and what they were measured on."""
-    tables = [table(each) for each in measured.get("tables", [])]
     if "curves" in measured:
-        tables = [slopes(measured["curves"])]
-    how = (
-        f"Medians of {measured['rounds']} rounds; × is the median of a round's own ratios to "
-        "sklstm.\n"
-    )
-    return "\n\n".join([*tables, how + machine_line(measured["machine"])])
+        tables, ratios = [slopes(measured["curves"])], ""
+    else:
+        tables = [table(each) for each in measured["tables"]]
+        ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
+    how = f"Medians of {measured['rounds']} rounds{ratios}. {machine_line(measured['machine'])}"
+    return "\n\n".join([*tables, how])
 
 
 def table(content):
@@ -60,7 +60,7 @@ def slopes(curves):
             curve["axis"],
             f"{curve['values'][0]} to {curve['values'][-1]}",
             f"{curve['theory']}",
-            *(f"{curve['slopes'][name]:.2f}" for name in names),
+            *(f"{curve['slopes'][name]:z.2f}" for name in names),
         ]
         for curve in curves
         if curve["slopes"]
@@ -80,9 +80,8 @@ def machine_line(machine):
 
 def number(value):
     """Three digits, and never an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if value >= 1 else f"{value:.2g}"
+    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:,.{digits}f}"
 
 
 def _cell(row, name):
@@ -91,7 +90,7 @@ def _cell(row, name):
     value = number(row["values"][name]["median"])
     if name not in row["ratios"]:
         return value
-    return f"{value} ({number(row['ratios'][name]['median'])} ×)"
+    return f"{value} ({row['ratios'][name]['median']:.2f} ×)"
 
 
 def _markdown(header, lines):

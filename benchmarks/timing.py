@@ -12,7 +12,7 @@ import numpy as np
 PAUSE = 0.1
 
 
-def contest(contenders, rounds, min_seconds=0.0, *, label="", clock=time.perf_counter,
+def contest(contenders, rounds, min_seconds=0.0, inner=1, *, label="", clock=time.perf_counter,
             sleep=time.sleep):  # fmt: skip
     """Time each contender once a round.
 
@@ -24,13 +24,15 @@ def contest(contenders, rounds, min_seconds=0.0, *, label="", clock=time.perf_co
     min_seconds : float
         A round calls a contender so often that it takes about this long, and counts the median
         call. 0: once.
+    inner : int
+        How often a call repeats what is timed; times are divided by it.
     label : str
         What the line of progress begins with.
 
     Returns
     -------
     times : dict of str to list of float
-        Seconds of a call, for each round.
+        Seconds, for each round.
     """
     show_progress(f"{label}: warm-up")
     calls = {name: _calls(call, min_seconds, clock) for name, call in contenders.items()}
@@ -39,9 +41,9 @@ def contest(contenders, rounds, min_seconds=0.0, *, label="", clock=time.perf_co
         for name in order(list(contenders), index):
             show_progress(f"{label}: round {index + 1} of {rounds}, {name}")
             sleep(PAUSE)
-            times[name].append(seconds(contenders[name], calls[name], clock))
+            times[name].append(seconds(contenders[name], calls[name], clock) / inner)
     show_progress("")
-    medians = ", ".join(f"{name} {1e3 * np.median(each):.4g} ms" for name, each in times.items())
+    medians = ", ".join(f"{name} {1e3 * np.median(each):.3g} ms" for name, each in times.items())
     print(f"{label}: {medians}", flush=True)
     return times
 

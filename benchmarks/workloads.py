@@ -23,7 +23,7 @@ class Workload:
     def label(self):
         """The numbers that `KEY` names."""
         layers = f"{len(self.units)} x " if len(self.units) > 1 else ""
-        both = " both ways" if self.bidirectional else ""
+        both = " bidirectional" if self.bidirectional else ""
         units = f"{layers}{self.units[0]}{both}"
         return f"{self.samples}, {self.steps}, {self.inputs}, {units}, {self.batch}"
 

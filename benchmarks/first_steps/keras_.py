@@ -2,10 +2,10 @@
 
 import os
 
-os.environ["KERAS_BACKEND"] = "jax"
+os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported
 
-import keras  # noqa: E402, I001: after the choice of its backend
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
 X = np.array([[0.1 * (first + step) for step in range(5)] for first in range(1, 5)])[..., None]
 y = np.array([0.6, 0.7, 0.8, 0.9])
