@@ -19,7 +19,7 @@ def run(quick):
     """Three rows: the peak, what was held before training, and their difference."""
     if not Path("/proc/self/status").exists():
         raise SystemExit("peak_memory needs Linux's /proc")
-    rounds = 1 if quick else 5
+    rounds = 1 if quick else 3
     values = {name: [] for name in load(SKLSTM, TORCH, KERAS)}
     measure_apart(SKLSTM)  # compiles, if need be
     for index in range(rounds):

@@ -28,7 +28,7 @@ def run(quick):
         if _installed(name)
     }
     calls[COLD] = start_cold
-    rounds = 2 if quick else 7
+    rounds = 2 if quick else 5
     times = timing.contest(calls, rounds, label="process")
     peers = {name: times[name] for name in (TORCH, KERAS) if name in times}
     rows = [
