@@ -1,7 +1,5 @@
 """Figures of ratios and of growth. Without matplotlib, none are drawn, which is said."""
 
-from pathlib import Path
-
 # Okabe and Ito's colours, which colour-blind eyes tell apart.
 COLORS = {
     "sklstm": "#0072B2",
@@ -24,17 +22,17 @@ def draw(results, folder):
         return []
     matplotlib.use("agg")
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {part: results[part]["tables"] for part in ("training", "prediction")
-                if part in results}  # fmt: skip
+    wanted = [part for part in ("training", "prediction") if part in results]
+    pictures = {part: results[part]["tables"] for part in wanted}
     tasks = _tasks(results)
     if tasks["rows"]:
         pictures["tasks"] = [tasks]
     paths = []
     for name, tables in pictures.items():
-        paths.append(Path(folder) / f"performance_{name}.png")
+        paths.append(folder / f"performance_{name}.png")
         _save(draw_ratios(tables), paths[-1])
     if "scaling" in results:
-        paths.append(Path(folder) / "performance_scaling.png")
+        paths.append(folder / "performance_scaling.png")
         _save(draw_scaling(results["scaling"]), paths[-1])
     return paths
 
@@ -52,8 +50,8 @@ def draw_ratios(tables):
         ratio for table in tables for row in table["rows"] for ratio in row["ratios"].values()
     ]
     limits = (
-        min(0.8, *(ratio["low"] / 1.35 for ratio in ratios)),
-        max(2, *(ratio["high"] * 1.35 for ratio in ratios)),
+        min([0.8, *(ratio["low"] / 1.35 for ratio in ratios)]),
+        max([2, *(ratio["high"] * 1.35 for ratio in ratios)]),
     )
     for axes, table in zip(plots[:, 0], tables, strict=True):
         _bars(axes, table["rows"])
