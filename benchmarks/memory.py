@@ -1,7 +1,7 @@
 """Peak memory of training on data that is never copied whole.
 
-python benchmarks/memory.py windows   # 2,000,000 windows of 96 steps over a series of 8 MB
-python benchmarks/memory.py memmap    # a memory map of 4 GB in a temporary folder
+python -m benchmarks.memory windows  # 2,000,000 windows of 96 steps over a series of 8 MB
+python -m benchmarks.memory memmap   # a memory map of 4 GB in a temporary folder
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks.machine import memory
 from sklstm import LSTMRegressor, sliding_windows
 
 SETTINGS = {"hidden_layer_sizes": 4, "batch_size": 1024, "max_iter": 1, "random_state": 0}
@@ -25,7 +26,7 @@ def main():
     part = {"windows": windows, "memmap": memmap}[parser.parse_args().part]
     warnings.simplefilter("ignore", ConvergenceWarning)
     fit_a_little()
-    before = status("VmRSS")
+    before = memory("VmRSS")
     start = time.perf_counter()
     part()
     print(f"{time.perf_counter() - start:.0f} s; before: {before:.0f} MB, {peaks()}")
@@ -56,19 +57,13 @@ def memmap():
         X.flush()
         X = np.memmap(Path(folder) / "X", np.float32, "r", shape=shape)
         LSTMRegressor(**SETTINGS).fit(X, X[:, -1, 0].copy())
-        print(f"A memory map of {X.nbytes / 1e9:.1f} GB; RssAnon {status('RssAnon'):.0f} MB")
+        print(f"A memory map of {X.nbytes / 1e9:.1f} GB; RssAnon {memory('RssAnon'):.0f} MB")
 
 
 def peaks():
     """The most memory that the process held, in words."""
-    most, anonymous = status("VmHWM"), status("RssAnon")
+    most, anonymous = memory("VmHWM"), memory("RssAnon")
     return f"at most {most:.0f} MB resident, {anonymous:.0f} MB anonymous at the end"
-
-
-def status(field):
-    """A field of Linux's account of this process, in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 if __name__ == "__main__":

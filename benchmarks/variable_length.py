@@ -1,17 +1,17 @@
 """What training on lengths drawn evenly from 1 to T costs, as a share of training on length T.
 
-python benchmarks/variable_length.py
+python -m benchmarks.variable_length
 """
 
-import time
 import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks import timing
 from sklstm import LSTMRegressor
 
-SAMPLES, STEPS, FEATURES, EPOCHS, REPEATS = 1024, 100, 8, 10, 7
+SAMPLES, STEPS, FEATURES, EPOCHS, ROUNDS = 1024, 100, 8, 10, 7
 
 
 def main():
@@ -31,20 +31,17 @@ def main():
         {"hidden_layer_sizes": 64, "bidirectional": True},
     ):
         model = LSTMRegressor(**settings, max_iter=EPOCHS, n_iter_no_change=np.inf)
-        model.fit(full, y)
-        seconds = np.array(
-            [[fit_time(model, X, y) for X in (full, padded)] for _ in range(REPEATS)]
+        times = timing.contest(
+            {
+                "full": lambda model=model: model.fit(full, y),
+                "varying": lambda model=model: model.fit(padded, y),
+            },
+            ROUNDS,
+            inner=EPOCHS,
+            label=f"an epoch of {settings}",
         )
-        one, other = np.median(seconds, axis=0) / EPOCHS * 1e3
-        ratio = np.median(seconds[:, 1] / seconds[:, 0])
-        print(f"{settings}: {one:.0f} ms an epoch, {other:.0f} padded: {ratio:.0%}")
-
-
-def fit_time(model, X, y):
-    """Seconds of a fit."""
-    start = time.perf_counter()
-    model.fit(X, y)
-    return time.perf_counter() - start
+        ratio = timing.row("", times, "full")["ratios"]["varying"]
+        print(f"a share of {ratio['median']:.0%}")
 
 
 if __name__ == "__main__":

@@ -14,4 +14,5 @@ numpydoc_show_class_members = False
 
 html_theme = "furo"
 html_title = "sklstm"
-exclude_patterns = ["_build"]
+# performance/ holds tables, which python -m benchmarks writes and performance.md includes.
+exclude_patterns = ["_build", "performance"]

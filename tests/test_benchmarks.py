@@ -1,0 +1,131 @@
+"""The benchmarks' own arithmetic and tables, with fake contenders: no peer, and no clock."""
+
+from collections import Counter
+
+import pytest
+
+from benchmarks import report, timing
+from benchmarks.scaling import slope
+
+MACHINE = {
+    "cpu": "A processor", "cores": 4, "threads": 2, "simd": "AVX2", "system": "Linux x86_64",
+    "versions": {"python": "3.11.7"}, "date": "2026-01-01",
+}  # fmt: skip
+
+
+class FakeTime:
+    """A clock that calls move on, and a record of who was called."""
+
+    def __init__(self):
+        self.now, self.log = 0.0, []
+
+    def clock(self):
+        return self.now
+
+    def contender(self, name, *durations):
+        """What takes these times, one after the other, the last for ever."""
+        durations = list(durations)
+
+        def call():
+            self.log.append(name)
+            self.now += durations.pop(0) if len(durations) > 1 else durations[0]
+
+        return call
+
+    def sleep(self, seconds):
+        self.log.append("pause")
+
+
+def fake_contest(fake, contenders, rounds, **settings):
+    return timing.contest(contenders, rounds, clock=fake.clock, sleep=fake.sleep, **settings)
+
+
+def test_rounds_alternate_after_one_call_each_to_warm_up():
+    fake = FakeTime()
+    fake_contest(fake, {"a": fake.contender("a", 1), "b": fake.contender("b", 1)}, 4)
+    calls = [name for name in fake.log if name != "pause"]
+    assert calls[:2] == ["a", "b"]
+    assert calls[2:] == ["a", "b", "b", "a", "b", "a", "a", "b"]
+
+
+def test_every_contender_is_preceded_by_a_pause():
+    fake = FakeTime()
+    fake_contest(fake, {"a": fake.contender("a", 1), "b": fake.contender("b", 1)}, 2)
+    assert fake.log[2::2] == ["pause"] * 4
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_over_enough_rounds_each_contender_has_each_place_equally_often(count):
+    names = list(range(count))
+    rounds = [timing.order(names, index) for index in range(2 * count)]
+    for place in zip(*rounds, strict=True):
+        assert set(Counter(place).values()) == {2}
+
+
+def test_warm_up_is_not_counted_and_times_are_of_one_repetition():
+    fake = FakeTime()
+    times = fake_contest(fake, {"a": fake.contender("a", 100, 6, 8)}, 2, inner=2)
+    assert times == {"a": [3, 4]}
+
+
+def test_a_quick_contender_is_called_often_and_its_median_call_counts():
+    fake = FakeTime()
+    times = fake_contest(fake, {"a": fake.contender("a", 9, 1, 1, 1, 50, 1)}, 1, min_seconds=5)
+    assert times == {"a": [1]}
+    assert fake.log.count("a") == 1 + 3 + 5
+
+
+def test_the_fastest_way_to_predict_is_taken():
+    fake = FakeTime()
+    ways = {"slow": fake.contender("slow", 2), "quick": fake.contender("quick", 9, 1)}
+    assert timing.fastest(ways, fake.clock) == "quick"
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    row = timing.row("a net", {"sklstm": [1, 2, 10], "peer": [4, 2, 30]})
+    assert row["ratios"].keys() == {"peer"}
+    assert row["ratios"]["peer"]["median"] == 3  # where the ratio of medians is 2
+    assert row["values"]["sklstm"] == {"median": 2, "low": 1.5, "high": 6}
+
+
+def test_the_slope_is_that_of_the_upper_half():
+    sizes = [1, 2, 4, 8, 16, 32]
+    assert slope(sizes, [7, 7, 7, 64, 256, 1024]) == pytest.approx(2)
+    assert slope([1, 2], [4, 2]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.6, "12,346"), (208.04, "208"), (71.26, "71.3"), (4.321, "4.32"), (0.04321, "0.0432")],
+)
+def test_numbers_have_three_digits(value, text):
+    assert report.number(value) == text
+
+
+def test_tables_are_written_from_what_was_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "draw", lambda results, folder: [])
+    rows = [
+        timing.row("small", {"sklstm": [1, 2, 3], "peer": [3, 6, 9]}),
+        timing.row("large", {"sklstm": [20, 20, 20], "other": [10, 10, 10]}),
+    ]
+    table = {"title": "An epoch", "key": "net", "unit": "ms", "rows": rows}
+    part = {"machine": MACHINE, "rounds": 3, "tables": [table]}
+    report.save({"earlier": part}, tmp_path)
+    report.save({"training": part}, tmp_path)
+    report.write(tmp_path)
+    assert report.read(tmp_path).keys() == {"earlier", "training"}
+    lines = (tmp_path / "performance" / "training.md").read_text(encoding="utf-8").splitlines()
+    assert lines[:6] == [
+        "**An epoch, in ms**",
+        "",
+        "| net | sklstm | peer | other |",
+        "| --- | ---: | ---: | ---: |",
+        "| small | 2.00 | 6.00 (3.00 ×) |  |",
+        "| large | 20.0 |  | 10.0 (0.50 ×) |",
+    ]
+    assert "A processor, 2 of 4 cores, AVX2, Linux x86_64; python 3.11.7; 2026-01-01." in lines[-1]
+
+
+def test_slopes_stand_beside_theory():
+    curve = {"axis": "units", "values": [16, 512], "theory": 2, "slopes": {"sklstm": 1.904}}
+    assert report.slopes([curve]).endswith("| units | 16 to 512 | 2 | 1.90 |")
