@@ -224,11 +224,7 @@ def _pool(net, top, sequences, rows, work, starts):
     for r in range(rows.size):
         length = sequences[rows[r]]["length"]
         for direction in range(top.size):
-            units, stride, h = (
-                top[direction]["units"],
-                top[direction]["stride"],
-                top[direction]["h"],
-            )
+            units, stride = top[direction]["units"], top[direction]["stride"]
             to = net["pooled"] + r * head_row + direction * units
             if net["mean_pooling"]:
                 fill(work, to, units, 0)
