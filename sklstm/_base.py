@@ -344,11 +344,15 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _raw_output(self, X):
         """The head's output for each sequence, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
+        if not hasattr(self, "_weights"):
+            # It inspects the estimator, which takes as long as the net does for a row.
+            check_is_fitted(self)
         sequences = read_sequences(self, X, reset=False)
         self._check_agreement(sequences)
-        # Weights from a read-only memory map would have kernels compiled anew for them.
-        weights = np.require(self._weights, sequences.dtype, ["C", "W"])
+        weights = self._weights
+        if weights.dtype != sequences.dtype or not weights.flags.writeable:
+            # Weights from a read-only memory map would have kernels compiled anew for them.
+            weights = weights.astype(sequences.dtype)
         with Team(Architecture(*self._shape), sequences, len(sequences), training=False) as team:
             return team.predict(weights, np.arange(len(sequences)))
 

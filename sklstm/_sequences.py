@@ -1,6 +1,7 @@
 """The forms that X may have, read into one internal form."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
@@ -13,7 +14,7 @@ FLOATS = (np.float64, np.float32)
 _BLOCK = 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sequences:
     """Sequences as they lie in memory: nothing is copied until a minibatch is gathered.
 
@@ -40,15 +41,15 @@ class Sequences:
     def __len__(self):
         return len(self.records)
 
-    @property
+    @cached_property
     def longest(self):
         """Steps of the longest sequence."""
         return int(self.records["length"].max())
 
-    @property
+    @cached_property
     def equal_lengths(self):
         """Whether all sequences have the same number of steps."""
-        return bool((self.records["length"] == self.records["length"][0]).all())
+        return int(self.records["length"].min()) == self.longest
 
 
 def read_sequences(estimator, X, *, reset, dtype=FLOATS):
@@ -108,12 +109,31 @@ def count_dimensions(X):
 
 
 def _from_2d(estimator, X, reset, dtype):
-    if reset or _was_fitted_on_2d(estimator):
-        X = validate_data(estimator, X, reset=reset, dtype=dtype)
-    else:
-        X = check_array(X, dtype=dtype, estimator=estimator, input_name="X")
+    if reset or not _is_small_and_valid(estimator, X, dtype):
+        if reset or _was_fitted_on_2d(estimator):
+            X = validate_data(estimator, X, reset=reset, dtype=dtype)
+        else:
+            X = check_array(X, dtype=dtype, estimator=estimator, input_name="X")
     X = as_blocks(X, estimator.n_timesteps)
-    return _from_array(X, np.full(len(X), X.shape[1]))
+    return _from_array(X, X.shape[1])
+
+
+def _is_small_and_valid(estimator, X, dtype):
+    """Whether `validate_data` would return X as it is; on a few rows it takes as long as the net.
+
+    What it would refuse, convert or warn of is left to it.
+    """
+    return (
+        _is_float_array(X, dtype)
+        and 0 < X.size <= _BLOCK
+        and X.shape[1:] == (estimator.n_features_in_,)
+        and not hasattr(estimator, "feature_names_in_")
+        and bool(np.isfinite(X).all())
+    )
+
+
+def _is_float_array(X, dtype):
+    return type(X) is np.ndarray and dtype is FLOATS and X.dtype in FLOATS
 
 
 def as_blocks(X, n_timesteps):
@@ -134,10 +154,11 @@ def _was_fitted_on_2d(estimator):
 
 
 def _from_3d(estimator, X, dtype):
-    X = check_array(
-        X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False,
-        estimator=estimator, input_name="X",
-    )  # fmt: skip
+    if not (_is_float_array(X, dtype) and len(X)):
+        X = check_array(
+            X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False,
+            estimator=estimator, input_name="X",
+        )  # fmt: skip
     if 0 in X.shape[1:]:
         raise ValueError(
             f"Found array with {X.shape[1]} timestep(s) and {X.shape[2]} feature(s) "
@@ -147,7 +168,7 @@ def _from_3d(estimator, X, dtype):
 
 
 def _from_array(X, lengths):
-    """Sequences of an array (samples, timesteps, features) of any strides."""
+    """Sequences of an array of any strides; `lengths` is one number, or one for each."""
     records = np.empty(len(X), SEQUENCE)
     start = X.__array_interface__["data"][0]
     records["address"] = start + np.arange(len(X), dtype=np.int64) * X.strides[0]

@@ -1,5 +1,6 @@
 """Where everything lies in the flat buffers that kernels share, for one architecture and dtype."""
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -113,7 +114,7 @@ def _tape_stride(width, dtype):
 def aligned(shape, dtype):
     """An uninitialised array that starts on a cache line, for loads that do not straddle two."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    start = -raw.__array_interface__["data"][0] % 64
     return raw[start : start + size].view(dtype).reshape(shape)

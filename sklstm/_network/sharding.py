@@ -4,6 +4,7 @@ How rows are cut depends on their number alone, and gradients are added in shard
 of threads gives the same bits.
 """
 
+import math
 import threading
 import time
 from queue import SimpleQueue
@@ -28,7 +29,9 @@ def cut(n_rows, shard_rows):
 
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
-    count = 2 ** max(0, round(np.log2(max(1, n_rows / shard_rows))))
+    count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
+    if count == 1:
+        return np.array([0, n_rows])
     quads = -(-n_rows // 4)  # whole tiles but for the last shard
     return np.minimum(4 * (np.arange(count + 1) * quads // count), n_rows)
 
@@ -99,29 +102,29 @@ class Team:
             architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
             bool(dropout), bool(recurrent_dropout),
         )  # fmt: skip
-        n_outputs = architecture.n_outputs
         self.n_threads = _useful_threads(architecture, max_rows * steps, most_shards)
         slots = most_shards if training and goal is None else self.n_threads
         self._net, self._cells = layout.net, layout.cells
-        self._packed = aligned(layout.packed_size, dtype)
+        self._packed = aligned((layout.packed_size,), dtype)
         self._packed[:] = 0
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._task, self._parameters = np.zeros(2, np.int64), np.zeros(2)
         self._rows = np.zeros(max_rows, np.int64)
-        masked = dropout or recurrent_dropout
-        self._masks = np.ones((max_rows, sum(map(sum, architecture.mask_sizes)) * masked), dtype)
+        mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
+        self._masks = np.ones((max_rows, mask_columns), dtype)
         self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
-        self._raw = np.zeros((max_rows, n_outputs), dtype)
-        self._d_raw, self._values = np.zeros_like(self._raw), np.zeros_like(self._raw)
-        self._gradients = aligned((most_shards if training else 1, layout.gradient_size), dtype)
+        self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
+        trained = slice(None if training else 0)
+        self._d_raw, self._values = self._raw[trained].copy(), self._raw[trained].copy()
+        self._gradients = aligned((most_shards if training else 0, layout.gradient_size), dtype)
         self._gradient = np.zeros(architecture.n_weights if training else 0, dtype)
-        if goal is None:
-            goal = Goal(0, 0.0, np.zeros((0, n_outputs), dtype), np.zeros(0, dtype))
-        self._task[1], self._parameters[0] = goal.loss, goal.parameter
-        # A read-only array, or one of other strides, would be compiled for once more.
-        targets, sample_weight = (
-            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
-        )
+        targets, sample_weight = self._raw[:0], self._gradient[:0]
+        if goal is not None:
+            self._task[1], self._parameters[0] = goal.loss, goal.parameter
+            # A read-only array, or one of other strides, would be compiled for once more.
+            targets, sample_weight = (
+                np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
+            )
         self._arguments = (
             self._net, self._cells, self._packed, sequences.records, self._rows, self._masks,
             self._bounds, aligned((slots, layout.work_size), dtype),
@@ -150,7 +153,8 @@ class Team:
         return self
 
     def __exit__(self, *_):
-        team.dismiss(self._control)
+        if self._workers:
+            team.dismiss(self._control)
         # One for each, asleep or not: an interrupt may have lost count of the sleepers.
         self._release(len(self._workers))
         for worker in self._workers:
