@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import (
@@ -243,6 +242,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _hold_out(self, y, random_state):
         """Rows to train on, and rows to validate on."""
+        # Imported here, since it takes as long as all of sklstm.
+        from sklearn.model_selection import train_test_split
+
         n_held_out = int(np.ceil(self.validation_fraction * len(y)))
         strata = self._strata(y) if self.shuffle else None
         n_strata = 1 if strata is None else len(np.unique(strata))

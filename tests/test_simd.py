@@ -11,13 +11,14 @@ from numba import njit
 from numpy.lib.stride_tricks import as_strided
 
 from sklstm._kernels import simd
+from sklstm._kernels.panels import MOST_VECTORS, panel
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 33)
 DTYPES = (np.float32, np.float64)
 
 pytestmark = [
     pytest.mark.parametrize("dtype", DTYPES),
-    pytest.mark.parametrize("vectors", [1, 2, 4]),
+    pytest.mark.parametrize("vectors", range(1, MOST_VECTORS + 1)),
 ]
 
 
@@ -26,22 +27,10 @@ def call_panel(
     vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
     accumulate,
 ):  # fmt: skip
-    """A panel with a number of vectors that is known only now."""
-    if vectors == 4:
-        simd.panel(
-            4, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-            accumulate,
-        )  # fmt: skip
-    elif vectors == 2:
-        simd.panel(
-            2, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-            accumulate,
-        )  # fmt: skip
-    else:
-        simd.panel(
-            1, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-            accumulate,
-        )  # fmt: skip
+    panel(
+        vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
+        accumulate,
+    )  # fmt: skip
 
 
 class Placed:

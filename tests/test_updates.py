@@ -1,4 +1,4 @@
-"""Passes over the flat vector: the penalty, clipping, optimizers' steps, orthonormal columns."""
+"""Passes over the flat vector: the penalty, clipping, optimizers' steps."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import reference
 from conftest import assert_same_bits
 
 from sklstm._kernels import updates
-from sklstm._kernels.orthogonal import orthonormalize
 
 # Around whole SIMD vectors, and longer than any unrolled loop.
 SIZES = (1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 1000)
@@ -136,22 +135,3 @@ def test_penalty_is_half_the_weighted_sum_of_squares_and_its_gradient(dtype, siz
     # what is not penalised, such as a bias, keeps its gradient
     assert_same_bits(gradient[penalty == 0], before[penalty == 0])
     assert_same_bits(weights, kept)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 5), (37, 37), (128, 128), (9, 4), (128, 16)])
-def test_orthonormalize_makes_columns_orthonormal(shape):
-    a = np.random.RandomState(0).standard_normal(shape)
-    orthonormalize(a)
-    np.testing.assert_allclose(a.T @ a, np.eye(shape[1]), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (37, 37), (9, 4)])
-def test_orthonormalize_keeps_the_span_and_the_sense_of_the_columns(shape):
-    # Without this the result would not be uniform: a = q r with r's diagonal positive is unique.
-    a = np.random.RandomState(1).standard_normal(shape)
-    q = a.copy()
-    orthonormalize(q)
-    r = q.T @ a
-    np.testing.assert_allclose(q @ r, a, atol=1e-12)
-    np.testing.assert_allclose(r, np.triu(r), atol=1e-12)
-    assert (np.diag(r) > 0).all()

@@ -2,7 +2,7 @@
 
 Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate;
 each tile takes the same vector of units from all four, so that any number of units is whole tiles.
-A *plain* product has one block of columns, cut into panels of 4 vectors and a rest of 2 and 1.
+A *plain* product has one block of columns, cut into panels of 4 vectors and a rest.
 
 `width` is a number of columns rounded up to whole vectors. Rows and depth are never padded.
 """
@@ -10,7 +10,8 @@ A *plain* product has one block of columns, cut into panels of 4 vectors and a r
 import numpy as np
 
 from sklstm._kernels.compile import kernel
-from sklstm._kernels.simd import SIMD_BYTES, panel
+from sklstm._kernels.panels import panel
+from sklstm._kernels.simd import SIMD_BYTES
 
 GATES = 4
 
@@ -49,26 +50,20 @@ def plain_product(
     lanes = SIMD_BYTES // c.itemsize
     j = 0
     while j < width:
-        left = (width - j) // lanes
-        vectors = 4 if left >= 4 else 2 if left >= 2 else 1
+        vectors = _next_panel((width - j) // lanes)
         b_row = vectors * lanes if packed else width
-        start = b0 + (j * depth if packed else j)
-        if vectors == 4:
-            panel(
-                4, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
-                c, c0 + j, c_row, lanes, accumulate,
-            )  # fmt: skip
-        elif vectors == 2:
-            panel(
-                2, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
-                c, c0 + j, c_row, lanes, accumulate,
-            )  # fmt: skip
-        else:
-            panel(
-                1, rows, depth, a, a0, a_row, a_col, b, start, b_row, lanes,
-                c, c0 + j, c_row, lanes, accumulate,
-            )  # fmt: skip
+        panel(
+            vectors, rows, depth, a, a0, a_row, a_col,
+            b, b0 + (j * depth if packed else j), b_row, lanes,
+            c, c0 + j, c_row, lanes, accumulate,
+        )  # fmt: skip
         j += vectors * lanes
+
+
+@kernel
+def _next_panel(left):
+    """How many of the vectors that are left make the next panel: 5 are 3 and 2, not 4 and 1."""
+    return 3 if left == 5 else min(left, 4)
 
 
 @kernel
@@ -82,55 +77,31 @@ def pack_gates(depth, units, width, source, s0, out, o0):
     for j in range(0, width, lanes):
         filled = min(lanes, units - j)
         for row in range(depth * GATES):
-            copy_lanes(source, s0 + row * units + j, out, at, lanes, filled)
+            start = s0 + row * units + j
+            block, target = source[start : start + filled], out[at : at + lanes]
+            if filled == lanes:
+                # A loop of constant length becomes a single load and store.
+                for lane in range(SIMD_BYTES // out.itemsize):
+                    target[lane] = block[lane]
+            else:
+                for lane in range(filled):
+                    target[lane] = block[lane]
             at += lanes
 
 
 @kernel
-def pack_plain(depth, columns, width, source, s0, s_row, out, o0):
-    """Write the matrix source[s0 + k s_row + j] as panels of 4, 2 and 1 vectors.
+def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
+    """Write the matrix source[s0 + k s_row + j s_column] as panels.
 
     Padding is not written: `out` is zero from the start.
     """
     lanes = SIMD_BYTES // out.itemsize
-    at = o0
     j = 0
     while j < width:
-        left = (width - j) // lanes
-        across = (4 if left >= 4 else 2 if left >= 2 else 1) * lanes
-        for k in range(depth):
-            for lane in range(0, across, lanes):
-                filled = min(lanes, columns - j - lane)
-                copy_lanes(source, s0 + k * s_row + j + lane, out, at, lanes, filled)
-                at += lanes
-        j += across
-
-
-@kernel
-def pack_transposed(depth, columns, width, source, s0, s_column, out, o0):
-    """As `pack_plain`, of the matrix source[s0 + k + j s_column]."""
-    lanes = SIMD_BYTES // out.itemsize
-    j = 0
-    while j < width:
-        left = (width - j) // lanes
-        across = (4 if left >= 4 else 2 if left >= 2 else 1) * lanes
-        panel_start = o0 + j * depth
+        across = _next_panel((width - j) // lanes) * lanes
         for column in range(min(across, columns - j)):
-            block = source[s0 + (j + column) * s_column : s0 + (j + column) * s_column + depth]
-            target = out[panel_start + column : panel_start + depth * across]
+            block = source[s0 + (j + column) * s_column :]
+            target = out[o0 + j * depth + column :]
             for k in range(depth):
-                target[k * across] = block[k]
+                target[k * across] = block[k * s_row]
         j += across
-
-
-@kernel
-def copy_lanes(source, s0, out, o0, lanes, filled):
-    """Copy one vector, of which only some lanes may be filled."""
-    block, target = source[s0 : s0 + filled], out[o0 : o0 + lanes]
-    if filled == lanes:
-        # A loop of constant length becomes a single load and store.
-        for lane in range(SIMD_BYTES // out.itemsize):
-            target[lane] = block[lane]
-    else:
-        for lane in range(filled):
-            target[lane] = block[lane]

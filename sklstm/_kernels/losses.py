@@ -4,9 +4,17 @@ A loss is known here by its number and one parameter, so that a shard can go for
 at once, while its tape is in the cache. Infinity and NaN come through.
 """
 
+import math
+
 import numpy as np
+from numba import config
 
 from sklstm._kernels.compile import entry, kernel
+
+# NumPy's functions of a number take ten times as long to compile; Python's own raise errors.
+exp, log, log1p = (
+    (np.exp, np.log, np.log1p) if config.DISABLE_JIT else (math.exp, math.log, math.log1p)
+)
 
 SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
 
@@ -52,12 +60,12 @@ def _entry_loss(loss, setting, raw, y):
         weight = setting if error < zero else one - setting
         return weight * sign * error, weight * sign
     if loss == POISSON:
-        mean = np.exp(raw)
+        mean = exp(raw)
         return mean - y * raw, mean - y
     # BINARY_LOG: the exponential of a negative number cannot overflow.
-    small = np.exp(-np.abs(raw))
+    small = exp(-abs(raw))
     positive = raw > zero
-    value = (raw if positive else zero) + np.log1p(small) - y * raw
+    value = (raw if positive else zero) + log1p(small) - y * raw
     return value, (one if positive else small) / (one + small) - y
 
 
@@ -68,9 +76,9 @@ def _multinomial_log(raw, y, value, slope):
         largest = raw[j] if raw[j] > largest else largest
     total = raw.dtype.type(0)
     for j in range(raw.size):
-        slope[j] = np.exp(raw[j] - largest)
+        slope[j] = exp(raw[j] - largest)
         total += slope[j]
-    log_total = np.log(total)
+    log_total = log(total)
     for j in range(raw.size):
         value[j] = -y[j] * (raw[j] - largest - log_total)
         slope[j] = slope[j] / total - y[j]

@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 from numba import config, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from sklstm._kernels.compile import kernel
@@ -29,13 +30,46 @@ def _load(typingctx, address, like):
     return like.dtype(types.intp, like), codegen
 
 
-# Loops, since Numba compiles a slice assignment to many times their code.
-@kernel
-def copy(source, s0, target, t0, size):
+def _copy_twin(source, s0, target, t0, size):
     """target[t0 : t0 + size] = source[s0 : s0 + size]; they do not overlap."""
-    block, out = source[s0 : s0 + size], target[t0 : t0 + size]
-    for j in range(size):
-        out[j] = block[j]
+    target[t0 : t0 + size] = source[s0 : s0 + size]
+
+
+# Calls of libc: a loop would be unrolled and vectorised in each of its many callers.
+@intrinsic
+def _copy(typingctx, source, s0, target, t0, size):
+    def codegen(context, builder, signature, args):
+        itemsize = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        begin = _pointer(context, builder, signature, args, 0)
+        to = _pointer(context, builder, signature, args, 2)
+        cgutils.raw_memcpy(builder, to, begin, args[4], itemsize)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(source, n, target, n, n), codegen
+
+
+def _clear_twin(array, start, size):
+    """array[start : start + size] = 0."""
+    array[start : start + size] = 0
+
+
+@intrinsic
+def _clear(typingctx, array, start, size):
+    def codegen(context, builder, signature, args):
+        itemsize = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        size = builder.mul(args[2], args[2].type(itemsize))
+        cgutils.memset(builder, _pointer(context, builder, signature, args, 0), size, 0)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(array, n, n), codegen
+
+
+def _pointer(context, builder, signature, args, index):
+    """Where an array argument's data starts, moved by the argument that follows it."""
+    array = context.make_array(signature.args[index])(context, builder, args[index])
+    return builder.gep(array.data, [args[index + 1]])
 
 
 @kernel
@@ -44,14 +78,6 @@ def add(source, s0, target, t0, size):
     block, out = source[s0 : s0 + size], target[t0 : t0 + size]
     for j in range(size):
         out[j] += block[j]
-
-
-@kernel
-def fill(array, start, size, value):
-    """array[start : start + size] = value."""
-    out = array[start : start + size]
-    for j in range(size):
-        out[j] = value
 
 
 def _atomic_add_twin(array, index, value):
@@ -64,8 +90,8 @@ def _atomic_add_twin(array, index, value):
 @intrinsic
 def _atomic_add(typingctx, array, index, value):
     def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), args[2], "seq_cst")
+        place = _pointer(context, builder, signature, args, 0)
+        return builder.atomic_rmw("add", place, args[2], "seq_cst")
 
     return types.int64(array, types.intp, types.int64), codegen
 
@@ -78,8 +104,7 @@ def _atomic_load_twin(array, index):
 @intrinsic
 def _atomic_load(typingctx, array, index):
     def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.load_atomic(builder.gep(data, [args[1]]), "seq_cst", 8)
+        return builder.load_atomic(_pointer(context, builder, signature, args, 0), "seq_cst", 8)
 
     return types.int64(array, types.intp), codegen
 
@@ -92,15 +117,15 @@ def _atomic_store_twin(array, index, value):
 @intrinsic
 def _atomic_store(typingctx, array, index, value):
     def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        builder.store_atomic(args[2], builder.gep(data, [args[1]]), "seq_cst", 8)
+        builder.store_atomic(args[2], _pointer(context, builder, signature, args, 0), "seq_cst", 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), codegen
 
 
 if config.DISABLE_JIT:
-    load, atomic_add = _load_twin, _atomic_add_twin
-    atomic_load, atomic_store = _atomic_load_twin, _atomic_store_twin
+    load, copy, clear = _load_twin, _copy_twin, _clear_twin
+    atomic_add, atomic_load, atomic_store = _atomic_add_twin, _atomic_load_twin, _atomic_store_twin
 else:
-    load, atomic_add, atomic_load, atomic_store = _load, _atomic_add, _atomic_load, _atomic_store
+    load, copy, clear = _load, _copy, _clear
+    atomic_add, atomic_load, atomic_store = _atomic_add, _atomic_load, _atomic_store

@@ -13,8 +13,9 @@ import numpy as np
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.memory import add, copy, fill
-from sklstm._kernels.simd import SIMD_BYTES, panel
+from sklstm._kernels.memory import add, clear, copy
+from sklstm._kernels.panels import panel
+from sklstm._kernels.simd import SIMD_BYTES
 
 # Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
 # shard's workspace.
@@ -80,9 +81,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         apply_sigmoid(work, f_t, size)
         apply_tanh(work, g_t, size)
         apply_sigmoid(work, o_t, size)
-        _carry_cell(work, i_t, f_t, g_t, c_before, c + at, old)
-        _begin_cell(work, i_t + old, g_t + old, c + at + old, size - old)
-        copy(work, c + at, work, tanh_c + at, size)
+        _update_cell(work, i_t, f_t, g_t, c_before, c + at, tanh_c + at, old, size)
         apply_tanh(work, tanh_c + at, size)
         _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * stride, size)
 
@@ -96,7 +95,7 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
     units, width, stride = cell["units"], cell["width"], cell["stride"]
     gates, c, tanh_c, dh, dc = cell["gates"], cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
     gate = starts[steps] * stride
-    fill(work, dc, starts[1] * stride, 0)
+    clear(work, dc, starts[1] * stride)
     for i in range(steps - 1, -1, -1):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         at, size, old = starts[t] * stride, rows * stride, carried * stride
@@ -106,10 +105,10 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
             gates + 2 * gate + at,
             gates + 3 * gate + at,
         )
-        _backward_output(work, o_t, tanh_c + at, dh + at, dc, size)
-        _backward_input(work, i_t, g_t, dc, size)
-        _backward_forget(work, f_t, c + before * stride, dc, old)
-        fill(work, f_t + old, size - old, 0)
+        c_before = c + before * stride
+        _backward_gates(
+            work, i_t, f_t, g_t, o_t, c_before, tanh_c + at, dh + at, dc, old, size
+        )  # fmt: skip
         masked = cell["h_masked"] != cell["h"]
         dh_before = cell["dh_masked"] if masked else dh + before * stride
         for q in range(GATES):
@@ -207,18 +206,18 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate
 
 
 @kernel
-def _carry_cell(work, i0, f0, g0, before0, c0, size):
-    i, f, g = work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size]
-    before, c = work[before0 : before0 + size], work[c0 : c0 + size]
-    for j in range(size):
+def _update_cell(work, i0, f0, g0, before0, c0, copy0, old, size):
+    """Write the cell state, twice; the first `old` numbers carry on from `before`.
+
+    Without a tape, `before` is where the cell state is written.
+    """
+    i, f, g = work[i0 : i0 + size], work[f0 : f0 + old], work[g0 : g0 + size]
+    before, c = work[before0 : before0 + old], work[c0 : c0 + size]
+    for j in range(old):
         c[j] = f[j] * before[j] + i[j] * g[j]
-
-
-@kernel
-def _begin_cell(work, i0, g0, c0, size):
-    i, g, c = work[i0 : i0 + size], work[g0 : g0 + size], work[c0 : c0 + size]
-    for j in range(size):
+    for j in range(old, size):
         c[j] = i[j] * g[j]
+    copy(work, c0, work, copy0, size)
 
 
 @kernel
@@ -229,33 +228,23 @@ def _emit_hidden(work, o0, tanh_c0, h0, size):
 
 
 @kernel
-def _backward_output(work, o0, tanh_c0, dh0, dc0, size):
-    """dc gains what comes through the output; the gate o becomes its gradient."""
-    o, tanh_c = work[o0 : o0 + size], work[tanh_c0 : tanh_c0 + size]
-    dh, dc = work[dh0 : dh0 + size], work[dc0 : dc0 + size]
+def _backward_gates(work, i0, f0, g0, o0, before0, tanh_c0, dh0, dc0, old, size):
+    """The gates become their gradients, and dc moves one step back.
+
+    Loops of a few arrays each, since LLVM does not vectorise one of them all.
+    """
+    i, f, g, o = work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size], work[o0:]
+    before, tanh_c, dh, dc = work[before0:], work[tanh_c0:], work[dh0:], work[dc0:]
     one = work.dtype.type(1)
     for j in range(size):
         dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
         o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
-
-
-@kernel
-def _backward_input(work, i0, g0, dc0, size):
-    """The gates i and g become their gradients."""
-    i, g, dc = work[i0 : i0 + size], work[g0 : g0 + size], work[dc0 : dc0 + size]
-    one = work.dtype.type(1)
     for j in range(size):
         di = dc[j] * g[j] * i[j] * (one - i[j])
         g[j] = dc[j] * i[j] * (one - g[j] * g[j])
         i[j] = di
-
-
-@kernel
-def _backward_forget(work, f0, before0, dc0, size):
-    """The gate f becomes its gradient, and dc moves one step back."""
-    f, before, dc = work[f0 : f0 + size], work[before0 : before0 + size], work[dc0 : dc0 + size]
-    one = work.dtype.type(1)
-    for j in range(size):
+    for j in range(old):
         df = dc[j] * before[j] * f[j] * (one - f[j])
         dc[j] *= f[j]
         f[j] = df
+    clear(work, f0 + old, size - old)

@@ -7,8 +7,8 @@ import numpy as np
 
 from sklstm._kernels import recurrence
 from sklstm._kernels.compile import entry, kernel, part
-from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, pack_transposed, plain_product
-from sklstm._kernels.memory import copy, fill, load
+from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
+from sklstm._kernels.memory import add, clear, copy, load
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
 NET = np.dtype(
@@ -97,23 +97,23 @@ def pack(net, cells, weights, packed, transposed):
         row = GATES * units
         for q in range(GATES):
             gate = cell["weights"] + q * units
-            pack_transposed(
-                units, units, width, weights, gate + (inputs + 1) * row, row,
+            pack_plain(
+                units, units, width, weights, gate + (inputs + 1) * row, 1, row,
                 packed, cell["packed_recurrent_transposed"] + q * units * width,
             )  # fmt: skip
             if index >= net[0]["directions"]:
-                pack_transposed(
-                    units, inputs, cell["input_width"], weights, gate, row,
+                pack_plain(
+                    units, inputs, cell["input_width"], weights, gate, 1, row,
                     packed, cell["packed_inputs_transposed"] + q * units * cell["input_width"],
                 )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
     pack_plain(
-        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs,
+        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
         packed, net[0]["packed"],
     )  # fmt: skip
     if transposed:
-        pack_transposed(
-            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], outputs,
+        pack_plain(
+            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,
             packed, net[0]["packed_transposed"],
         )  # fmt: skip
 
@@ -143,12 +143,9 @@ def add_gradients(net, cells, gradients, shards, total):
 
 @kernel
 def _add_rows(gradients, shards, source, total, target, size):
-    out = total[target : target + size]
     copy(gradients[0], source, total, target, size)
     for shard in range(1, shards):
-        more = gradients[shard, source : source + size]
-        for j in range(size):
-            out[j] += more[j]
+        add(gradients[shard], source, total, target, size)
 
 
 @kernel
@@ -209,12 +206,11 @@ def _split_directions(cells, first, directions, work, rows):
         units, stride = below["units"], below["stride"]
         for r in range(rows):
             to = below["dh"] + r * stride
-            fill(work, to, stride, 0)
+            clear(work, to, stride)
             for above in range(directions):
                 cell = cells[first + above]
                 start = cell["dx"] + r * cell["input_width"] + direction * units
-                for j in range(units):
-                    work[to + j] += work[start + j]
+                add(work, start, work, to, units)
 
 
 @kernel
@@ -227,11 +223,10 @@ def _pool(net, top, sequences, rows, work, starts):
             units, stride = top[direction]["units"], top[direction]["stride"]
             to = net["pooled"] + r * head_row + direction * units
             if net["mean_pooling"]:
-                fill(work, to, units, 0)
+                clear(work, to, units)
                 for t in range(length):
                     start = top[direction]["h"] + (starts[t] + r) * stride
-                    for j in range(units):
-                        work[to + j] += work[start + j]
+                    add(work, start, work, to, units)
                 share = work.dtype.type(1) / work.dtype.type(length)
                 for j in range(units):
                     work[to + j] *= share
@@ -247,7 +242,7 @@ def _unpool(net, top, sequences, rows, work, starts, steps):
     """Hand the gradient of what the head read back to the steps that it came from."""
     for direction in range(top.size):
         units, stride, dh = top[direction]["units"], top[direction]["stride"], top[direction]["dh"]
-        fill(work, dh, starts[steps] * stride, 0)
+        clear(work, dh, starts[steps] * stride)
         for r in range(rows.size):
             length = sequences[rows[r]]["length"]
             start = net["d_pooled"] + r * net["head_width"] + direction * units
@@ -283,7 +278,7 @@ def _backward_head(net, packed, work, d_raw, gradient):
     )  # fmt: skip
     for r in range(rows):
         at = net["d_raw"] + r * width
-        fill(work, at, width, 0)
+        clear(work, at, width)
         for j in range(outputs):
             work[at + j] = d_raw[r, j]
     plain_product(

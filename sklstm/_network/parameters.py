@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 
 from sklstm._kernels.gemm import GATES
-from sklstm._kernels.orthogonal import orthonormalize
 
 INPUT, FORGET, CELL, OUTPUT = range(GATES)
 
@@ -146,9 +145,7 @@ def initial_weights(architecture, dtype, forget_bias, longest, random_state):
         for gate in range(GATES):
             rows = slice(gate * units, (gate + 1) * units)
             views["input_weights"][cell][rows] = _glorot(units, inputs, random_state)
-            square = random_state.standard_normal((units, units))
-            orthonormalize(square)
-            views["recurrent_weights"][cell][rows] = square
+            views["recurrent_weights"][cell][rows] = _orthogonal(units, random_state)
         bias = views["biases"][cell].reshape(GATES, units)
         if isinstance(forget_bias, str):
             bias[FORGET] = np.log(random_state.uniform(1, max(longest - 1, 1), units))
@@ -164,3 +161,17 @@ def initial_weights(architecture, dtype, forget_bias, longest, random_state):
 def _glorot(fan_out, fan_in, random_state):
     limit = np.sqrt(6 / (fan_in + fan_out))
     return random_state.uniform(-limit, limit, (fan_out, fan_in))
+
+
+def _orthogonal(units, random_state):
+    """A matrix that is uniform over the orthogonal ones (Mezzadri 2007).
+
+    By modified Gram-Schmidt on normal numbers, which are all but surely well-conditioned, and not
+    by LAPACK, whose bits depend on the number of BLAS threads. `einsum` does not call BLAS.
+    """
+    columns = np.ascontiguousarray(random_state.standard_normal((units, units)).T)
+    for i, column in enumerate(columns):
+        column /= np.sqrt(np.einsum("k,k", column, column))
+        rest = columns[i + 1 :]
+        rest -= np.einsum("jk,k->j", rest, column)[:, np.newaxis] * column
+    return columns.T

@@ -15,6 +15,7 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels import shard, team
+from sklstm._kernels.panels import load_panels
 from sklstm._network.layout import aligned, make_layout
 
 # Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
@@ -90,6 +91,7 @@ class Team:
         goal=None,
     ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
+        load_panels(dtype)
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
         self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
         if self._lengths is not None:

@@ -10,7 +10,6 @@ written with NumPy instead is trained with too, but all shards of a minibatch wa
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.metrics import r2_score
 
 from sklstm._kernels import losses
 
@@ -79,6 +78,9 @@ class SquaredError(KernelLoss):
 
     def score(self, raw, y, sample_weight):
         """R2, which does not depend on the units of y."""
+        # Imported here, since it takes as long as all of sklstm.
+        from sklearn.metrics import r2_score
+
         return float(r2_score(y, raw, sample_weight=sample_weight))
 
 

@@ -1,0 +1,125 @@
+"""The panels as kernels call them: by address, through a table that every process fills once.
+
+LLVM makes the code of a function once more in every function above it. Panels are half of all code,
+so they are compiled apart from their callers, and kept on disk by themselves.
+"""
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.extending import intrinsic
+
+from sklstm._kernels.compile import entry
+from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
+
+MOST_VECTORS = 4
+# Addresses by type (float32, float64) and number of vectors, from 1.
+_TABLE = np.zeros((2, MOST_VECTORS), np.int64)
+_TABLE_NAME = "sklstm_panel_table"
+llvmlite.binding.add_symbol(_TABLE_NAME, _TABLE.ctypes.data)
+
+
+def load_panels(dtype):
+    """Compile the panels of a type, or take them from disk: before the first product."""
+    addresses = _TABLE[_row(np.dtype(dtype).itemsize * 8)]
+    if not (config.DISABLE_JIT or addresses.all()):
+        _write_addresses(addresses, np.empty(0, dtype))
+
+
+def _panel_twin(
+    vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
+    accumulate,
+):  # fmt: skip
+    """C[rows, vectors] (+)= A[rows, depth] @ B[depth, vectors], a vector being SIMD_BYTES wide.
+
+    This is what runs without the compiler; compiled code works in registers. (The two are not tied
+    by `numba.extending.overload`, which compiles a function around each call of the intrinsic.)
+
+    Parameters
+    ----------
+    vectors : {1, 2, 3, 4}
+        Extent of the panel.
+    rows, depth : int
+        Extent of the product.
+    a, b, c : ndarray of shape (size,)
+        The flat arrays that hold the operands, and the result; only C is written.
+    a0, b0, c0 : int
+        Where each operand starts.
+    a_row, a_col, b_row, b_vector, c_row, c_vector : int
+        Distance, in elements, between neighbours along that axis. The lanes of a vector are
+        contiguous; its vectors need not be, so that one panel can span the four gates.
+    accumulate : bool
+        Whether to add to C or to replace it.
+    """
+    lanes = SIMD_BYTES // c.itemsize
+    for v in range(vectors):
+        total = np.zeros((rows, lanes), c.dtype)
+        for k in range(depth):
+            column = a[a0 + k * a_col + a_row * np.arange(rows)]
+            start = b0 + k * b_row + v * b_vector
+            total += column[:, np.newaxis] * b[start : start + lanes]
+        for r in range(rows):
+            start = c0 + r * c_row + v * c_vector
+            out = c[start : start + lanes]
+            out[:] = total[r] + out if accumulate else total[r]
+
+
+@intrinsic
+def _compiled_panel(
+    typingctx, vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector,
+    c, c0, c_row, c_vector, accumulate,
+):  # fmt: skip
+    def codegen(context, builder, signature, args):
+        (
+            vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row,
+            c_vector, add,
+        ) = args  # fmt: skip
+
+        def start(index, offset):
+            array = context.make_array(signature.args[index])(context, builder, args[index])
+            return builder.gep(array.data, [offset])
+
+        bits = signature.args[3].dtype.bitwidth
+        size = ir.IntType(64)
+        if _TABLE_NAME not in builder.module.globals:
+            ir.GlobalVariable(builder.module, ir.ArrayType(size, _TABLE.size), _TABLE_NAME)
+        place = builder.add(vectors, size(_row(bits) * MOST_VECTORS - 1))
+        address = builder.gep(builder.module.globals[_TABLE_NAME], [size(0), place])
+        builder.call(
+            builder.inttoptr(builder.load(address), panel_type(bits).as_pointer()),
+            [
+                rows, depth, start(3, a0), a_row, a_col, start(7, b0), b_row, b_vector,
+                start(11, c0), c_row, c_vector, add,
+            ],
+        )  # fmt: skip
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, n, a, n, n, n, b, n, n, n, c, n, n, n, types.boolean), codegen
+
+
+panel = _panel_twin if config.DISABLE_JIT else _compiled_panel
+
+
+@intrinsic
+def _define_panels(typingctx, addresses, like):
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        for vectors in range(1, MOST_VECTORS + 1):
+            function = define_panel(builder.module, vectors, signature.args[1].dtype.bitwidth)
+            place = builder.gep(data, [ir.IntType(64)(vectors - 1)])
+            builder.store(builder.ptrtoint(function, ir.IntType(64)), place)
+        return context.get_dummy_value()
+
+    return types.void(addresses, like), codegen
+
+
+@entry
+def _write_addresses(addresses, like):
+    """Write where the panels of the type of `like` are."""
+    _define_panels(addresses, like)
+
+
+def _row(bits):
+    return 0 if bits == 32 else 1
