@@ -30,11 +30,9 @@ print(model.predict(X).tobytes().hex())
 SOME_KERNELS = """
 import numpy as np
 from sklstm._kernels import updates
-from sklstm._kernels.orthogonal import orthonormalize
 
-matrix = np.random.RandomState(0).normal(size=(8, 8))
-orthonormalize(matrix)
-gradient, weights, mean, square = matrix.ravel(), np.linspace(-1, 1, 64), *np.zeros((2, 64))
+gradient = np.random.RandomState(0).normal(size=64)
+weights, mean, square = np.linspace(-1, 1, 64), *np.zeros((2, 64))
 updates.add_penalty(gradient, weights, weights, 0.1)
 updates.clip(gradient, 0.5)
 updates.adam(weights, gradient, mean, square, 1, 0.1, 0.9, 0.999, 1e-8)
@@ -182,3 +180,86 @@ while not os.path.exists("go"):
     outputs = [result(racer) for racer in racers]
     assert outputs == [expected] * 4
     assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=cache) == expected
+
+
+def test_processes_that_compile_for_different_types_at_once_do_not_mix_them_up(package, tmp_path):
+    # Both read the index of the cache before either writes to it, and so both take the first free
+    # number for their file; then the index that stays is of one, and the file of the other.
+    code = """
+import os, time
+import numpy as np
+from sklstm._kernels import updates
+
+def tell(event):
+    open(f"{event}-DTYPE", "x").close()
+
+def wait_for(*events):
+    while not all(os.path.exists(event) for event in events):
+        time.sleep(0.001)
+
+file = updates.clip._cache._cache_file
+save_index, save_data = file._save_index, file._save_data
+
+def save_index_in_turn(overloads):
+    tell("compiled")
+    wait_for("compiled-float32", "compiled-float64")
+    if "DTYPE" == "float64":
+        wait_for("indexed-float32")
+    save_index(overloads)
+    tell("indexed")
+
+def save_data_in_turn(name, data):
+    if "DTYPE" == "float32":
+        wait_for("saved-float64")
+    save_data(name, data)
+    tell("saved")
+
+file._save_index, file._save_data = save_index_in_turn, save_data_in_turn
+"""
+    use = """
+gradient = np.ones(64, np.DTYPE)
+updates.clip(gradient, 0.5)
+print(gradient[0], gradient.dtype)
+"""
+    cache = str(tmp_path / "cache")
+    racers = [
+        start((code + use).replace("DTYPE", dtype), package, NUMBA_CACHE_DIR=cache)
+        for dtype in ("float32", "float64")
+    ]
+    assert [result(racer) for racer in racers] == ["0.0625 float32\n", "0.0625 float64\n"]
+    imports = "import numpy as np\nfrom sklstm._kernels import updates\n"
+    for dtype in ("float32", "float64"):
+        printed = run(imports + use.replace("DTYPE", dtype), package, NUMBA_CACHE_DIR=cache)
+        assert printed == f"0.0625 {dtype}\n"
+
+
+def test_warm_up_compiles_all_that_any_fit_needs(package, tmp_path):
+    cache = tmp_path / "cache"
+    warm_up = "import sys; sys.argv.append('--warm-up'); from sklstm.__main__ import main; main()"
+    printed = run(warm_up, package, NUMBA_CACHE_DIR=str(cache))
+    assert str(cache) in printed
+    written = state_of(cache)
+    everything = """
+import warnings
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm._training.losses import LOSSES
+from sklstm._training.optimizers import OPTIMIZERS
+
+warnings.simplefilter("ignore", ConvergenceWarning)
+for dtype in (np.float32, np.float64):
+    X = np.random.RandomState(0).uniform(1, 2, size=(40, 6, 2)).astype(dtype)
+    y = X[:, -1, 0]
+    padded = np.where(np.arange(6)[:, np.newaxis] < 4, X, np.nan).astype(dtype)
+    for form in (X, X[:, ::-1], X[:, :, 0], list(X), padded):
+        LSTMRegressor((3, 2), bidirectional=True, pooling="mean", max_iter=1).fit(form, y)
+    for solver in (*OPTIMIZERS, "lbfgs"):
+        LSTMRegressor(3, solver=solver, max_iter=1).fit(X, y).predict(X)
+    for loss in LOSSES:
+        LSTMRegressor(3, loss=loss, max_iter=1, early_stopping=True, dropout=0.2).fit(X, y)
+    for labels in (y > y.mean(), np.arange(40) % 3):
+        LSTMClassifier(3, max_iter=1, early_stopping=True).fit(X, labels).predict_proba(X)
+"""
+    run(everything, package, NUMBA_CACHE_DIR=str(cache))
+    assert state_of(cache) == written

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import llvmlite
 import numba
@@ -13,7 +14,8 @@ from sklstm._kernels.simd import CPU_FEATURES
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
 # stay a division (no arcp). Sums are written out where their order matters.
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+# A kernel allocates nothing, so that no slice need count its references.
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "_nrt": False}
 
 
 def kernel(function):
@@ -38,15 +40,20 @@ def part(function):
 def entry(function, options=OPTIONS):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
     dispatcher = njit(**options)(function)
-    if config.DISABLE_JIT or _CACHE_FOLDER is None:
+    if config.DISABLE_JIT or CACHE_FOLDER is None:
         return dispatcher
     # Numba takes the folder when caching is enabled. Its own setting is left as it was.
     chosen = config.CACHE_DIR
-    config.CACHE_DIR = str(_CACHE_FOLDER)
+    config.CACHE_DIR = str(CACHE_FOLDER)
     try:
         dispatcher.enable_caching()
     finally:
         config.CACHE_DIR = chosen
+    # Numba counts the files of a function. Two processes that compile it for different types at
+    # once count the same, and the index of one would lead to the machine code of the other.
+    file = dispatcher._cache._cache_file
+    name = file._data_name
+    file._data_name = lambda number: f"{_PROCESS_FAMILY}-{os.getpid()}-{name(number)}"
     return dispatcher
 
 
@@ -90,4 +97,5 @@ def _cache_folder():
     return None
 
 
-_CACHE_FOLDER = _cache_folder()
+CACHE_FOLDER = _cache_folder()
+_PROCESS_FAMILY = uuid4().hex

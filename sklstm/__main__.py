@@ -1,0 +1,49 @@
+"""`python -m sklstm` says what the kernels run on; `--warm-up` compiles them all."""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklstm import LSTMRegressor, __version__
+from sklstm._kernels.compile import CACHE_FOLDER
+from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
+from sklstm._network.sharding import available_threads
+from sklstm._training.optimizers import OPTIMIZERS
+
+
+def main():
+    """Print what there is, and on request compile all kernels into the cache folder."""
+    parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
+    parser.add_argument(
+        "--warm-up", action="store_true",
+        help="compile everything into the cache folder, as for a container image",
+    )  # fmt: skip
+    arguments = parser.parse_args()
+    print(f"sklstm   {__version__}")
+    print(f"SIMD     {SIMD_NAME}, {8 * SIMD_BYTES} bits")
+    print(f"threads  {available_threads()}")
+    print(f"cache    {CACHE_FOLDER or 'none: no folder can be written, each process compiles'}")
+    if arguments.warm_up:
+        start = time.perf_counter()
+        warm_up()
+        print(f"warm-up  {time.perf_counter() - start:.1f} s")
+
+
+def warm_up():
+    """Fit tiny nets until every kernel is compiled, or found on disk, for both types."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for dtype in (np.float32, np.float64):
+            X = np.arange(20, dtype=dtype).reshape(10, 2)
+            for solver in OPTIMIZERS:
+                LSTMRegressor(1, solver=solver, max_iter=1).fit(X, X[:, 0])
+            # A loss that is a validation score is evaluated by itself.
+            model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
+            model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
+
+
+if __name__ == "__main__":
+    main()
