@@ -79,7 +79,7 @@ def sequences(n, steps, rng):
 
 
 def fit(steps, forget_bias, seed, rng):
-    """The fitted model, and its mean squared error on new sequences after each epoch."""
+    """The model of the best epoch, and the mean squared error on new sequences after each."""
     X, y = sequences(TRAINING, steps, rng)
     X_val, y_val = sequences(FRESH, steps, rng)
     model = LSTMRegressor(

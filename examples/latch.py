@@ -68,7 +68,7 @@ def sequences(n, rng):
 
 
 def fit(forget_bias, seed, rng):
-    """The model; it has the accuracy on new sequences after each epoch."""
+    """The model of the best epoch; it knows the accuracy on new sequences after each."""
     X, y = sequences(TRAINING, rng)
     X_val, y_val = sequences(FRESH, rng)
     model = LSTMClassifier(
