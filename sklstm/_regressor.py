@@ -30,8 +30,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     bidirectional : bool, default=False
         Whether each layer also reads the sequence backwards; the two are concatenated.
     forget_bias : float or "chrono", default=1.0
-        Start of the forget gate's bias [4]_. It decides how long a memory is found: the higher, the
-        longer. "chrono" draws log(U[1, longest - 1]), and its negative for the input gate [5]_.
+        Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
+        hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
+        [5]_.
     pooling : {"last", "mean"}, default="last"
         What the dense layer reads: the final hidden state of each direction, or the mean over the
         sequence's own steps.
