@@ -21,7 +21,7 @@ SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL
 
 @entry
 def evaluate(loss, parameter, raw, y, value, slope):
-    """Write the value and the derivative of every entry; all arrays are (samples, outputs)."""
+    """Write the value, as float64, and the derivative of every entry of (samples, outputs)."""
     for r in range(raw.shape[0]):
         sample_loss(loss, parameter, raw[r], y[r], raw.dtype.type(1), value[r], slope[r])
 

@@ -58,7 +58,7 @@ def run(
         To LEARN: the loss's parameter, and what sample weights are multiplied by.
     targets, sample_weight : ndarrays of shape (samples, outputs) and (samples,)
         To LEARN: what each sample should give, and how much it counts.
-    values : ndarray of shape (rows, outputs)
+    values : float64 ndarray of shape (rows, outputs)
         To LEARN: the weighted loss, written.
 
     Returns

@@ -117,7 +117,7 @@ class Team:
         self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
         self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
         trained = slice(None if training else 0)
-        self._d_raw, self._values = self._raw[trained].copy(), self._raw[trained].copy()
+        self._d_raw, self._values = self._raw[trained].copy(), np.zeros(self._raw[trained].shape)
         self._gradients = aligned((most_shards if training else 0, layout.gradient_size), dtype)
         self._gradient = np.zeros(architecture.n_weights if training else 0, dtype)
         targets, sample_weight = self._raw[:0], self._gradient[:0]
@@ -190,7 +190,7 @@ class Team:
         n = self._begin(weights, rows, True, masks)
         self._parameters[1] = scale
         self._round(team.LEARN)
-        return float(self._values[:n].sum(dtype=np.float64)), self._add_gradients()
+        return float(self._values[:n].sum()), self._add_gradients()
 
     def _forward(self, weights, rows, task, masks=None):
         n = self._begin(weights, rows, task == team.FORWARD, masks)

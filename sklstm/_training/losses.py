@@ -66,9 +66,9 @@ class KernelLoss(Loss):
     def _evaluate(self, raw, y):
         raw = np.ascontiguousarray(raw)
         y = np.ascontiguousarray(y, raw.dtype)
-        value, slope = np.empty_like(raw), np.empty_like(raw)
+        value, slope = np.empty(raw.shape), np.empty_like(raw)
         losses.evaluate(self.kernel, self.parameter, raw, y, value, slope)
-        return value, slope
+        return value.astype(raw.dtype, copy=False), slope
 
 
 class SquaredError(KernelLoss):

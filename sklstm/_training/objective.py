@@ -25,6 +25,7 @@ class Objective:
         sample_weight = data.sample_weight[data.rows]
         self._mean_weight = float(sample_weight[sample_weight > 0].mean(dtype=np.float64))
         self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
+        self._decay = np.empty_like(self._penalty)
         self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
         batch_size = min(settings.batch_size, len(data.rows))
         self._batch_weight = np.zeros(batch_size, data.sample_weight.dtype)
@@ -92,4 +93,6 @@ class Objective:
         if self._settings.max_grad_norm is not None:
             updates.clip(gradient, float(self._settings.max_grad_norm))
         if self._decoupled:
-            weights -= rate * self._penalty * weights
+            np.multiply(self._penalty, weights, out=self._decay)
+            self._decay *= rate
+            weights -= self._decay

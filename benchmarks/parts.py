@@ -1,0 +1,235 @@
+"""What each part of training costs, how near it is to the processor's peak, and what is serial.
+
+The parts are timed one by one, on one thread, over the buffers of a shard; what of an epoch on one
+thread they do not explain is Python, NumPy and the waiting of caches.
+"""
+
+import numba
+import numpy as np
+from numba import njit
+
+from benchmarks import timing
+from benchmarks.contenders.sklstm_ import Contender
+from benchmarks.machine import n_threads
+from benchmarks.workloads import WORKLOADS
+from sklstm._kernels import recurrence, shard, updates
+from sklstm._kernels.activations import apply_sigmoid, apply_tanh
+from sklstm._kernels.compile import OPTIONS
+from sklstm._kernels.gemm import GATES, gates_product, plain_product
+from sklstm._kernels.panels import load_panels
+from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._network.layout import aligned, make_layout
+from sklstm._network.parameters import Architecture, initial_weights, penalized
+from sklstm._network.sharding import SHARD_ROWS, cut
+from sklstm._sequences import read_sequences
+
+CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
+SERIAL = ("packing of weights", "sum of gradients", "penalty, clipping, Adam")
+CORES = (2, 8, 32)
+MATRIX = 2048  # rows of the matrices that NumPy multiplies
+DTYPE = np.dtype(np.float32)
+
+compiled = njit(**OPTIONS)
+
+
+def run(quick):
+    """Shares of an epoch, rates beside NumPy's, and speed-ups that follow from the serial part."""
+    rounds = 2 if quick else 5
+    shares, rates, derived = {}, [], []
+    peak = {threads: _matmul_rate(threads) for threads in {1, n_threads()}}
+    for workload in CHOSEN:
+        model = Contender(workload)
+        seconds = {threads: _epoch(model, workload, threads, rounds) for threads in peak}
+        parts = _parts(workload)
+        minibatches = -(-workload.samples // workload.batch)
+        parts = {
+            name: each * (minibatches if name in SERIAL else workload.samples / SHARD_ROWS)
+            for name, each in parts.items()
+        }
+        parts["Python and the rest"] = max(0.0, seconds[1] - sum(parts.values()))
+        for name, each in parts.items():
+            shares.setdefault(name, {})[workload.label] = _only(100 * each / seconds[1])
+        rates.append(_rates(workload, seconds, peak))
+        serial = parts["Python and the rest"] + sum(parts[name] for name in SERIAL)
+        derived.append(_derived(workload, seconds, serial))
+    return {
+        "rounds": rounds,
+        "tables": [
+            _table("Shares of an epoch on one thread", "part", "percent", [
+                {"label": name, "values": values, "ratios": {}} for name, values in shares.items()
+            ]),
+            _table("Rate of an epoch, counting logical multiply-adds alone", "workload",
+                   "GFLOP/s, and in percent of NumPy's product of large matrices", rates),
+            _table("Speed-up over one thread: measured here, and derived for more cores from the "
+                   "serial part and the number of shards", "workload", "times", derived),
+        ],
+    }  # fmt: skip
+
+
+def _table(title, key, unit, rows):
+    return {"title": title, "key": key, "unit": unit, "rows": rows}
+
+
+def _only(value):
+    return {"median": float(value)}
+
+
+def _rates(workload, seconds, peak):
+    units, inputs = workload.units[0], workload.inputs
+    # Three products of the same size: forward, and two of the way back; the way back to the inputs
+    # is not needed in the first layer.
+    columns = 4 * units * workload.samples * workload.steps
+    flops = 2 * columns * (3 * units + 2 * inputs)
+    values = {}
+    for threads, each in seconds.items():
+        rate = flops / each / 1e9
+        values[f"{threads} thread" + "s" * (threads > 1)] = _only(rate)
+        values[f"% of NumPy, {threads}"] = _only(100 * rate / peak[threads])
+    return {"label": workload.label, "values": values, "ratios": {}}
+
+
+def _derived(workload, seconds, serial):
+    shards = len(cut(workload.batch, SHARD_ROWS)) - 1
+    values = {f"measured, {n}": _only(seconds[1] / each) for n, each in seconds.items() if n > 1}
+    for cores in CORES:
+        rounds = -(-shards // cores) / shards
+        values[f"derived, {cores}"] = _only(seconds[1] / (serial + (seconds[1] - serial) * rounds))
+    values["serial, %"] = _only(100 * serial / seconds[1])
+    return {"label": f"{workload.label} ({shards} shards)", "values": values, "ratios": {}}
+
+
+def _epoch(model, workload, threads, rounds):
+    """Seconds of an epoch."""
+    numba.set_num_threads(threads)
+    try:
+        call = {"sklstm": lambda: model.train(workload.epochs)}
+        label = f"parts: {workload.label} on {threads}"
+        times = timing.contest(call, rounds, inner=workload.epochs, label=label)
+        return float(np.median(times["sklstm"]))
+    finally:
+        numba.set_num_threads(n_threads())
+
+
+def _matmul_rate(threads):
+    """What NumPy's BLAS makes of large matrices, in GFLOP/s."""
+    from threadpoolctl import threadpool_limits
+
+    a = np.random.default_rng(0).random((MATRIX, MATRIX), DTYPE)
+    with threadpool_limits(threads, "blas"):
+        return 2 * MATRIX**3 / timing.seconds(lambda: a @ a, 15) / 1e9
+
+
+def _parts(workload):
+    """Seconds of the parts: of a shard, or if they are serial, of a minibatch."""
+    X, _ = workload.data()
+    architecture = Architecture(workload.inputs, workload.units, False, "last", 1)
+    layout = make_layout(architecture, DTYPE, SHARD_ROWS, workload.steps, True)
+    weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
+    sequences = read_sequences(Contender(workload)._model, X, reset=True)
+    packed, work = aligned((layout.packed_size,), DTYPE), aligned((layout.work_size,), DTYPE)
+    packed[:], work[:] = 0, 0.001
+    shards = len(cut(workload.batch, SHARD_ROWS)) - 1
+    gradients = aligned((shards, layout.gradient_size), DTYPE)
+    gradients[:] = 0
+    gradient, mean, square = (np.zeros_like(weights) for _ in range(3))
+    penalty = penalized(architecture, DTYPE)
+    starts = np.arange(workload.steps + 1) * SHARD_ROWS
+    net, cells, cell = layout.net, layout.cells, layout.cells[0]
+    rows, size = np.arange(SHARD_ROWS), SHARD_ROWS * workload.steps * int(cell["stride"])
+    load_panels(DTYPE)
+
+    def optimize():
+        updates.add_penalty(gradient, weights, penalty, 1e-6)
+        updates.clip(gradient, 1.0)
+        updates.adam(weights, gradient, mean, square, 1, 0.0, 0.9, 0.999, 1e-8)
+
+    calls = {
+        "gathering of X": lambda: _gather(net, cell, sequences.records, rows, work, starts),
+        "input product": lambda: _input_product(cell, packed, work, starts),
+        "recurrent product": lambda: _recurrent_product(cell, packed, work, starts),
+        "gates, cell and hidden state": lambda: _gates(cell, work, size),
+        "backward through gates": lambda: _backward_gates(cell, work, size),
+        "backward through the recurrence": lambda: _backward_product(cell, packed, work, starts),
+        "gradient of the weights": lambda: _weight_gradient(cell, work, gradients[0], starts),
+        SERIAL[0]: lambda: shard.pack(net, cells, weights, packed, True),
+        SERIAL[1]: lambda: shard.add_gradients(net, cells, gradients, shards, gradient),
+        SERIAL[2]: optimize,
+    }
+    for call in calls.values():
+        call()
+    return {name: timing.seconds(call, 41) for name, call in calls.items()}
+
+
+@compiled
+def _gather(net, cell, records, rows, work, starts):
+    shard._gather(net[0], cell["x"], records, rows, work, starts)
+
+
+@compiled
+def _input_product(cell, packed, work, starts):
+    inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
+    panel = (inputs + cell["units"]) * GATES * lanes
+    for t in range(starts.size - 1):
+        gates_product(
+            starts[t + 1] - starts[t], cell["width"], inputs,
+            work, cell["x"] + starts[t] * inputs, inputs, 1,
+            packed, cell["packed"], GATES * lanes, lanes, panel,
+            work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
+            starts[-1] * cell["stride"], False,
+        )  # fmt: skip
+
+
+@compiled
+def _recurrent_product(cell, packed, work, starts):
+    inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
+    panel = (inputs + cell["units"]) * GATES * lanes
+    for t in range(1, starts.size - 1):
+        gates_product(
+            starts[t + 1] - starts[t], cell["width"], cell["units"],
+            work, cell["h"] + starts[t - 1] * cell["stride"], cell["stride"], 1,
+            packed, cell["packed"] + inputs * GATES * lanes, GATES * lanes, lanes, panel,
+            work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
+            starts[-1] * cell["stride"], True,
+        )  # fmt: skip
+
+
+@compiled
+def _gates(cell, work, size):
+    gates = cell["gates"]
+    apply_sigmoid(work, gates, size)
+    apply_sigmoid(work, gates + size, size)
+    apply_tanh(work, gates + 2 * size, size)
+    apply_sigmoid(work, gates + 3 * size, size)
+    recurrence._update_cell(
+        work, gates, gates + size, gates + 2 * size, cell["c"], cell["c"], cell["tanh_c"],
+        size, size,
+    )  # fmt: skip
+    apply_tanh(work, cell["tanh_c"], size)
+    recurrence._emit_hidden(work, gates + 3 * size, cell["tanh_c"], cell["h"], size)
+
+
+@compiled
+def _backward_gates(cell, work, size):
+    gates = cell["gates"]
+    recurrence._backward_gates(
+        work, gates, gates + size, gates + 2 * size, gates + 3 * size,
+        cell["c"], cell["tanh_c"], cell["dh"], cell["h"], size, size,
+    )  # fmt: skip
+
+
+@compiled
+def _backward_product(cell, packed, work, starts):
+    units, width, stride = cell["units"], cell["width"], cell["stride"]
+    for t in range(starts.size - 2, 0, -1):
+        for gate in range(GATES):
+            plain_product(
+                starts[t + 1] - starts[t], width, units,
+                work, cell["gates"] + (gate * starts[-1] + starts[t]) * stride, stride, 1,
+                packed, cell["packed_recurrent_transposed"] + gate * units * width, True,
+                work, cell["dh"] + starts[t - 1] * stride, stride, True,
+            )  # fmt: skip
+
+
+@compiled
+def _weight_gradient(cell, work, gradient, starts):
+    recurrence._weight_gradient(cell, work, gradient, starts, starts.size - 1)
