@@ -13,14 +13,17 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import tasks, timing
 
-SEEDS = 3
+SEEDS = 5
+# What is varied around, where it is not the defaults. Small batches and low forget biases may seem
+# good only because the learning rate is low; {"learning_rate_init": 0.005} tells.
+BASE = {}
 SHARE = 0.95  # of the way from guessing to the best score of any setting
 # The most epochs: as many as the defaults need by far.
 TASKS = [
-    (lambda: tasks.digits().validation(), 100),
-    (lambda: tasks.japanese_vowels().validation(), 300),
-    (tasks.nitrogen_oxides_validation, 30),
-    (tasks.laser, 80),
+    (lambda: tasks.digits().validation(), 80),
+    (lambda: tasks.japanese_vowels().validation(), 200),
+    (tasks.nitrogen_oxides_validation, 20),
+    (tasks.laser, 50),
 ]
 CHANGES = {
     "hidden_layer_sizes": [32, 128],
@@ -74,7 +77,9 @@ def run(quick):
 
 def fit(task, changes, epochs, seed):
     """The held-out score after each epoch, and the seconds of an epoch, scoring included."""
-    model = task.estimator(**changes, max_iter=epochs, n_iter_no_change=np.inf, random_state=seed)
+    model = task.estimator(
+        **(BASE | changes), max_iter=epochs, n_iter_no_change=np.inf, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # The processor's time, so that what else the machine does is not counted.

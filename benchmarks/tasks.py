@@ -39,9 +39,9 @@ class Task:
         return replace(self, X=scaler.transform(self.X), X_test=scaler.transform(self.X_test))
 
     def validation(self):
-        """A classification that leaves the test part alone: a third of the rest is held out."""
+        """A classification that leaves the test part alone: half of the rest is held out."""
         X, X_test, y, y_test = train_test_split(
-            self.X, self.y, test_size=1 / 3, stratify=self.y, random_state=0
+            self.X, self.y, test_size=1 / 2, stratify=self.y, random_state=0
         )
         return replace(self, X=X, y=y, X_test=X_test, y_test=y_test)
 
@@ -86,8 +86,8 @@ def laser():
     """The Santa Fe laser, 15 steps ahead as in examples/quickstart.py, in time order."""
     from reservoirpy.datasets import santafe_laser
 
-    ahead, lags, split = 15, 32, 3000
-    series = santafe_laser().ravel()[:4000].astype(np.float32)
+    ahead, lags, split = 15, 32, 2000
+    series = santafe_laser().ravel()[:3000].astype(np.float32)
     past, future = (sliding_windows(part, lags, ahead) for part in (series[:split], series[split:]))
     return Task("laser", past[0], past[1][:, -1], future[0], future[1][:, -1]).scaled()
 
