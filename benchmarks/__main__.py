@@ -8,15 +8,9 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
 PARTS = [
-    "training",
-    "prediction",
-    "latency",
-    "search",
-    "process",
-    "peak_memory",
-    "scaling",
-    "parts",
-]
+    "training", "prediction", "latency", "search", "process", "peak_memory", "scaling", "parts",
+    "accuracy", "defaults",
+]  # fmt: skip
 # Numbers of threads are set by --threads alone, the same for all.
 THREADS = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"]
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import statistics
 
 from benchmarks.figures import draw
 
 RESULTS = "results.json"
+NEVER = "—"
 
 
 def save(results, docs):
@@ -35,6 +37,10 @@ def write(docs):
 
 def fragment(measured):
     """The tables of a part, and what they were measured on."""
+    if "settings" in measured:
+        return f"{study(measured)}\n\n{machine_line(measured['machine'])}"
+    if "seeds" in measured:
+        return f"{scores(measured)}\n\n{machine_line(measured['machine'])}"
     if "curves" in measured:
         tables, ratios = [slopes(measured["curves"])], ""
     else:
@@ -69,6 +75,49 @@ def slopes(curves):
     return f"{title}\n\n{_markdown(['size', 'from, to', 'theory', *names], lines)}"
 
 
+def scores(measured):
+    """A row a task: the score of each contender, and the time of an epoch."""
+    names = list(measured["rows"][0]["scores"])
+    header = ["task", *names, *(f"{name}, ms an epoch" for name in names)]
+    lines = [
+        [
+            row["label"],
+            *(_mean_and_deviation(row["scores"][name]) for name in names),
+            *(_cell(row, name) for name in names),
+        ]
+        for row in measured["rows"]
+    ]
+    return (
+        f"{_markdown(header, lines)}\n\n"
+        f"Scores on held-out data: mean ± standard deviation of {measured['seeds']} seeds. Times: "
+        "medians of the seeds; × is how many times sklstm's, the median of the seeds' own ratios."
+    )
+
+
+def study(measured):
+    """A row a setting: seconds until the target of each data set, and epochs."""
+    sets = measured["sets"]
+    header = ["setting", *(each["name"] for each in sets), "time, of the defaults'"]
+    lines = []
+    for setting in measured["settings"]:
+        cells = [_until_target(setting["results"][each["name"]]) for each in sets]
+        # What was never reached took at least as long as was waited.
+        bound = "≥ " if any(cell == NEVER for cell in cells) else ""
+        lines.append([setting["label"], *cells, f"{bound}{setting['ratio']:.2f} ×"])
+    targets = "; ".join(
+        f"{each['name']}: {each['score']} {each['target']:.3f} within {each['epochs']} epochs "
+        f"(best of any setting: {each['best']:.3f})"
+        for each in sets
+    )
+    return (
+        f"{_markdown(header, lines)}\n\n"
+        "Seconds of one processor until the score on held-out data reaches the target, and epochs: "
+        f"medians of {measured['seeds']} seeds; {NEVER}: most seeds never do. The last column is "
+        "the geometric mean over the data sets, where never counts as the epochs waited for.\n\n"
+        f"Targets, 95% of the way from guessing to the best score: {targets}."
+    )
+
+
 def machine_line(machine):
     """Where and when, in one paragraph."""
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
@@ -82,6 +131,16 @@ def number(value):
     """Three digits, and never an exponent."""
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:,.{digits}f}"
+
+
+def _mean_and_deviation(values):
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+
+
+def _until_target(result):
+    if result["seconds"] is None:
+        return NEVER
+    return f"{number(result['seconds'])} ({result['epochs']:.0f})"
 
 
 def _cell(row, name):

@@ -2,9 +2,11 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from benchmarks import report, timing
+from benchmarks.defaults import ratio, reached
 from benchmarks.scaling import slope
 
 MACHINE = {
@@ -129,3 +131,47 @@ def test_tables_are_written_from_what_was_saved(tmp_path, monkeypatch):
 def test_slopes_stand_beside_theory():
     curve = {"axis": "units", "values": [16, 512], "theory": 2, "slopes": {"sklstm": 1.904}}
     assert report.slopes([curve]).endswith("| units | 16 to 512 | 2 | 1.90 |")
+
+
+def test_scores_of_seeds_stand_beside_times():
+    row = timing.row(
+        "digits: accuracy, 40 epochs",
+        {"sklstm": [8, 8], "PyTorch": [32, 48]},
+        scores={"sklstm": [0.97, 0.99], "PyTorch": [0.98, 0.98]},
+    )
+    lines = report.scores({"seeds": 2, "rows": [row]}).splitlines()
+    assert lines[0] == "| task | sklstm | PyTorch | sklstm, ms an epoch | PyTorch, ms an epoch |"
+    assert lines[2] == (
+        "| digits: accuracy, 40 epochs | 0.9800 ± 0.0141 | 0.9800 ± 0.0000 | 8.00 | 40.0 (5.00 ×) |"
+    )
+
+
+def test_a_target_counts_from_the_first_epoch_that_reaches_it():
+    rising, late = np.array([0.1, 0.6, 0.5]), np.array([0.1, 0.2, 0.6])
+    result = reached([(rising, 0.5), (late, 0.5), (rising, 0.5)], 0.6)
+    assert (result["epochs"], result["seconds"], result["waited"]) == (2, 1, 1.5)
+    never = reached([(rising, 0.5), (late, 0.5), (late, 0.5)], 0.7)
+    assert (never["epochs"], never["seconds"], never["waited"]) == (None, None, 1.5)
+
+
+def test_a_target_that_is_never_reached_counts_as_the_wait():
+    quick, never = {"seconds": 1.0, "waited": 8.0}, {"seconds": None, "waited": 4.0}
+    defaults = {"a": {"seconds": 2.0, "waited": 8.0}, "b": {"seconds": 1.0, "waited": 8.0}}
+    assert ratio({"a": quick, "b": quick}, defaults) == pytest.approx(0.5**0.5)
+    assert ratio({"a": quick, "b": never}, defaults) == pytest.approx(2**0.5)
+
+
+def test_the_study_says_where_a_target_was_never_reached():
+    reached_, never = {"seconds": 1.5, "epochs": 12.0}, {"seconds": None, "epochs": None}
+    sets = [
+        {"name": name, "score": "R2", "target": 0.9, "best": 0.95, "epochs": 50} for name in "ab"
+    ]
+    settings = [
+        {"label": "the defaults", "results": {"a": reached_, "b": reached_}, "ratio": 1.0},
+        {"label": "`alpha=9`", "results": {"a": reached_, "b": never}, "ratio": 1.5},
+    ]
+    lines = report.study({"seeds": 3, "sets": sets, "settings": settings}).splitlines()
+    assert lines[2:4] == [
+        "| the defaults | 1.50 (12) | 1.50 (12) | 1.00 × |",
+        "| `alpha=9` | 1.50 (12) | — | ≥ 1.50 × |",
+    ]
