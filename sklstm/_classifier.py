@@ -244,7 +244,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     @available_if(is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one pass over the given rows, from where the last call ended.
 
         The first call fixes timesteps, features and classes.
@@ -255,10 +255,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             The sequences.
         y : array-like of shape (n_samples,)
             The labels.
-        classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Needed in the first call, and may be left out after.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call, and may be left out after.
 
         Returns
         -------
@@ -410,9 +410,13 @@ def _balancing_weights(totals):
 
 
 def _given_weights(class_weight, labels):
-    """The weights of a dict, 1 for labels that it lacks."""
+    """The weights of a dict, 1 for labels that it lacks.
+
+    As in scikit-learn, it may name more labels if it names all of these: a part of the data may
+    lack a class.
+    """
     unknown = [label for label in class_weight if label not in labels]
-    if unknown:
+    if unknown and not all(label in class_weight for label in labels):
         raise ValueError(f"class_weight has labels {unknown}, but the classes are {labels}.")
     weights = np.array([class_weight.get(label, 1) for label in labels], dtype=np.float64)
     if not (weights >= 0).all():
