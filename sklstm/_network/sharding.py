@@ -190,7 +190,7 @@ class Team:
         n = self._begin(weights, rows, True, masks)
         self._parameters[1] = scale
         self._round(team.LEARN)
-        return float(self._values[:n].sum()), self._add_gradients()
+        return float(self._values[:n].ravel().sum()), self._add_gradients()
 
     def _forward(self, weights, rows, task, masks=None):
         n = self._begin(weights, rows, task == team.FORWARD, masks)
