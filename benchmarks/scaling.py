@@ -66,7 +66,7 @@ def _point(classes, axis, value, rounds):
             _set_threads(value)
         contenders[SKLSTM].train(1)
         seconds = timing.seconds(lambda: contenders[SKLSTM].train(1))
-        epochs = int(np.clip(AT_LEAST / seconds, 1, 50))
+        epochs = int(np.clip(AT_LEAST / seconds, 4, 50))
         times = epoch_times(contenders, epochs, rounds, f"scaling {axis} {value}")
     finally:
         if axis == "threads":

@@ -45,9 +45,9 @@ WORKLOADS = [
     Workload(2048, 24, 1, (64,), 32, epochs=10),
     Workload(2048, 24, 7, (100,), 200, epochs=10),
     Workload(2048, 50, 8, (128,), 64, epochs=4),
-    Workload(1024, 100, 16, (256,), 128, epochs=2),
-    Workload(1024, 100, 16, (256, 256), 128, epochs=1),
-    Workload(1024, 50, 8, (128,), 64, bidirectional=True, epochs=3),
+    Workload(1024, 100, 16, (256,), 128, epochs=4),
+    Workload(1024, 100, 16, (256, 256), 128, epochs=2),
+    Workload(1024, 50, 8, (128,), 64, bidirectional=True, epochs=6),
 ]
 TWO_LAYERS = WORKLOADS[5]
 # A forecaster's everyday shape; its epochs are for a model that is fitted only to predict.
