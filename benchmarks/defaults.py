@@ -39,7 +39,15 @@ DEFAULTS = "the defaults"
 
 def run(quick):
     """A row a setting, the defaults first: the time to target on each data set."""
+    threads = numba.get_num_threads()
     numba.set_num_threads(1)
+    try:
+        return _run(quick)
+    finally:
+        numba.set_num_threads(threads)
+
+
+def _run(quick):
     settings = {DEFAULTS: {}} | {
         f"`{name}={value!r}`": {name: value} for name, values in CHANGES.items() for value in values
     }

@@ -6,10 +6,11 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sklstm._kernels.simd import SIMD_NAME
+
 PACKAGES = (
     "numpy", "numba", "scikit-learn", "torch", "keras", "jax", "onnx", "onnxruntime",
 )  # fmt: skip
-SIMD = {"avx512f": "AVX-512", "avx2": "AVX2", "sse2": "SSE2", "neon": "NEON", "sve": "SVE"}
 
 
 def describe():
@@ -18,7 +19,7 @@ def describe():
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": n_threads(),
-        "simd": simd(),
+        "simd": SIMD_NAME,
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version()} | versions(),
         "date": date.today().isoformat(),
@@ -58,14 +59,6 @@ def cpu_model():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def simd():
-    """The widest vector instructions, as LLVM sees them, which compiles sklstm's kernels."""
-    from llvmlite import binding
-
-    features = binding.get_host_cpu_features()
-    return next((name for feature, name in SIMD.items() if features.get(feature)), "none")
 
 
 def versions():

@@ -19,7 +19,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image",
+        help="compile everything into the cache folder, as for a container image; as the user that "
+        "will run it, or with NUMBA_CACHE_DIR set to a folder that this user may write to",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")

@@ -62,7 +62,10 @@ def start(code, package, **environment):
 
 def result(process):
     """What a process printed, once it ended well."""
-    output, errors = process.communicate(timeout=300)
+    try:
+        output, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0, errors
     return output
 
@@ -193,8 +196,9 @@ from sklstm._kernels import updates
 def tell(event):
     open(f"{event}-DTYPE", "x").close()
 
-def wait_for(*events):
+def wait_for(*events, deadline=time.monotonic() + 100):
     while not all(os.path.exists(event) for event in events):
+        assert time.monotonic() < deadline
         time.sleep(0.001)
 
 file = updates.clip._cache._cache_file

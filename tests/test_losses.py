@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import reference
 from conftest import assert_same_bits
+from numba import njit
 from scipy.optimize import check_grad
 from sklearn import metrics
 
-from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
+from sklstm._kernels.losses import sample_loss
+from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss, SquaredError
 
 DELTA, QUANTILE = 1.35, 0.8
 # What the twin of a loss is given besides raw outputs and targets.
@@ -27,6 +29,11 @@ METRICS = {
 }
 
 for_each_loss = pytest.mark.parametrize("name", list(LOSSES))
+
+
+@njit
+def call_sample_loss(loss, parameter, raw, y, share, value, slope):
+    sample_loss(loss, parameter, raw, y, share, value, slope)
 
 
 def make_loss(name):
@@ -253,3 +260,21 @@ def test_score_of_a_log_loss_is_the_weighted_accuracy(name):
 def test_training_starts_from_even_odds(name):
     _, y, _ = sample_of_labels(name)
     np.testing.assert_array_equal(LOG_LOSSES[name].baseline(y, np.ones(40)), np.zeros(y.shape[1]))
+
+
+def test_a_subclass_that_overrides_the_gradient_is_trained_with_it():
+    class DoubledError(SquaredError):
+        def gradient(self, raw, y):
+            return 2 * super().gradient(raw, y)
+
+    assert DoubledError.kernel is None
+    assert SquaredError.kernel is not None
+
+
+@for_each_loss
+def test_a_sample_of_weight_zero_may_have_an_infinite_loss(name):
+    loss = make_loss(name)
+    raw, value, slope = np.full(3, 1e30, np.float32), np.ones(3), np.ones(3, np.float32)
+    call_sample_loss(loss.kernel, loss.parameter, raw, -raw, np.float32(0), value, slope)
+    assert not value.any()
+    assert not slope.any()

@@ -16,7 +16,7 @@ BATCH_SIZE, N_BATCHES = 2048, 10
 
 @pytest.mark.parametrize("form", ["3-D", "2-D", "float32"])
 @pytest.mark.parametrize("solver", list(OPTIMIZERS))
-def test_minibatches_after_the_first_allocate_no_array(monkeypatch, solver, form):
+def test_minibatches_of_equal_lengths_allocate_no_array_after_the_first(monkeypatch, solver, form):
     X = np.random.RandomState(0).normal(size=(N_BATCHES * BATCH_SIZE, 6, 2))
     y = X[:, -1, 0]
     X = {"3-D": X, "2-D": X[:, :, 0], "float32": X.astype(np.float32)}[form]

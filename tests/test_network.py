@@ -18,11 +18,12 @@ from conftest import assert_same_bits, small_net
 from scipy import stats
 from scipy.optimize import check_grad
 
+from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._network import sharding
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views, penalized
-from sklstm._network.sharding import Team, cut
+from sklstm._network.sharding import Goal, Team, cut
 from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
 from sklstm._training.objective import Objective
 from sklstm._training.state import Data
@@ -101,6 +102,17 @@ def train_once(problem, rows=None):
     with Team(problem.architecture, problem.sequences, len(rows), training=True) as team:
         raw = team.forward(problem.weights, rows)
         return raw, team.backward(problem.d_raw[rows])
+
+
+def poison_scratch(monkeypatch):
+    """Let all memory that is not cleared hold NaN."""
+
+    def poisoned(shape, dtype):
+        array = aligned(shape, dtype)
+        array[...] = np.nan
+        return array
+
+    monkeypatch.setattr(sharding, "aligned", poisoned)
 
 
 def predict(problem, rows=None):
@@ -543,13 +555,46 @@ def test_scratch_memory_may_hold_anything_before(dtype, units, pooling, monkeypa
     problem = make_problem(dtype, units, True, pooling, 40, outputs=3, lengths="ragged")
     expected = *train_once(problem), predict(problem)
 
-    def poisoned(shape, dtype):
-        array = aligned(shape, dtype)
-        array[...] = np.nan
-        return array
-
-    monkeypatch.setattr(sharding, "aligned", poisoned)
+    poison_scratch(monkeypatch)
     assert_same_bits((*train_once(problem), predict(problem)), expected)
+
+
+@for_each_dtype
+@pytest.mark.parametrize("dropout", [False, True])
+def test_learning_in_one_go_has_the_bits_of_forward_and_backward(dtype, dropout, monkeypatch):
+    problem, rng, scale = mixed_problem(dtype), np.random.RandomState(2), 0.3
+    y, weight = rng.normal(size=(100, 3)).astype(dtype), rng.uniform(size=100).astype(dtype)
+    columns = sum(map(sum, problem.architecture.mask_sizes))
+    masks = (2 * rng.randint(2, size=(100, columns))).astype(dtype) if dropout else None
+    settings = problem.architecture, problem.sequences, 100, True, dropout, dropout
+    with Team(*settings) as team:
+        raw = team.forward(problem.weights, problem.rows, masks)
+        share = (scale * weight.astype(np.float64)).astype(dtype)[:, np.newaxis]
+        expected = team.backward((raw - y) * share)
+    poison_scratch(monkeypatch)
+    for n_threads in (1, 2, 3):
+        use_threads(monkeypatch, n_threads)
+        with Team(*settings, goal=Goal(SQUARED_ERROR, 0.0, y, weight)) as team:
+            assert team.n_threads == n_threads
+            for _ in range(5):
+                loss, gradient = team.learn(problem.weights, problem.rows, scale, masks)
+                assert_same_bits(gradient, expected)
+                error = (share * (raw - y) ** 2).sum(dtype=np.float64) / 2
+                # sums of 300 numbers, each rounded a few times
+                np.testing.assert_allclose(loss, error, rtol=1e-5 if dtype == np.float32 else 1e-13)
+
+
+def test_a_team_refuses_what_it_has_no_memory_for():
+    problem = make_problem(batch=40)
+    goal = Goal(SQUARED_ERROR, 0.0, problem.d_raw, np.ones(40))
+    with (
+        Team(problem.architecture, problem.sequences, 40, True, goal=goal) as learning,
+        Team(problem.architecture, problem.sequences, 40, True) as in_two_rounds,
+    ):
+        with pytest.raises(RuntimeError, match="it can but `learn`"):
+            learning.forward(problem.weights, problem.rows)
+        with pytest.raises(RuntimeError, match="without a goal"):
+            in_two_rounds.learn(problem.weights, problem.rows, 1.0)
 
 
 def test_results_of_a_round_are_not_changed_by_the_next():

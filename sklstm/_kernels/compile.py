@@ -53,7 +53,7 @@ def entry(function, options=OPTIONS):
     # once count the same, and the index of one would lead to the machine code of the other.
     file = dispatcher._cache._cache_file
     name = file._data_name
-    file._data_name = lambda number: f"{_PROCESS_FAMILY}-{os.getpid()}-{name(number)}"
+    file._data_name = lambda number: f"{_PROCESS_FAMILY}{os.getpid()}-{name(number)}"
     return dispatcher
 
 
@@ -69,8 +69,10 @@ def _fingerprint():
     in a constant, would go unseen.
     """
     digest = hashlib.sha256()
-    for part in (numba.__version__, llvmlite.__version__, sys.version, CPU_FEATURES):
-        digest.update(part.encode())
+    # With Intel's SVML, machine code calls it.
+    svml = str(getattr(config, "USING_SVML", False))
+    for text in (numba.__version__, llvmlite.__version__, sys.version, CPU_FEATURES, svml):
+        digest.update(text.encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -98,4 +100,4 @@ def _cache_folder():
 
 
 CACHE_FOLDER = _cache_folder()
-_PROCESS_FAMILY = uuid4().hex
+_PROCESS_FAMILY = uuid4().hex[:8]

@@ -28,7 +28,14 @@ def evaluate(loss, parameter, raw, y, value, slope):
 
 @kernel
 def sample_loss(loss, parameter, raw, y, share, value, slope):
-    """Write `share` times the value and the derivative of each raw output of one sample."""
+    """Write `share` times the value and the derivative of each raw output of one sample.
+
+    With a share of 0, the sample is not there, whatever its loss would be.
+    """
+    if share == 0:
+        for j in range(raw.size):
+            value[j] = slope[j] = 0
+        return
     setting = raw.dtype.type(parameter)
     if loss == MULTINOMIAL_LOG:
         _multinomial_log(raw, y, value, slope)

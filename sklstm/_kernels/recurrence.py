@@ -44,7 +44,7 @@ DEPTH_BLOCK = 96
 def forward(cell, packed, work, starts, steps, masks, tape):
     """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
 
-    Without a tape, gates, c and tanh_c hold a single step.
+    Without a tape, gates and tanh_c hold a single step, and c two.
     """
     inputs, units, width, stride = cell["inputs"], cell["units"], cell["width"], cell["stride"]
     gates, c, tanh_c, h = cell["gates"], cell["c"], cell["tanh_c"], cell["h"]
@@ -55,7 +55,10 @@ def forward(cell, packed, work, starts, steps, masks, tape):
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         at = starts[t] * stride if tape else 0
-        c_before = c + (before * stride if tape else 0)
+        # Without a tape, two steps of c take turns: a loop over one that is read and written at
+        # once would not vectorise.
+        c_t = c + (at if tape else i % 2 * starts[1] * stride)
+        c_before = c + (before * stride if tape else (i + 1) % 2 * starts[1] * stride)
         gates_product(
             rows, width, inputs + 1, work, cell["x"] + starts[t] * (inputs + 1), inputs + 1, 1,
             packed, cell["packed"], GATES * lanes, lanes, panel_size,
@@ -81,7 +84,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         apply_sigmoid(work, f_t, size)
         apply_tanh(work, g_t, size)
         apply_sigmoid(work, o_t, size)
-        _update_cell(work, i_t, f_t, g_t, c_before, c + at, tanh_c + at, old, size)
+        _update_cell(work, i_t, f_t, g_t, c_before, c_t, tanh_c + at, old, size)
         apply_tanh(work, tanh_c + at, size)
         _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * stride, size)
 
@@ -207,10 +210,7 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate
 
 @kernel
 def _update_cell(work, i0, f0, g0, before0, c0, copy0, old, size):
-    """Write the cell state, twice; the first `old` numbers carry on from `before`.
-
-    Without a tape, `before` is where the cell state is written.
-    """
+    """Write the cell state, twice; the first `old` numbers carry on from `before`."""
     i, f, g = work[i0 : i0 + size], work[f0 : f0 + old], work[g0 : g0 + size]
     before, c = work[before0 : before0 + old], work[c0 : c0 + size]
     for j in range(old):

@@ -85,7 +85,7 @@ def run(
                     )  # fmt: skip
                 if task[0] == LEARN:
                     for r in range(first, last):
-                        share = raw.dtype.type(parameters[1]) * sample_weight[rows[r]]
+                        share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
                         losses.sample_loss(
                             task[1], parameters[0], raw[r], targets[rows[r]], share,
                             values[r], d_raw[r],

@@ -73,7 +73,8 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
         cell["gates"] = work.take(GATES * tape_rows * stride)
-        cell["c"], cell["tanh_c"] = work.take(tape_rows * stride), work.take(tape_rows * stride)
+        cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
+        cell["tanh_c"] = work.take(tape_rows * stride)
         cell["h"] = work.take(all_rows * stride)
         cell["h_masked"] = work.take(all_rows * stride) if recurrent_dropout else cell["h"]
         cell["dh_masked"] = work.take(rows * stride if recurrent_dropout else 0)

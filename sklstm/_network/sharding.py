@@ -21,6 +21,8 @@ from sklstm._network.layout import aligned, make_layout
 # Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
 SHARD_ROWS = 16
 PREDICT_ROWS = 32
+# Every shard of a minibatch has a gradient of its own: larger minibatches have larger shards.
+MOST_SHARDS = 32
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
 WORTH_A_THREAD = 2_000_000
 
@@ -93,7 +95,9 @@ class Team:
         dtype, steps = sequences.dtype, sequences.longest
         load_panels(dtype)
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
-        self._shard_rows = SHARD_ROWS if training else PREDICT_ROWS
+        self._shard_rows = (
+            max(SHARD_ROWS, -(-max_rows // MOST_SHARDS)) if training else PREDICT_ROWS
+        )
         if self._lengths is not None:
             # Sorted by length, two shards of a minibatch would be three quarters of the work and
             # one; of four, the first and last are together as long as the two between.
@@ -116,11 +120,13 @@ class Team:
         self._masks = np.ones((max_rows, mask_columns), dtype)
         self._bounds, self._n_bounded = np.zeros(most_shards + 1, np.int64), None
         self._raw = np.zeros((max_rows, architecture.n_outputs), dtype)
-        trained = slice(None if training else 0)
-        self._d_raw, self._values = self._raw[trained].copy(), np.zeros(self._raw[trained].shape)
+        trained_rows = max_rows if training else 0
+        self._d_raw = np.zeros((trained_rows, architecture.n_outputs), dtype)
+        self._values = np.zeros((trained_rows, architecture.n_outputs))
         self._gradients = aligned((most_shards if training else 0, layout.gradient_size), dtype)
         self._gradient = np.zeros(architecture.n_weights if training else 0, dtype)
         targets, sample_weight = self._raw[:0], self._gradient[:0]
+        self._has_goal = goal is not None
         if goal is not None:
             self._task[1], self._parameters[0] = goal.loss, goal.parameter
             # A read-only array, or one of other strides, would be compiled for once more.
@@ -155,8 +161,7 @@ class Team:
         return self
 
     def __exit__(self, *_):
-        if self._workers:
-            team.dismiss(self._control)
+        team.dismiss(self._control)
         # One for each, asleep or not: an interrupt may have lost count of the sleepers.
         self._release(len(self._workers))
         for worker in self._workers:
@@ -187,12 +192,16 @@ class Team:
 
         The loss of each raw output counts sample weight times `scale`.
         """
+        if not self._has_goal:
+            raise RuntimeError("A team without a goal goes `forward` and `backward`.")
         n = self._begin(weights, rows, True, masks)
         self._parameters[1] = scale
         self._round(team.LEARN)
         return float(self._values[:n].ravel().sum()), self._add_gradients()
 
     def _forward(self, weights, rows, task, masks=None):
+        if task == team.FORWARD and self._has_goal:
+            raise RuntimeError("A team with a goal has one tape a thread: it can but `learn`.")
         n = self._begin(weights, rows, task == team.FORWARD, masks)
         self._round(task)
         raw = np.empty_like(self._raw[:n])

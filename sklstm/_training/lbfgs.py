@@ -5,7 +5,7 @@ from sklearn.utils import gen_batches
 
 from sklstm._training.state import End
 
-# Samples whose tape is held at a time: memory does not grow with their number.
+# Samples that are taken at a time: memory does not grow with their number.
 LBFGS_BLOCK = 1024
 
 

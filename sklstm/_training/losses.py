@@ -51,9 +51,12 @@ class Loss(ABC):
 
 
 class KernelLoss(Loss):
-    """A loss that a kernel computes."""
+    """A loss that a kernel computes, unless a subclass says otherwise in NumPy."""
 
-    kernel: int
+    def __init_subclass__(cls, **settings):
+        super().__init_subclass__(**settings)
+        if {"value", "gradient"} & vars(cls).keys():
+            cls.kernel = None
 
     def value(self, raw, y):
         """The loss of each entry, of the shape of `raw`."""

@@ -63,6 +63,7 @@ class Objective:
             Of dropout.
         """
         batch_weight = self._batch_weight[: len(rows)]
+        # Unless told to clip, `take` goes through a buffer.
         np.take(self._data.sample_weight, rows, out=batch_weight, mode="clip")
         total = np.count_nonzero(batch_weight) * self._mean_weight
         if total == 0:
