@@ -18,7 +18,6 @@ from sklstm import LSTMRegressor
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._network.sharding import Team
 from sklstm._sequences import read_sequences
-from sklstm._training import lbfgs
 from sklstm._training.dropout import draw_masks
 from sklstm._training.losses import LOSSES
 from sklstm._training.optimizers import OPTIMIZERS
