@@ -11,7 +11,7 @@ def run(quick):
     """Two tables; float64 is compared with PyTorch in both types."""
     classes = load(SKLSTM, TORCH, KERAS)
     in_float64 = {name: kind for name, kind in classes.items() if name != KERAS}
-    rounds = 2 if quick else 7
+    rounds = 2 if quick else 5
     single, double = [], []
     for workload in WORKLOADS:
         trained = make(classes, workload)
