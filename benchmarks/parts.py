@@ -18,6 +18,7 @@ from sklstm._kernels.compile import OPTIONS
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
 from sklstm._kernels.panels import load_panels
 from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
 from sklstm._network.sharding import SHARD_ROWS, cut
@@ -129,7 +130,8 @@ def _parts(workload):
     packed, work = aligned((layout.packed_size,), DTYPE), aligned((layout.work_size,), DTYPE)
     packed[:], work[:] = 0, 0.001
     shards = len(cut(workload.batch, SHARD_ROWS)) - 1
-    gradients = aligned((shards, layout.gradient_size), DTYPE)
+    add_gradients = GradientSum(architecture, layout, shards, DTYPE)
+    gradients = add_gradients.gradients
     gradients[:] = 0
     gradient, mean, square = (np.zeros_like(weights) for _ in range(3))
     penalty = penalized(architecture, DTYPE)
@@ -152,7 +154,7 @@ def _parts(workload):
         "backward through the recurrence": lambda: _backward_product(cell, packed, work, starts),
         "gradient of the weights": lambda: _weight_gradient(cell, work, gradients[0], starts),
         SERIAL[0]: lambda: shard.pack(net, cells, weights, packed, True),
-        SERIAL[1]: lambda: shard.add_gradients(net, cells, gradients, shards, gradient),
+        SERIAL[1]: lambda: add_gradients(shards),
         SERIAL[2]: optimize,
     }
     for call in calls.values():

@@ -20,7 +20,7 @@ from scipy.optimize import check_grad
 
 from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._kernels.shard import SEQUENCE
-from sklstm._network import sharding
+from sklstm._network import gradients, sharding
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views, penalized
 from sklstm._network.sharding import Goal, Team, cut
@@ -112,7 +112,8 @@ def poison_scratch(monkeypatch):
         array[...] = np.nan
         return array
 
-    monkeypatch.setattr(sharding, "aligned", poisoned)
+    for module in (sharding, gradients):
+        monkeypatch.setattr(module, "aligned", poisoned)
 
 
 def predict(problem, rows=None):

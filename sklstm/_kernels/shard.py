@@ -118,36 +118,6 @@ def pack(net, cells, weights, packed, transposed):
         )  # fmt: skip
 
 
-@entry
-def add_gradients(net, cells, gradients, shards, total):
-    """Sum the shards' gradients, in their order, into the flat vector `total`."""
-    for index in range(cells.size):
-        cell = cells[index]
-        units, width = cell["units"], cell["width"]
-        rows = (cell["inputs"] + 1 + units) * GATES
-        if units == width:
-            # Without padding, the rows are one block.
-            rows, units, width = 1, rows * units, rows * width
-        for row in range(rows):
-            _add_rows(
-                gradients, shards, cell["gradient"] + row * width,
-                total, cell["weights"] + row * units, units,
-            )  # fmt: skip
-    outputs, width = net[0]["outputs"], net[0]["output_width"]
-    for row in range(net[0]["head_inputs"] + 1):
-        _add_rows(
-            gradients, shards, net[0]["gradient"] + row * width,
-            total, net[0]["weights"] + row * outputs, outputs,
-        )  # fmt: skip
-
-
-@kernel
-def _add_rows(gradients, shards, source, total, target, size):
-    copy(gradients[0], source, total, target, size)
-    for shard in range(1, shards):
-        add(gradients[shard], source, total, target, size)
-
-
 @kernel
 def _start_steps(sequences, rows, starts):
     """Write where each step's rows start; returns the number of steps."""

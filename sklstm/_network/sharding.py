@@ -16,6 +16,7 @@ from numba import config
 
 from sklstm._kernels import shard, team
 from sklstm._kernels.panels import load_panels
+from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 
 # Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
@@ -123,9 +124,9 @@ class Team:
         trained_rows = max_rows if training else 0
         self._d_raw = np.zeros((trained_rows, architecture.n_outputs), dtype)
         self._values = np.zeros((trained_rows, architecture.n_outputs))
-        self._gradients = aligned((most_shards if training else 0, layout.gradient_size), dtype)
-        self._gradient = np.zeros(architecture.n_weights if training else 0, dtype)
-        targets, sample_weight = self._raw[:0], self._gradient[:0]
+        self._sum = GradientSum(architecture, layout, most_shards, dtype) if training else None
+        gradients = self._sum.gradients if training else np.zeros((0, 0), dtype)
+        targets, sample_weight = self._raw[:0], np.zeros(0, dtype)
         self._has_goal = goal is not None
         if goal is not None:
             self._task[1], self._parameters[0] = goal.loss, goal.parameter
@@ -136,7 +137,7 @@ class Team:
         self._arguments = (
             self._net, self._cells, self._packed, sequences.records, self._rows, self._masks,
             self._bounds, aligned((slots, layout.work_size), dtype),
-            np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, self._gradients,
+            np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, gradients,
             self._parameters, targets, sample_weight, self._values,
         )  # fmt: skip
         # The kernels see addresses alone: this keeps the memory behind them.
@@ -185,7 +186,7 @@ class Team:
         n = len(d_raw)
         self._d_raw[:n] = d_raw if self._order is None else d_raw[self._order]
         self._round(team.BACKWARD)
-        return self._add_gradients().copy()
+        return self._sum(self._n_shards).copy()
 
     def learn(self, weights, rows, scale, masks=None):
         """The goal's loss of some sequences, and its gradient, which the next round overwrites.
@@ -197,7 +198,7 @@ class Team:
         n = self._begin(weights, rows, True, masks)
         self._parameters[1] = scale
         self._round(team.LEARN)
-        return float(self._values[:n].ravel().sum()), self._add_gradients()
+        return float(self._values[:n].ravel().sum()), self._sum(self._n_shards)
 
     def _forward(self, weights, rows, task, masks=None):
         if task == team.FORWARD and self._has_goal:
@@ -224,10 +225,6 @@ class Team:
             self._masks[:n] = masks if self._order is None else masks[self._order]
         shard.pack(self._net, self._cells, weights, self._packed, training)
         return n
-
-    def _add_gradients(self):
-        shard.add_gradients(self._net, self._cells, self._gradients, self._n_shards, self._gradient)
-        return self._gradient
 
     def _round(self, task):
         self._task[0] = task
