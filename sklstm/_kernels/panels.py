@@ -1,6 +1,6 @@
 """The panels as kernels call them: by address, through a table that every process fills once.
 
-LLVM makes the code of a function once more in every function above it. Panels are half of all code,
+LLVM makes the code of a function once more in every function above it. Panels are in most of them,
 so they are compiled apart from their callers, and kept on disk by themselves.
 """
 
