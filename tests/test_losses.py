@@ -278,3 +278,14 @@ def test_a_sample_of_weight_zero_may_have_an_infinite_loss(name):
     call_sample_loss(loss.kernel, loss.parameter, raw, -raw, np.float32(0), value, slope)
     assert not value.any()
     assert not slope.any()
+
+
+@for_each_loss
+def test_float32_differs_from_float64_by_rounding_alone(name):
+    loss = make_loss(name)
+    raw, y = sample(np.float32)
+    for result in (loss.value, loss.gradient):
+        # a few roundings of numbers that are seldom above 10
+        np.testing.assert_allclose(
+            result(raw, y), result(raw.astype(float), y.astype(float)), rtol=1e-5, atol=1e-5
+        )
