@@ -124,8 +124,10 @@ class Team:
         trained_rows = max_rows if training else 0
         self._d_raw = np.zeros((trained_rows, architecture.n_outputs), dtype)
         self._values = np.zeros((trained_rows, architecture.n_outputs))
-        self._sum = GradientSum(architecture, layout, most_shards, dtype) if training else None
-        gradients = self._sum.gradients if training else np.zeros((0, 0), dtype)
+        gradients = np.zeros((0, 0), dtype)
+        if training:
+            self._sum = GradientSum(architecture, layout, most_shards, dtype)
+            gradients = self._sum.gradients
         targets, sample_weight = self._raw[:0], np.zeros(0, dtype)
         self._has_goal = goal is not None
         if goal is not None:
