@@ -46,6 +46,16 @@ def sample(dtype=np.float64, shape=(40, 3)):
     return rng.normal(size=shape).astype(dtype), rng.gamma(2, size=shape).astype(dtype)
 
 
+def assert_gradient_is_derivative(loss, raw, y):
+    error = check_grad(
+        lambda x: loss.value(x.reshape(y.shape), y).sum(),
+        lambda x: loss.gradient(x.reshape(y.shape), y).ravel(),
+        raw.ravel(),
+    )
+    # forward differences of step 1.5e-8 of a sum of some hundred terms, over as many numbers
+    assert error < 1e-4
+
+
 @for_each_loss
 def test_value_and_gradient_are_those_of_the_twin(name):
     loss, twin = make_loss(name), reference.LOSSES[name]
@@ -61,15 +71,7 @@ def test_value_and_gradient_are_those_of_the_twin(name):
 
 @for_each_loss
 def test_gradient_is_the_derivative_of_the_value(name):
-    loss = make_loss(name)
-    raw, y = sample()
-    error = check_grad(
-        lambda x: loss.value(x.reshape(y.shape), y).sum(),
-        lambda x: loss.gradient(x.reshape(y.shape), y).ravel(),
-        raw.ravel(),
-    )
-    # forward differences of step 1.5e-8 of a sum of 120 terms, over 120 numbers
-    assert error < 1e-4
+    assert_gradient_is_derivative(make_loss(name), *sample())
 
 
 @for_each_loss
@@ -201,15 +203,8 @@ def test_log_loss_and_its_gradient_are_those_of_torch(name, scale):
 
 @for_each_log_loss
 def test_gradient_of_log_loss_is_the_derivative_of_the_value(name):
-    loss = LOG_LOSSES[name]
     raw, y, _ = sample_of_labels(name)
-    error = check_grad(
-        lambda x: loss.value(x.reshape(y.shape), y).sum(),
-        lambda x: loss.gradient(x.reshape(y.shape), y).ravel(),
-        raw.ravel(),
-    )
-    # As of the other losses.
-    assert error < 1e-4
+    assert_gradient_is_derivative(LOG_LOSSES[name], raw, y)
 
 
 @for_each_log_loss
