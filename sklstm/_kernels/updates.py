@@ -33,8 +33,10 @@ def clip(gradient, max_norm):
 def adam(weights, gradient, mean, square, step, learning_rate, beta_1, beta_2, epsilon):
     """Step number `step`, from 1, of Adam (Kingma & Ba 2015); writes weights, mean and square."""
     real = weights.dtype.type
-    rate = real(learning_rate / (1 - beta_1**step))
-    root_correction = real(np.sqrt(1 - beta_2**step))
+    # A power of whole numbers takes as long to compile as all the rest.
+    steps = np.float64(step)
+    rate = real(learning_rate / (1 - beta_1**steps))
+    root_correction = real(np.sqrt(1 - beta_2**steps))
     keep_1, keep_2, epsilon_ = real(beta_1), real(beta_2), real(epsilon)
     gain_1, gain_2 = real(1 - beta_1), real(1 - beta_2)
     for j in range(weights.size):
