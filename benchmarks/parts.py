@@ -13,10 +13,9 @@ from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
-from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import OPTIONS
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.panels import load_panels
+from sklstm._kernels.linkage import link
 from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
@@ -138,7 +137,7 @@ def _parts(workload):
     starts = np.arange(workload.steps + 1) * SHARD_ROWS
     net, cells, cell = layout.net, layout.cells, layout.cells[0]
     rows, size = np.arange(SHARD_ROWS), SHARD_ROWS * workload.steps * int(cell["stride"])
-    load_panels(DTYPE)
+    link(DTYPE)
 
     def optimize():
         updates.add_penalty(gradient, weights, penalty, 1e-6)
@@ -197,26 +196,15 @@ def _recurrent_product(cell, packed, work, starts):
 
 @compiled
 def _gates(cell, work, size):
-    gates = cell["gates"]
-    apply_sigmoid(work, gates, size)
-    apply_sigmoid(work, gates + size, size)
-    apply_tanh(work, gates + 2 * size, size)
-    apply_sigmoid(work, gates + 3 * size, size)
-    recurrence._update_cell(
-        work, gates, gates + size, gates + 2 * size, cell["c"], cell["c"], cell["tanh_c"],
-        size, size,
-    )  # fmt: skip
-    apply_tanh(work, cell["tanh_c"], size)
-    recurrence._emit_hidden(work, gates + 3 * size, cell["tanh_c"], cell["h"], size)
+    c, tanh_c = cell["c"], cell["tanh_c"]
+    recurrence._finish_step(work, cell["gates"], size, c, c, tanh_c, cell["h"], size, size)
 
 
 @compiled
 def _backward_gates(cell, work, size):
-    gates = cell["gates"]
-    recurrence._backward_gates(
-        work, gates, gates + size, gates + 2 * size, gates + 3 * size,
-        cell["c"], cell["tanh_c"], cell["dh"], cell["h"], size, size,
-    )  # fmt: skip
+    recurrence._start_step_back(
+        work, cell["gates"], size, cell["c"], cell["tanh_c"], cell["dh"], cell["h"], size, size
+    )
 
 
 @compiled

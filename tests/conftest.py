@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from sklstm import LSTMRegressor
-from sklstm._kernels.panels import load_panels
+from sklstm._kernels.linkage import link
 
 # Tests of products call kernels without the network, which does this.
 for dtype in (np.float32, np.float64):
-    load_panels(dtype)
+    link(dtype)
 
 N_SAMPLES, N_TIMESTEPS, N_FEATURES = 40, 6, 2
 

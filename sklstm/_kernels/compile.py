@@ -28,38 +28,35 @@ def kernel(function):
     return dispatcher
 
 
-def part(function):
-    """Compile a kernel into its only caller.
-
-    What LLVM makes of a function it makes once more in every function above it, so that a level of
-    calls around all the others costs as much as they do.
-    """
-    return njit(**OPTIONS, inline="always")(function)
-
-
 def entry(function, options=OPTIONS):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
     dispatcher = njit(**options)(function)
-    if config.DISABLE_JIT or CACHE_FOLDER is None:
-        return dispatcher
-    # Numba takes the folder when caching is enabled. Its own setting is left as it was.
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE_FOLDER)
-    try:
-        dispatcher.enable_caching()
-    finally:
-        config.CACHE_DIR = chosen
-    # Numba counts the files of a function. Two processes that compile it for different types at
-    # once count the same, and the index of one would lead to the machine code of the other.
-    file = dispatcher._cache._cache_file
-    name = file._data_name
-    file._data_name = lambda number: f"{_PROCESS_FAMILY}{os.getpid()}-{name(number)}"
+    if not config.DISABLE_JIT:
+        keep_on_disk(dispatcher)
     return dispatcher
 
 
 def reduction(function):
     """An `entry` whose sums the compiler may cut into SIMD lanes."""
     return entry(function, {**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}})
+
+
+def keep_on_disk(compiled):
+    """Have Numba keep the machine code of a dispatcher or a C callback, if there is a folder."""
+    if CACHE_FOLDER is None:
+        return
+    # Numba takes the folder when caching is enabled. Its own setting is left as it was.
+    chosen = config.CACHE_DIR
+    config.CACHE_DIR = str(CACHE_FOLDER)
+    try:
+        compiled.enable_caching()
+    finally:
+        config.CACHE_DIR = chosen
+    # Numba counts the files of a function. Two processes that compile it for different types at
+    # once count the same, and the index of one would lead to the machine code of the other.
+    file = compiled._cache._cache_file
+    name = file._data_name
+    file._data_name = lambda number: f"{_PROCESS_FAMILY}{os.getpid()}-{name(number)}"
 
 
 def _fingerprint():

@@ -1,30 +1,16 @@
-"""The panels as kernels call them: by address, through a table that every process fills once.
+"""The panels as kernels call them: linked, one for each number of vectors."""
 
-LLVM makes the code of a function once more in every function above it. Panels are in most of them,
-so they are compiled apart from their callers, and kept on disk by themselves.
-"""
-
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
 
 from sklstm._kernels.compile import entry
+from sklstm._kernels.linkage import AddressTable, at_link
 from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
 
 MOST_VECTORS = 4
-# Addresses by type (float32, float64) and number of vectors, from 1.
-_TABLE = np.zeros((2, MOST_VECTORS), np.int64)
-_TABLE_NAME = "sklstm_panel_table"
-llvmlite.binding.add_symbol(_TABLE_NAME, _TABLE.ctypes.data)
-
-
-def load_panels(dtype):
-    """Compile the panels of a type, or take them from disk: before the first product."""
-    addresses = _TABLE[_row(np.dtype(dtype).itemsize * 8)]
-    if not (config.DISABLE_JIT or addresses.all()):
-        _write_addresses(addresses, np.empty(0, dtype))
 
 
 def _panel_twin(
@@ -80,14 +66,10 @@ def _compiled_panel(
             array = context.make_array(signature.args[index])(context, builder, args[index])
             return builder.gep(array.data, [offset])
 
-        bits = signature.args[3].dtype.bitwidth
-        size = ir.IntType(64)
-        if _TABLE_NAME not in builder.module.globals:
-            ir.GlobalVariable(builder.module, ir.ArrayType(size, _TABLE.size), _TABLE_NAME)
-        place = builder.add(vectors, size(_row(bits) * MOST_VECTORS - 1))
-        address = builder.gep(builder.module.globals[_TABLE_NAME], [size(0), place])
+        scalar = signature.args[3].dtype
+        index = builder.sub(vectors, vectors.type(1))
         builder.call(
-            builder.inttoptr(builder.load(address), panel_type(bits).as_pointer()),
+            _TABLE.function(builder, as_dtype(scalar), index, panel_type(scalar.bitwidth)),
             [
                 rows, depth, start(3, a0), a_row, a_col, start(7, b0), b_row, b_vector,
                 start(11, c0), c_row, c_vector, add,
@@ -97,9 +79,6 @@ def _compiled_panel(
 
     n = types.intp
     return types.void(n, n, n, a, n, n, n, b, n, n, n, c, n, n, n, types.boolean), codegen
-
-
-panel = _panel_twin if config.DISABLE_JIT else _compiled_panel
 
 
 @intrinsic
@@ -121,5 +100,11 @@ def _write_addresses(addresses, like):
     _define_panels(addresses, like)
 
 
-def _row(bits):
-    return 0 if bits == 32 else 1
+if config.DISABLE_JIT:
+    panel = _panel_twin
+else:
+    panel, _TABLE = _compiled_panel, AddressTable(__name__, MOST_VECTORS)
+
+    @at_link
+    def _load_panels(dtype):
+        _write_addresses(_TABLE.row(dtype), np.empty(0, dtype))

@@ -8,14 +8,18 @@ flat loop that vectorises. What lies between `width` and `stride` may be anythin
 it. Symbols are those of docs/mathematics.md.
 """
 
+import numba
 import numpy as np
 
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
+from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, real_rows, reals
 from sklstm._kernels.memory import add, clear, copy
 from sklstm._kernels.panels import panel
 from sklstm._kernels.simd import SIMD_BYTES
+
+INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 
 # Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
 # shard's workspace.
@@ -40,7 +44,7 @@ CELL = np.dtype(
 DEPTH_BLOCK = 96
 
 
-@kernel
+@linked(numba.from_dtype(CELL), reals, reals, INDICES, INDEX, real_rows, FLAG)
 def forward(cell, packed, work, starts, steps, masks, tape):
     """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
 
@@ -73,23 +77,13 @@ def forward(cell, packed, work, starts, steps, masks, tape):
             packed, recurrent, GATES * lanes, lanes, panel_size,
             work, gates + at, stride, gate, True,
         )  # fmt: skip
-        size, old = rows * stride, carried * stride
-        i_t, f_t, g_t, o_t = (
-            gates + at,
-            gates + gate + at,
-            gates + 2 * gate + at,
-            gates + 3 * gate + at,
-        )
-        apply_sigmoid(work, i_t, size)
-        apply_sigmoid(work, f_t, size)
-        apply_tanh(work, g_t, size)
-        apply_sigmoid(work, o_t, size)
-        _update_cell(work, i_t, f_t, g_t, c_before, c_t, tanh_c + at, old, size)
-        apply_tanh(work, tanh_c + at, size)
-        _emit_hidden(work, o_t, tanh_c + at, h + starts[t] * stride, size)
+        _finish_step(
+            work, gates + at, gate, c_before, c_t, tanh_c + at, h + starts[t] * stride,
+            carried * stride, rows * stride,
+        )  # fmt: skip
 
 
-@kernel
+@linked(numba.from_dtype(CELL), reals, reals, reals, INDICES, INDEX, real_rows)
 def backward(cell, packed, work, gradient, starts, steps, masks):
     """Backward through time, from dh of every step; writes the gradient of the weights.
 
@@ -102,16 +96,9 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
     for i in range(steps - 1, -1, -1):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         at, size, old = starts[t] * stride, rows * stride, carried * stride
-        i_t, f_t, g_t, o_t = (
-            gates + at,
-            gates + gate + at,
-            gates + 2 * gate + at,
-            gates + 3 * gate + at,
+        _start_step_back(
+            work, gates + at, gate, c + before * stride, tanh_c + at, dh + at, dc, old, size
         )
-        c_before = c + before * stride
-        _backward_gates(
-            work, i_t, f_t, g_t, o_t, c_before, tanh_c + at, dh + at, dc, old, size
-        )  # fmt: skip
         masked = cell["h_masked"] != cell["h"]
         dh_before = cell["dh_masked"] if masked else dh + before * stride
         for q in range(GATES):
@@ -139,7 +126,7 @@ def backward_inputs(cell, packed, work, rows):
         )  # fmt: skip
 
 
-@kernel
+@linked(reals, INDEX, INDEX, INDEX, INDEX, real_rows, INDEX)
 def mask_rows(work, start, stride, columns, rows, masks, column):
     """Multiply a block of rows by the masks of their sequences, from `column` on."""
     for r in range(rows):
@@ -208,32 +195,35 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate
         start += DEPTH_BLOCK
 
 
-@kernel
-def _update_cell(work, i0, f0, g0, before0, c0, copy0, old, size):
-    """Write the cell state, twice; the first `old` numbers carry on from `before`."""
-    i, f, g = work[i0 : i0 + size], work[f0 : f0 + old], work[g0 : g0 + size]
+@linked(reals, *[INDEX] * 8)
+def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
+    """Write the gates, the cell state, its tanh and h; `old` numbers carry on from `before`."""
+    for q in range(GATES):
+        # One call of each: every call is a copy of the loop.
+        if q == CANDIDATE:
+            apply_tanh(work, gates0 + q * gate, size)
+        else:
+            apply_sigmoid(work, gates0 + q * gate, size)
+    i, f, g, o = _gates(work, gates0, gate, size)
     before, c = work[before0 : before0 + old], work[c0 : c0 + size]
     for j in range(old):
         c[j] = f[j] * before[j] + i[j] * g[j]
     for j in range(old, size):
         c[j] = i[j] * g[j]
-    copy(work, c0, work, copy0, size)
-
-
-@kernel
-def _emit_hidden(work, o0, tanh_c0, h0, size):
-    o, tanh_c, h = work[o0 : o0 + size], work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
+    copy(work, c0, work, tanh_c0, size)
+    apply_tanh(work, tanh_c0, size)
+    tanh_c, h = work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
     for j in range(size):
         h[j] = o[j] * tanh_c[j]
 
 
-@kernel
-def _backward_gates(work, i0, f0, g0, o0, before0, tanh_c0, dh0, dc0, old, size):
+@linked(reals, *[INDEX] * 8)
+def _start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     """The gates become their gradients, and dc moves one step back.
 
     Loops of a few arrays each, since LLVM does not vectorise one of them all.
     """
-    i, f, g, o = work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size], work[o0:]
+    i, f, g, o = _gates(work, gates0, gate, size)
     before, tanh_c, dh, dc = work[before0:], work[tanh_c0:], work[dh0:], work[dc0:]
     one = work.dtype.type(1)
     for j in range(size):
@@ -247,4 +237,14 @@ def _backward_gates(work, i0, f0, g0, o0, before0, tanh_c0, dh0, dc0, old, size)
         df = dc[j] * before[j] * f[j] * (one - f[j])
         dc[j] *= f[j]
         f[j] = df
-    clear(work, f0 + old, size - old)
+    clear(work, gates0 + gate + old, size - old)
+
+
+@kernel
+def _gates(work, gates0, gate, size):
+    """A step's input, forget, cell and output gates."""
+    f0, g0, o0 = gates0 + gate, gates0 + 2 * gate, gates0 + 3 * gate
+    return (
+        work[gates0 : gates0 + size], work[f0 : f0 + size],
+        work[g0 : g0 + size], work[o0 : o0 + size],
+    )  # fmt: skip

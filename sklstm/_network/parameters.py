@@ -13,8 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from sklstm._kernels.gemm import GATES
-
-INPUT, FORGET, CELL, OUTPUT = range(GATES)
+from sklstm._kernels.recurrence import FORGET, INPUT
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels import shard, team
-from sklstm._kernels.panels import load_panels
+from sklstm._kernels.linkage import link
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 
@@ -94,7 +94,7 @@ class Team:
         goal=None,
     ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
-        load_panels(dtype)
+        link(dtype)
         self._lengths = None if sequences.equal_lengths else sequences.records["length"]
         self._shard_rows = (
             max(SHARD_ROWS, -(-max_rows // MOST_SHARDS)) if training else PREDICT_ROWS
