@@ -36,6 +36,15 @@ def gemm(a, b, c=None):
     return product if c is None else product + c
 
 
+def orthonormalize(a):
+    """Return the rows of a, each less its projections on those above, and of length 1."""
+    rows = []
+    for row in a:
+        rest = row - sum((row @ above) * above for above in rows)
+        rows.append(rest / np.sqrt(rest @ rest))
+    return np.array(rows)
+
+
 # --- Network --------------------------------------------------------------------------------
 
 

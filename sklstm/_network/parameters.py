@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from sklstm._kernels.gemm import GATES
+from sklstm._kernels.orthogonal import orthonormalize
 from sklstm._kernels.recurrence import FORGET, INPUT
 
 
@@ -165,12 +166,8 @@ def _glorot(fan_out, fan_in, random_state):
 def _orthogonal(units, random_state):
     """A matrix that is uniform over the orthogonal ones (Mezzadri 2007).
 
-    By modified Gram-Schmidt on normal numbers, which are all but surely well-conditioned, and not
-    by LAPACK, whose bits depend on the number of BLAS threads. `einsum` does not call BLAS.
+    Columns of normal numbers are all but surely far from dependent.
     """
     columns = np.ascontiguousarray(random_state.standard_normal((units, units)).T)
-    for i, column in enumerate(columns):
-        column /= np.sqrt(np.einsum("k,k", column, column))
-        rest = columns[i + 1 :]
-        rest -= np.einsum("jk,k->j", rest, column)[:, np.newaxis] * column
+    orthonormalize(columns)
     return columns.T

@@ -1,0 +1,28 @@
+"""The kernel that makes rows orthonormal, against its twin and scipy."""
+
+import numpy as np
+import pytest
+import reference
+from scipy import linalg
+
+from sklstm._kernels.orthogonal import orthonormalize
+
+pytestmark = pytest.mark.nojit
+
+
+@pytest.fixture(name="matrix", params=[1, 2, 3, 8, 33])
+def normal_numbers(request):
+    return np.random.RandomState(request.param).normal(size=(request.param, request.param))
+
+
+def test_rows_become_those_of_the_twin(matrix):
+    rows = matrix.copy()
+    orthonormalize(rows)
+    np.testing.assert_allclose(rows, reference.orthonormalize(matrix), rtol=0, atol=1e-12)
+
+
+def test_rows_become_the_factor_of_a_qr_decomposition_with_a_positive_diagonal(matrix):
+    rows = matrix.copy()
+    orthonormalize(rows)
+    q, r = linalg.qr(matrix.T)
+    np.testing.assert_allclose(rows, (q * np.sign(np.diagonal(r))).T, rtol=0, atol=1e-12)
