@@ -1,4 +1,4 @@
-"""Time of a whole process: from `python` to a first net, trained and asked."""
+"""Time of a whole process: from `python` to a first net, trained and asked; and of its start."""
 
 import os
 import subprocess
@@ -18,6 +18,32 @@ SCRIPTS = {
     KERAS: ROOT / "benchmarks" / "first_steps" / "keras_.py",
 }
 NEEDS = {SKLSTM: [], TORCH: ["torch"], KERAS: ["keras", "jax"]}
+# Prints the seconds of import and a first tiny fit, and those of this fit and a prediction.
+TINY = """
+import time
+
+start = time.perf_counter()
+import numpy as np
+from sklstm import LSTMRegressor
+
+imported = time.perf_counter()
+X = np.linspace(-1, 1, 40, dtype=np.float32).reshape(8, 5)
+model = LSTMRegressor(4, max_iter=2).fit(X, X[:, 0])
+fitted = time.perf_counter()
+model.predict(X)
+print(fitted - start, time.perf_counter() - imported)
+"""
+# scikit-learn imports pandas where it is installed; so it looks as if it were not.
+WITHOUT_PANDAS = """
+import sys
+
+class NoPandas:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoPandas())
+"""
 
 
 def run(quick):
@@ -38,8 +64,41 @@ def run(quick):
     title = "From `python` to a net that is trained and asked (4, 5, 1, 64, 1; 100 epochs)"
     return {
         "rounds": rounds,
-        "tables": [{"title": title, "key": "sklstm's kernels", "unit": "s", "rows": rows}],
+        "tables": [
+            {"title": title, "key": "sklstm's kernels", "unit": "s", "rows": rows},
+            _start_of_sklstm(rounds),
+        ],
     }
+
+
+def _start_of_sklstm(rounds):
+    with tempfile.TemporaryDirectory() as folder:
+        tiny(folder)
+        warm = [tiny(folder)[0] for _ in range(rounds)]
+        alone = [tiny(folder, WITHOUT_PANDAS)[0] for _ in range(rounds)]
+    cold = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            cold.append(tiny(folder)[1])
+    rows = {
+        "import and a first tiny fit, compiled before": warm,
+        "the same without pandas, which scikit-learn imports": alone,
+        "a tiny fit and a prediction in float32, nothing compiled": cold,
+    }
+    return {
+        "title": "Inside a new process",
+        "key": "what",
+        "unit": "s",
+        "rows": [timing.row(label, {SKLSTM: seconds}) for label, seconds in rows.items()],
+    }
+
+
+def tiny(cache, before=""):
+    """What TINY prints, in a new process with this cache of compiled kernels."""
+    code = [sys.executable, "-W", "ignore", "-c", before + TINY]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
+    printed = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+    return [float(seconds) for seconds in printed.stdout.split()]
 
 
 def start(script, **environment):
