@@ -5,6 +5,8 @@ many, is therefore compiled apart from its callers and kept on disk by itself; i
 a table which every process fills before the first call.
 """
 
+from inspect import isfunction
+
 import llvmlite.binding
 import numba
 import numpy as np
@@ -100,7 +102,7 @@ def linked(*arguments):
         table, kept = AddressTable(f"{function.__module__}.{function.__name__}", 1), []
 
         def wanted(dtype):
-            return [each if isinstance(each, types.Type) else each(dtype) for each in arguments]
+            return [each(dtype) if isfunction(each) else each for each in arguments]
 
         @at_link
         def load(dtype):
