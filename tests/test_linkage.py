@@ -1,5 +1,7 @@
 """Linked kernels: called by address, they do what they do when compiled into their caller."""
 
+import gc
+
 import numpy as np
 import pytest
 from numba.core.errors import TypingError
@@ -53,3 +55,18 @@ def test_arrays_of_other_types_are_refused_when_the_caller_is_compiled(dtype):
     for wrong in (rows.astype(other), rows.T, rows[0]):
         with pytest.raises(TypingError):
             call_linked(x, 1, 1.0, False, wrong)
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting):
+    def clear(x):
+        x[:] = 0
+
+    linked(reals)(clear)
+    if not collecting:
+        gc.disable()
+    try:
+        link(dtype)
+        assert gc.isenabled() == collecting
+    finally:
+        gc.enable()

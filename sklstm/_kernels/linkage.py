@@ -5,6 +5,7 @@ many, is therefore compiled apart from its callers and kept on disk by itself; i
 a table which every process fills before the first call.
 """
 
+import gc
 from inspect import isfunction
 
 import llvmlite.binding
@@ -43,10 +44,19 @@ def real_rows(dtype):
 def link(dtype):
     """Compile all linked kernels for float32 or float64, or take them from disk."""
     dtype = np.dtype(dtype)
-    for index in range(_n_loaded[dtype], len(_loaders)):
-        _loaders[index](dtype)
-        # Only now: another thread may look.
-        _n_loaded[dtype] = index + 1
+    if _n_loaded[dtype] == len(_loaders):
+        return
+    # The compiler makes millions of objects, which every collection would walk through again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for index in range(_n_loaded[dtype], len(_loaders)):
+            _loaders[index](dtype)
+            # Only now: another thread may look.
+            _n_loaded[dtype] = index + 1
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def at_link(load):
