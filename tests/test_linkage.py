@@ -53,7 +53,7 @@ def test_arrays_of_other_types_are_refused_when_the_caller_is_compiled(dtype):
     x, rows = np.ones(3, dtype), np.zeros((2, 3), dtype)
     other = np.float64 if dtype == np.float32 else np.float32
     for wrong in (rows.astype(other), rows.T, rows[0]):
-        with pytest.raises(TypingError):
+        with pytest.raises(TypingError, match="scale"):
             call_linked(x, 1, 1.0, False, wrong)
 
 

@@ -122,7 +122,6 @@ def linked(*arguments):
             table.row(dtype)[0] = compiled.address
             kept.append(compiled)
 
-        @intrinsic
         def call(typingctx, *given):
             for dtype in DTYPES:
                 if len(given) == len(arguments) and all(
@@ -131,7 +130,9 @@ def linked(*arguments):
                     codegen = _call_codegen(table, dtype, given, wanted(dtype))
                     return types.void(types.StarArgTuple(given)), codegen
 
-        return call
+        # What errors of the compiler say.
+        call.__name__ = function.__name__
+        return intrinsic(call)
 
     return decorate
 
