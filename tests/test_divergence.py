@@ -5,13 +5,16 @@ import warnings
 import numpy as np
 import pytest
 import reference
-from conftest import assert_same_bits, small_net, weights
+from conftest import ENDLESS, assert_same_bits, small_net, weights
 from faults import diverge_from
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm._training.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+# --- Numbers that are made to diverge -------------------------------------------------------
 
 
 def fit_diverging(model, *data):
@@ -106,3 +109,49 @@ def test_after_a_divergence_at_once_training_starts_as_if_new(X, y, solver):
     model, _ = fit_diverging(small_net(warm_start=True, **settings), X, 1e30 * y)
     model.fit(X, y)
     assert_same_bits(weights(model), weights(small_net(**settings).fit(X, y)))
+
+
+# --- Steps that are far too long ------------------------------------------------------------
+
+# The loss, a square, passes the largest number of its type.
+TOO_FAST = {np.float32: 1e30, np.float64: 1e200}
+
+
+@pytest.mark.parametrize("dtype", TOO_FAST)
+@pytest.mark.parametrize("max_grad_norm", [None, 1.0])
+def test_a_fit_that_diverges_warns_and_keeps_finite_weights(X, y, dtype, max_grad_norm):
+    X = X.astype(dtype)
+    net = small_net(
+        learning_rate_init=TOO_FAST[dtype], max_grad_norm=max_grad_norm, max_iter=50, **ENDLESS
+    )
+    with pytest.warns(ConvergenceWarning, match="infinite or NaN.*learning_rate_init"):
+        net.fit(X, y)
+    assert net.n_iter_ == len(net.loss_curve_) < 50
+    assert np.isfinite(weights(net)).all()
+    assert np.isfinite(net.loss_curve_).all()
+    assert np.isfinite(net.predict(X)).all()
+
+
+@pytest.mark.parametrize("dtype", TOO_FAST)
+def test_a_fit_that_diverges_warns_once_and_of_nothing_else(X, y, dtype):
+    net = small_net(learning_rate_init=TOO_FAST[dtype], max_grad_norm=None)
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        net.fit(X.astype(dtype), y)
+    assert [w.category for w in record] == [ConvergenceWarning]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", TOO_FAST)
+@pytest.mark.parametrize("max_grad_norm", [None, 1.0])
+def test_after_a_fit_that_diverged_a_warm_start_with_small_steps_learns(X, y, dtype, max_grad_norm):
+    X = X.astype(dtype)
+    net = small_net(warm_start=True, shuffle=False, max_grad_norm=max_grad_norm, **ENDLESS)
+    net.set_params(max_iter=2).fit(X, y)
+    before, loss = weights(net), net.loss_
+    net.set_params(learning_rate_init=TOO_FAST[dtype]).fit(X, y)
+    # The epoch that diverged is undone, and so is all that it did to the optimizer.
+    assert_same_bits(weights(net), before)
+    net.set_params(learning_rate_init=0.01, max_iter=5).fit(X, y)
+    assert net.n_iter_ == 7
+    assert net.loss_ < loss

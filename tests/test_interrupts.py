@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, small_net, weights
+from conftest import ENDLESS, assert_same_bits, small_net, weights
 from faults import diverge_from, interrupt_at
 from sklearn.exceptions import ConvergenceWarning
 
@@ -112,3 +112,26 @@ def test_another_exception_leaves_the_estimator_as_it_was(X, y, monkeypatch):
     with pytest.raises(MemoryError):
         model.fit(X, y)
     assert_same_bits(vars(model), before)
+
+
+class InterruptInEpoch5:
+    """Stands for the standard output of somebody who presses Ctrl-C when epoch 5 is printed."""
+
+    def write(self, text):
+        if text.startswith("Iteration 5,"):
+            raise KeyboardInterrupt
+
+    def flush(self):
+        pass
+
+
+def test_a_fit_that_is_interrupted_keeps_the_best_weights_and_warns(X, y, monkeypatch):
+    settings = {"shuffle": False, "max_iter": 1000, **ENDLESS}
+    model = small_net(verbose=True, **settings)
+    monkeypatch.setattr("sys.stdout", InterruptInEpoch5())
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        model.fit(X, y)
+    monkeypatch.undo()
+    assert model.n_iter_ == 5
+    best = 1 + int(np.argmin(model.loss_curve_))
+    assert_same_bits(weights(model), weights(small_net(**settings | {"max_iter": best}).fit(X, y)))

@@ -12,11 +12,15 @@ import joblib
 import numpy as np
 import pytest
 from conftest import assert_same_bits, small_net, weights
+from numpy.testing import assert_allclose
 
 import sklstm
 from sklstm import LSTMRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+# --- The same bits --------------------------------------------------------------------------
 
 ARCHITECTURES = {
     "one layer": {"hidden_layer_sizes": 4},
@@ -170,3 +174,42 @@ def test_a_fitted_model_may_be_used_from_many_threads_at_once(units):
         together = list(pool.map(lambda part: model.predict(X[part]), parts))
     assert_same_bits(together, alone)
     assert_same_bits(vars(model), before)
+
+
+# --- Random states --------------------------------------------------------------------------
+
+
+def test_shuffle_changes_the_order_of_samples_and_not_the_start(X, y):
+    in_order, shuffled = (small_net(shuffle=shuffle).fit(X, y) for shuffle in (False, True))
+    assert not np.array_equal(weights(in_order), weights(shuffled))
+    start = {"max_iter": 1, "learning_rate_init": 1e-15}
+    in_order, shuffled = (small_net(shuffle=s, **start).fit(X, y) for s in (False, True))
+    assert_allclose(weights(in_order), weights(shuffled), atol=1e-12)
+
+
+def test_a_random_state_instance_gives_the_fit_of_its_seed_and_moves_on(X, y):
+    random_state = np.random.RandomState(5)
+    first = small_net(random_state=random_state).fit(X, y)
+    assert_same_bits(weights(first), weights(small_net(random_state=5).fit(X, y)))
+    second = small_net(random_state=random_state).fit(X, y)
+    assert not np.array_equal(weights(first), weights(second))
+
+
+def test_without_random_state_fits_differ_unless_numpys_seed_is_set(X, y):
+    fits = [weights(small_net(random_state=None).fit(X, y)) for _ in range(2)]
+    assert not np.array_equal(*fits)
+    state = np.random.get_state()
+    try:
+        seeded = []
+        for _ in range(2):
+            np.random.seed(3)
+            seeded.append(weights(small_net(random_state=None).fit(X, y)))
+    finally:
+        np.random.set_state(state)
+    assert_same_bits(*seeded)
+
+
+def test_an_integer_random_state_leaves_numpys_global_one_alone(X, y):
+    before = np.random.get_state()
+    small_net(random_state=0).fit(X, y).predict(X)
+    assert_same_bits(np.random.get_state(), before)

@@ -115,6 +115,25 @@ def test_without_validation_the_last_epochs_weights_are_kept(X, y):
     assert_same_bits(weights(model), weights(passes))
 
 
+def test_patience_ends_training_without_a_warning(X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = small_net(max_iter=1000, tol=0.01, n_iter_no_change=3).fit(X, y)
+    # The best epoch by tol, and then one epoch more than n_iter_no_change.
+    best, waited = np.inf, 0
+    for loss in model.loss_curve_:
+        assert waited <= 3
+        waited = waited + 1 if loss > best - 0.01 else 0
+        best = min(best, loss)
+    assert waited == 4
+    assert model.n_iter_ < 1000
+
+
+def test_an_endless_patience_uses_all_epochs(X, y):
+    model = small_net(max_iter=40, tol=1e9, n_iter_no_change=np.inf).fit(X, y)
+    assert model.n_iter_ == 40
+
+
 # --- What is warned -------------------------------------------------------------------------
 
 
@@ -174,3 +193,18 @@ def test_nothing_else_is_ever_printed_or_warned(X, y, capfd):
         small_net().partial_fit(X, y).partial_fit(X, y)
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
+
+
+def test_reaching_max_iter_warns_as_mlp_regressor_does(X, y):
+    with pytest.warns(ConvergenceWarning) as theirs:
+        MLPRegressor(max_iter=3, random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning) as ours:
+        model = small_net(max_iter=3).fit(X, y)
+    assert model.n_iter_ == 3
+    assert [str(w.message) for w in ours] == [str(w.message) for w in theirs]
+
+
+def test_the_warning_points_at_the_line_that_called_fit(X, y):
+    with pytest.warns(ConvergenceWarning) as record:
+        small_net(max_iter=3).fit(X, y)
+    assert record[0].filename == __file__
