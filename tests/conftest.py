@@ -12,6 +12,12 @@ for dtype in (np.float32, np.float64):
 
 N_SAMPLES, N_TIMESTEPS, N_FEATURES = 40, 6, 2
 
+ignores_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# A fit that uses all of max_iter.
+ENDLESS = {"tol": 0, "n_iter_no_change": np.inf}
+# Both sides compute in float64 and differ only in the order of their sums.
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
 
 @pytest.fixture(name="X3")
 def sequences():

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pytest
-from conftest import assert_same_bits, small_net, weights
+from conftest import ENDLESS, assert_same_bits, small_net, weights
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 
@@ -300,6 +302,71 @@ def test_a_warm_start_validates_on_the_rows_that_were_held_out_before(X, monkeyp
     model = small_net(warm_start=True, early_stopping=True, max_iter=1, normalize_y=False)
     model.fit(X, order).fit(X, order)
     assert held_out[0] == held_out[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("architecture", [{}, {"hidden_layer_sizes": (4, 3), "pooling": "mean"}])
+def test_fifty_and_fifty_epochs_are_one_hundred_bit_for_bit(X, y, dtype, architecture):
+    X, y = X.astype(dtype), 1e3 + 20 * y
+    settings = {"shuffle": False, "warm_start": True, **ENDLESS, **architecture}
+    twice = small_net(max_iter=50, **settings).fit(X, y).fit(X, y)
+    once = small_net(max_iter=100, **settings).fit(X, y)
+    assert once.n_iter_ == len(once.loss_curve_) == 100
+    assert_same_bits(vars(twice.set_params(max_iter=100)), vars(once))
+    assert_same_bits(twice.predict(X), once.predict(X))
+
+
+def test_warm_start_goes_on_and_a_cold_one_starts_again(X, y):
+    model = small_net(max_iter=20, shuffle=False, **ENDLESS).fit(X, y)
+    first = model.loss_curve_
+    assert_same_bits(model.fit(X, y).loss_curve_, first)
+    model.set_params(warm_start=True).fit(X, y)
+    assert_same_bits(model.loss_curve_[:20], first)
+    assert model.n_iter_ == len(model.loss_curve_) == 40
+    assert model.loss_curve_[20] < first[-1]
+
+
+def test_warm_start_may_go_on_in_another_precision(X, y):
+    model = small_net(warm_start=True).fit(X, y)
+    single = copy.deepcopy(model).fit(X.astype(np.float32), y)
+    assert weights(single).dtype == np.float32
+    # Six epochs in, only the second three of them in float32.
+    assert_allclose(weights(single), weights(model.fit(X, y)), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "was"),
+    [
+        ("hidden_layer_sizes", (8,), (4,)),
+        ("hidden_layer_sizes", (4, 4), (4,)),
+        ("bidirectional", True, False),
+        ("pooling", "mean", "last"),
+    ],
+)
+def test_warm_start_refuses_another_architecture(X, y, name, value, was):
+    model = small_net(warm_start=True).fit(X, y).set_params(**{name: value})
+    before = copy.deepcopy(vars(model))
+    wanted = f"warm_start=True .* got {name}={value!r} (was {was!r})"
+    with pytest.raises(ValueError, match=re.escape(wanted).replace(r"\.\*", ".*")):
+        model.fit(X, y)
+    assert_same_bits(vars(model), before)
+
+
+def test_warm_start_refuses_other_features_or_outputs(X3, y):
+    model = small_net(warm_start=True).fit(X3, y)
+    before = copy.deepcopy(vars(model))
+    with pytest.raises(ValueError, match=r"warm_start=True .* n_features=1 \(was 2\)"):
+        model.fit(X3[:, :, :1], y)
+    with pytest.raises(ValueError, match=r"warm_start=True .* n_outputs=2 \(was 1\)"):
+        model.fit(X3, np.column_stack([y, y]))
+    assert_same_bits(vars(model), before)
+
+
+def test_without_warm_start_any_architecture_may_follow(X, X3, y):
+    model = small_net().fit(X, y).set_params(hidden_layer_sizes=(3, 2), bidirectional=True)
+    after = model.fit(X3, np.column_stack([y, y]))
+    fresh = small_net(hidden_layer_sizes=(3, 2), bidirectional=True)
+    assert_same_bits(vars(after), vars(fresh.fit(X3, np.column_stack([y, y]))))
 
 
 # --- Other losses ---------------------------------------------------------------------------

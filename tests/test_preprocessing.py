@@ -1,41 +1,30 @@
 """TimestepTransformer: each step is a row, and X comes back in the form it was given in."""
 
-import copy
-import pickle
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_same_bits, small_net
+from conftest import assert_same_bits
+from cut_sequences import LENGTHS, N_FEATURES, N_TIMESTEPS, cut, objects, padded
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
     FunctionTransformer,
     KBinsDiscretizer,
     MinMaxScaler,
-    OneHotEncoder,
     PolynomialFeatures,
     StandardScaler,
-    TargetEncoder,
 )
-from sklearn.utils import estimator_checks, get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklstm.preprocessing import TimestepTransformer
 
-N_TIMESTEPS, N_FEATURES = 6, 2
-LENGTHS = np.arange(40) % N_TIMESTEPS + 1
 TRANSFORMERS = {
     "StandardScaler": StandardScaler(),
     "MinMaxScaler": MinMaxScaler(),
@@ -53,63 +42,8 @@ for_each_transformer = pytest.mark.parametrize(
 )
 
 
-def padded(X3):
-    """The sequences cut to LENGTHS, NaN after that."""
-    X = X3.copy()
-    X[np.arange(N_TIMESTEPS) >= LENGTHS[:, np.newaxis]] = np.nan
-    return X
-
-
-def cut(X3):
-    """The sequences cut to LENGTHS, in a list."""
-    return [sequence[:length] for sequence, length in zip(X3, LENGTHS, strict=True)]
-
-
-def objects(sequences):
-    """The sequences in an array of objects."""
-    array = np.empty(len(sequences), object)
-    array[:] = sequences
-    return array
-
-
 def dense(X):
     return X.toarray() if sparse.issparse(X) else X
-
-
-# --- scikit-learn's checks ------------------------------------------------------------------
-
-
-CHECKED = [
-    TimestepTransformer(StandardScaler()),
-    TimestepTransformer(MinMaxScaler(), n_timesteps=1),
-    TimestepTransformer(PCA()),
-    TimestepTransformer(SimpleImputer()),
-    TimestepTransformer(PolynomialFeatures(), n_timesteps=1),
-]
-
-
-@parametrize_with_checks(CHECKED)
-def test_scikit_learn_check(estimator, check):
-    check(estimator)
-
-
-# Checks that scikit-learn runs on its own transformers alone.
-@pytest.mark.filterwarnings("ignore:X has feature names, but")
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names, but")
-@pytest.mark.parametrize("estimator", CHECKED, ids=str)
-@pytest.mark.parametrize(
-    "check",
-    [
-        "check_set_output_transform",
-        "check_set_output_transform_pandas",
-        "check_global_output_transform_pandas",
-        "check_transformer_get_feature_names_out",
-        "check_transformer_get_feature_names_out_pandas",
-        "check_transformer_preserve_dtypes",
-    ],
-)
-def test_scikit_learn_check_of_transformers(estimator, check):
-    getattr(estimator_checks, check)("TimestepTransformer", estimator)
 
 
 # --- Forms of X -----------------------------------------------------------------------------
@@ -394,262 +328,3 @@ def test_set_output_refuses_a_container_that_does_not_exist(X):
         model.set_output(transform="default").set_output().fit_transform(X),
         TimestepTransformer(StandardScaler()).fit_transform(X),
     )
-
-
-# --- Targets and weights --------------------------------------------------------------------
-
-
-class Recorder(TransformerMixin, BaseEstimator):
-    """Remembers what fit was given."""
-
-    def fit(self, X, y=None, sample_weight="not given", flag=None):
-        self.given_ = {"X": X, "y": y, "sample_weight": sample_weight, "flag": flag}
-        return self
-
-    def transform(self, X):
-        return X
-
-
-def test_y_and_weights_are_repeated_for_each_step(X3, y):
-    weight = np.arange(40)
-    rows = np.repeat(np.arange(40), LENGTHS)
-    for form in (padded(X3), cut(X3)):
-        model = TimestepTransformer(Recorder()).fit(form, y, sample_weight=weight, flag="a")
-        given = model.transformer_.given_
-        assert_array_equal(given["X"], np.concatenate(cut(X3)))
-        assert_array_equal(given["y"], y[rows])
-        assert_array_equal(given["sample_weight"], weight[rows])
-        assert given["flag"] == "a"
-    two = np.column_stack([y, -y])
-    model = TimestepTransformer(Recorder()).fit(cut(X3), pd.DataFrame(two))
-    assert_array_equal(model.transformer_.given_["y"], two[rows])
-    assert model.transformer_.given_["sample_weight"] == "not given"
-    model = TimestepTransformer(Recorder()).fit(cut(X3), sample_weight=None)
-    assert model.transformer_.given_["y"] is None
-    assert model.transformer_.given_["sample_weight"] == "not given"
-
-
-def test_a_weight_is_a_repetition(X3):
-    weight = np.arange(40) % 3
-    weighted = TimestepTransformer(StandardScaler()).fit(X3, sample_weight=weight)
-    repeated = TimestepTransformer(StandardScaler()).fit(np.repeat(X3, weight, axis=0))
-    assert_allclose(weighted.transform(X3), repeated.transform(X3), rtol=1e-12, atol=1e-12)
-
-
-def test_a_transformer_that_learns_from_y_gets_it(X3):
-    y = X3[:, :, 1].mean(axis=1)
-    best = TimestepTransformer(SelectKBest(f_regression, k=1))
-    assert_same_bits(best.fit_transform(X3, y), X3[:, :, 1:])
-
-
-class CrossFitted(Recorder):
-    """As an encoder of targets, it transforms the data that it is fitted on in another way."""
-
-    def fit_transform(self, X, y=None, **fit_params):
-        return -self.fit(X, y, **fit_params).transform(X)
-
-
-def test_fit_transform_is_that_of_the_transformer(X3, y):
-    for form in (X3, padded(X3)):
-        model = TimestepTransformer(CrossFitted())
-        assert_array_equal(model.fit_transform(form, y, flag="a"), -form)
-        assert model.transformer_.given_["flag"] == "a"
-        assert_array_equal(model.transform(form), form)
-
-
-# --- In pipelines ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("form", [np.array, padded, cut, lambda X3: objects(cut(X3))])
-def test_sequences_are_scaled_inside_a_pipeline(X3, y, form):
-    X = form(1000 + 50 * X3)
-    pipeline = make_pipeline(TimestepTransformer(StandardScaler()), small_net())
-    scaled = TimestepTransformer(StandardScaler()).fit_transform(X)
-    by_hand = small_net().fit(scaled, y)
-    assert_same_bits(pipeline.fit(X, y).predict(X), by_hand.predict(scaled))
-    assert np.isfinite(cross_val_score(pipeline, X, y, cv=2)).all()
-    choices = {"timesteptransformer__transformer": [StandardScaler(), MinMaxScaler()]}
-    assert GridSearchCV(pipeline, choices, cv=2).fit(X, y).predict(X).shape == (40,)
-    reloaded = pickle.loads(pickle.dumps(pipeline))
-    assert_same_bits(reloaded.predict(X), pipeline.predict(X))
-
-
-def test_2d_x_goes_through_a_pipeline_by_the_same_n_timesteps(X, X3, y):
-    flat = make_pipeline(
-        TimestepTransformer(StandardScaler(), n_timesteps=6), small_net(n_timesteps=6)
-    )
-    native = make_pipeline(TimestepTransformer(StandardScaler()), small_net())
-    assert_same_bits(flat.fit(X, y).predict(X), native.fit(X3, y).predict(X3))
-
-
-def test_a_pipeline_scales_the_validation_data_too(X3, y):
-    X = 1000 + 50 * X3
-    with config_context(enable_metadata_routing=True):
-        net = small_net().set_fit_request(X_val=True, y_val=True, sample_weight=False)
-        scaler = TimestepTransformer(StandardScaler().set_fit_request(sample_weight=True))
-        pipeline = make_pipeline(scaler, net, transform_input=["X_val"])
-        weight = np.arange(40.0)
-        pipeline.fit(X, y, X_val=X[:10], y_val=y[:10], sample_weight=weight)
-        direct = TimestepTransformer(StandardScaler().set_fit_request(sample_weight=True))
-        assert_same_bits(
-            direct.fit(X, sample_weight=weight).transform(X), pipeline[:-1].transform(X)
-        )
-    scaled = TimestepTransformer(StandardScaler()).fit(X, sample_weight=weight).transform(X)
-    assert_same_bits(pipeline[:-1].transform(X), scaled)
-    by_hand = small_net().fit(scaled, y, X_val=scaled[:10], y_val=y[:10])
-    assert_same_bits(pipeline[-1].validation_scores_, by_hand.validation_scores_)
-
-
-def test_it_may_stand_in_a_pipeline_of_sparse_encoders(X3):
-    digits = np.rint(X3[:, :, :1]).clip(-1, 1)
-    output = TimestepTransformer(OneHotEncoder()).fit_transform(digits)
-    assert output.shape == (40, 6, 3)
-    assert_array_equal(output.argmax(axis=2) - 1, digits[:, :, 0])
-
-
-def test_tags_are_those_of_the_transformer():
-    assert get_tags(TimestepTransformer(SimpleImputer())).input_tags.allow_nan
-    assert not get_tags(TimestepTransformer(PCA())).input_tags.allow_nan
-    assert get_tags(TimestepTransformer(PCA())).input_tags.three_d_array
-    assert not get_tags(TimestepTransformer(PCA())).input_tags.sparse
-    assert get_tags(TimestepTransformer(TargetEncoder())).target_tags.required
-
-
-# --- Refused --------------------------------------------------------------------------------
-
-
-X3 = np.random.RandomState(0).normal(size=(20, 6, 2))
-X2 = X3.reshape(20, 12)
-COUNT = "X has {} features, but TimestepTransformer is expecting {} features as input"
-
-BAD_X = {
-    "1-D": (X2[0], "Expected 2D array, got 1D array instead"),
-    "4-D": (X3[np.newaxis], "Found array with dim 4"),
-    "no rows": (X2[:0], r"Found array with 0 sample\(s\)"),
-    "no rows in 3-D": (X3[:0], r"Found array with 0 sample\(s\)"),
-    "no steps": (X3[:, :0], r"Found array with 0 sample\(s\)"),
-    "no features": (X3[:, :, :0], r"Found array with 0 sample\(s\)|X has 0 features"),
-    "an empty list": ([], "Expected 2D array, got 1D array instead"),
-    "rows of different lengths": ([[1.0, 2.0], [3.0]], "got rows of different lengths"),
-    "complex": (X2 + 1j, "Complex data not supported"),
-    "complex 3-D": (X3 + 1j, "Complex data not supported"),
-    "complex list": ([*X3[:2], X3[0] + 1j], "Complex data not supported"),
-    "strings": ([["a"] * 12] * 20, "could not convert string to float: 'a'|dtype='numeric'"),
-    "inf": (np.where(X3 > 2, np.inf, X3), "Input X contains infinity"),
-    "features that disagree": (
-        [X3[0], X3[1], X3[2, :, :1]], r"X\[2\] has 1 features, but X\[0\] has 2 features",
-    ),
-}  # fmt: skip
-
-
-def refused(model, call, error, match):
-    """The call raises this error and leaves the model as it was."""
-    before = copy.deepcopy(vars(model))
-    with pytest.raises(error, match=match):
-        call()
-    assert vars(model).keys() == before.keys()
-    for name in vars(model).keys() - {"transformer", "transformer_"}:
-        assert_same_bits(vars(model)[name], before[name])
-    for name in vars(model).keys() & {"transformer", "transformer_"}:
-        assert_same_bits(vars(vars(model)[name]), vars(before[name]))
-
-
-@pytest.fixture(params=["unfitted", "fitted on a frame", "fitted on sequences"])
-def model(request):
-    model = TimestepTransformer(StandardScaler(), n_timesteps=6)
-    if request.param == "fitted on a frame":
-        model.fit(pd.DataFrame(X2).add_prefix("lag "))
-    elif request.param == "fitted on sequences":
-        model.fit(X3)
-    return model
-
-
-@pytest.mark.parametrize(("bad", "match"), BAD_X.values(), ids=BAD_X)
-@pytest.mark.parametrize("method", ["fit", "fit_transform"])
-def test_fit_refuses_bad_x_and_changes_nothing(model, method, bad, match):
-    model.set_params(n_timesteps=None)
-    refused(model, lambda: getattr(model, method)(bad), ValueError, match)
-
-
-@pytest.mark.parametrize(("bad", "match"), BAD_X.values(), ids=BAD_X)
-def test_transform_refuses_bad_x(bad, match):
-    model = TimestepTransformer(StandardScaler()).fit(X3)
-    refused(model, lambda: model.transform(bad), ValueError, match)
-
-
-def test_sparse_x_is_refused(model):
-    refused(model, lambda: model.fit(sparse.csr_matrix(X2)), TypeError, "Sparse data was passed")
-
-
-def test_n_timesteps_must_fit_x(model):
-    model.set_params(n_timesteps=5)
-    match = "X has 12 columns, which n_timesteps=5 does not divide"
-    refused(model, lambda: model.fit(X2), ValueError, match)
-    match = r"X\[0\] has 6 timesteps, but TimestepTransformer was given n_timesteps=5"
-    refused(model, lambda: model.fit(X3), ValueError, match)
-    match = r"X\[1\] has 4 timesteps, but TimestepTransformer was given n_timesteps=5"
-    refused(model, lambda: model.fit([X3[0, :5], X3[1, :4]]), ValueError, match)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "match"),
-    [
-        ({"n_timesteps": 0}, "'n_timesteps' parameter of TimestepTransformer .* Got 0"),
-        ({"transformer": None}, "'transformer' parameter of TimestepTransformer .* Got None"),
-        ({"transformer": small_net()}, "'transformer' parameter .* implementing .*'transform'"),
-    ],
-)
-def test_bad_parameters_are_refused(parameters, match):
-    model = TimestepTransformer(StandardScaler()).set_params(**parameters)
-    with pytest.raises(ValueError, match=match):
-        model.fit(X3)
-
-
-OTHER_FEATURES = {
-    "2-D": (X2, X2[:, 1:], COUNT.format(11, 12)),
-    "3-D": (X3, X3[:, :, :1], COUNT.format(1, 2)),
-    "list": (list(X3), list(X3[:, :, :1]), COUNT.format(1, 2)),
-    "3-D after 2-D": (X2, X3, COUNT.format(2, 1)),
-    "2-D after 3-D": (X3, X2, COUNT.format(1, 2)),
-}
-
-
-@pytest.mark.parametrize(("seen", "other", "match"), OTHER_FEATURES.values(), ids=OTHER_FEATURES)
-def test_transform_refuses_other_features_than_in_fit(seen, other, match):
-    model = TimestepTransformer(StandardScaler()).fit(seen)
-    refused(model, lambda: model.transform(other), ValueError, match)
-
-
-def test_y_and_weights_have_an_entry_for_each_sequence(model):
-    match = r"inconsistent numbers of samples: \[20, 19\]"
-    refused(model, lambda: model.fit(X3, np.ones(19)), ValueError, match)
-    refused(model, lambda: model.fit(X3, sample_weight=np.ones(19)), ValueError, match)
-
-
-def test_a_fit_parameter_that_the_transformer_does_not_have_is_refused(model):
-    model.set_params(transformer=PCA())
-    call = lambda: model.fit(X3, sample_weight=np.ones(20))  # noqa: E731
-    refused(model, call, TypeError, "unexpected keyword argument 'sample_weight'")
-
-
-@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
-def test_before_fit_it_says_what_to_call(method):
-    model = TimestepTransformer(StandardScaler())
-    match = "This TimestepTransformer instance is not fitted yet. Call 'fit'"
-    refused(model, lambda: getattr(model, method)(X3), NotFittedError, match)
-
-
-def test_fitting_again_forgets_names(model):
-    model.fit(pd.DataFrame(X2).add_prefix("lag "))
-    assert not hasattr(model.fit(X3), "feature_names_in_")
-    assert not hasattr(model.fit(X2), "feature_names_in_")
-
-
-def test_the_given_transformer_is_not_fitted():
-    scaler = StandardScaler()
-    model = TimestepTransformer(scaler).fit(X3)
-    assert not hasattr(scaler, "mean_")
-    assert model.transformer is scaler
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.transformer_.transform(X3[0])

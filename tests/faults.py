@@ -1,0 +1,29 @@
+"""Faults at a chosen moment of a fit: an interrupt or an error, and numbers that diverge."""
+
+from sklstm._network.sharding import Team
+
+
+def interrupt_at(monkeypatch, call, error=KeyboardInterrupt):
+    """Make the loss and its gradient raise at their `call`-th evaluation."""
+    learn, calls = Team.learn, []
+
+    def interrupted_learn(self, weights, rows, *rest):
+        calls.append(rows)
+        if len(calls) == call:
+            raise error
+        return learn(self, weights, rows, *rest)
+
+    monkeypatch.setattr(Team, "learn", interrupted_learn)
+
+
+def diverge_from(monkeypatch, call, number):
+    """Let the loss and its gradient be NaN or infinite from the `call`-th evaluation on."""
+    learn, calls = Team.learn, []
+
+    def diverging_learn(self, weights, rows, *rest):
+        calls.append(rows)
+        loss, gradient = learn(self, weights, rows, *rest)
+        offset = number if len(calls) >= call else 0
+        return loss + offset, gradient + offset
+
+    monkeypatch.setattr(Team, "learn", diverging_learn)

@@ -1,0 +1,201 @@
+"""Nets with sequences and a gradient: run by the kernels, by the twin and by PyTorch."""
+
+import dataclasses
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import reference
+
+from sklstm._kernels.shard import SEQUENCE
+from sklstm._network import gradients, sharding
+from sklstm._network.layout import aligned
+from sklstm._network.parameters import Architecture, initial_weights, named_views
+from sklstm._network.sharding import Team
+
+N_TIMESTEPS = 4
+DTYPES = (np.float32, np.float64)
+# What was agreed. Errors are relative to the largest number of an array: the others may be sums
+# that cancel.
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
+DEPTHS, DIRECTIONS, POOLINGS = (1, 2, 3), (False, True), ("last", "mean")
+BATCHES, UNITS, INPUTS = (1, 7, 33), (1, 5, 16, 37, 128), (1, 6)
+OUTPUTS, LENGTHS = (1, 3, 17), ("equal", "ragged", "single")
+
+for_each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@dataclasses.dataclass
+class Problem:
+    """A net, sequences, and the gradient of some loss on its raw outputs."""
+
+    architecture: Architecture
+    weights: np.ndarray
+    X: np.ndarray
+    lengths: np.ndarray
+    d_raw: np.ndarray
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def sequences(self):
+        """As `Sequences`: where each one is in memory."""
+        records = np.empty(len(self.X), SEQUENCE)
+        start = self.X.__array_interface__["data"][0]
+        records["address"] = start + np.arange(len(self.X)) * self.X.strides[0]
+        records["step_stride"], records["feature_stride"] = self.X.strides[1:]
+        records["length"] = self.lengths
+        return SimpleNamespace(
+            records=records,
+            dtype=self.dtype,
+            longest=max(self.lengths),
+            equal_lengths=len(set(self.lengths)) == 1,
+        )
+
+    @property
+    def rows(self):
+        return np.arange(len(self.X))
+
+
+def make_problem(
+    dtype=np.float64, units=(5,), bidirectional=False, pooling="last", batch=7, inputs=3, outputs=1,
+    lengths="equal", steps=N_TIMESTEPS, seed=0,
+):  # fmt: skip
+    """Random numbers for everything; what lies past a sequence's end is NaN."""
+    architecture = Architecture(inputs, units, bidirectional, pooling, outputs)
+    rng = np.random.RandomState(seed)
+    weights = initial_weights(architecture, dtype, 1.0, steps, rng)
+    weights += 0.1 * rng.normal(size=weights.shape).astype(dtype)
+    X = rng.normal(size=(batch, steps, inputs)).astype(dtype)
+    n_steps = {
+        "equal": np.full(batch, steps),
+        "single": np.ones(batch, int),
+        "ragged": rng.permutation(np.arange(batch) % steps + 1),
+    }[lengths]
+    X[np.arange(steps) >= n_steps[:, np.newaxis]] = np.nan
+    d_raw = rng.normal(size=(batch, outputs)).astype(dtype)
+    return Problem(architecture, weights, X, n_steps, d_raw)
+
+
+def train_once(problem, rows=None):
+    """The raw outputs and the gradient of one round."""
+    rows = problem.rows if rows is None else rows
+    with Team(problem.architecture, problem.sequences, len(rows), training=True) as team:
+        raw = team.forward(problem.weights, rows)
+        return raw, team.backward(problem.d_raw[rows])
+
+
+def poison_scratch(monkeypatch):
+    """Let all memory that is not cleared hold NaN."""
+
+    def poisoned(shape, dtype):
+        array = aligned(shape, dtype)
+        array[...] = np.nan
+        return array
+
+    for module in (sharding, gradients):
+        monkeypatch.setattr(module, "aligned", poisoned)
+
+
+def predict(problem, rows=None):
+    rows = problem.rows if rows is None else rows
+    with Team(problem.architecture, problem.sequences, len(rows), training=False) as team:
+        return team.predict(problem.weights, rows)
+
+
+def reference_round(problem, input_masks=None, recurrent_masks=None):
+    """As `train_once`, by the twin, in float64."""
+    raw, trace = reference.forward(
+        problem.X.astype(np.float64),
+        named_views(problem.architecture, problem.weights.astype(np.float64)),
+        bidirectional=problem.architecture.bidirectional,
+        pooling=problem.architecture.pooling,
+        lengths=problem.lengths,
+        input_masks=input_masks,
+        recurrent_masks=recurrent_masks,
+    )
+    return raw, reference.backward(trace, problem.d_raw.astype(np.float64))
+
+
+def assert_close(actual, expected, tolerance):
+    """Errors relative to the largest number."""
+    error = np.abs(actual - expected).max()
+    assert error <= tolerance * np.abs(expected).max()
+
+
+def assert_agrees(problem, actual, expected):
+    """The raw outputs, and every gradient."""
+    (raw, gradient), (expected_raw, expected_gradient) = actual, expected
+    assert (raw.dtype, gradient.dtype) == (problem.dtype, problem.dtype)
+    tolerance = TOLERANCE[problem.dtype.type]
+    assert_close(raw, expected_raw, tolerance)
+    gradient = named_views(problem.architecture, gradient)
+    assert gradient.keys() == expected_gradient.keys()
+    for one, other in zip(flat_list(gradient), flat_list(expected_gradient), strict=True):
+        assert_close(one, other, tolerance)
+
+
+def flat_list(views):
+    """All arrays of named views."""
+    lists = (view if isinstance(view, list) else [view] for view in views.values())
+    return list(itertools.chain(*lists))
+
+
+def torch_net(problem):
+    """The raw outputs of torch.nn.LSTM with the same weights, and its parameters by our names."""
+    torch = pytest.importorskip("torch")
+    # more threads than cores would wait for each other
+    torch.set_num_threads(1)
+    architecture, X = problem.architecture, torch.from_numpy(problem.X)
+    units, depth = architecture.units[0], len(architecture.units)
+    weights = named_views(architecture, problem.weights)
+    lstm = torch.nn.LSTM(
+        architecture.n_features, units, depth, batch_first=True, dtype=X.dtype,
+        bidirectional=architecture.bidirectional,
+    )  # fmt: skip
+    head = torch.nn.Linear(architecture.head_inputs, architecture.n_outputs, dtype=X.dtype)
+    # PyTorch has two biases where one would do.
+    names = "input_weights", "recurrent_weights", "biases"
+    parameters = {
+        name: [of_cell[place] for of_cell in lstm.all_weights] for place, name in enumerate(names)
+    }
+    parameters |= {"output_weights": head.weight, "output_bias": head.bias}
+    with torch.no_grad():
+        for of_cell in lstm.all_weights:
+            of_cell[3].zero_()
+        for name, values in weights.items():
+            if isinstance(values, list):
+                for parameter, value in zip(parameters[name], values, strict=True):
+                    parameter.copy_(torch.from_numpy(value))
+            else:
+                parameters[name].copy_(torch.from_numpy(values))
+    hidden, _ = lstm(X)
+    if architecture.pooling == "mean":
+        pooled = hidden.mean(axis=1)
+    else:
+        pooled = torch.cat([hidden[:, -1, :units], hidden[:, 0, units:]], axis=1)
+    return head(pooled), parameters
+
+
+def torch_gradient(parameters):
+    """The gradients of a dictionary of parameters."""
+    return {
+        name: [p.grad.numpy() for p in parameter]
+        if isinstance(parameter, list)
+        else parameter.grad.numpy()
+        for name, parameter in parameters.items()
+    }
+
+
+def use_threads(monkeypatch, n_threads):
+    """Let rounds of any size run in so many threads."""
+    monkeypatch.setattr(sharding, "available_threads", lambda: n_threads)
+    monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
+
+
+def mixed_problem(dtype, batch=100):
+    """All that a net may have, and enough rows for several shards."""
+    return make_problem(dtype, (37, 16), True, "mean", batch, outputs=3, lengths="ragged", steps=6)

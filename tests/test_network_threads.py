@@ -1,0 +1,112 @@
+"""The net's threads: how many there are, how they share the rows, and that they end."""
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits
+from problems import make_problem, mixed_problem, predict, train_once, use_threads
+
+from sklstm._network import sharding
+from sklstm._network.sharding import Team, cut
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_a_team_whose_workers_fell_asleep_still_works(n_threads, monkeypatch):
+    use_threads(monkeypatch, n_threads)
+    problem = mixed_problem(np.float64)
+    expected = train_once(problem)
+    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+        time.sleep(0.1)
+        for pause in (0, 0.1, 0.002, 0, 0.1, 0.1):
+            raw = team.forward(problem.weights, problem.rows)
+            time.sleep(pause)
+            assert_same_bits((raw, team.backward(problem.d_raw)), expected)
+            time.sleep(pause)
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("pause", [0, 0.1])
+def test_workers_end_with_the_team_even_after_an_error(pause, monkeypatch):
+    use_threads(monkeypatch, 3)
+    problem, before = mixed_problem(np.float64), threading.active_count()
+
+    def interrupted_round():
+        with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+            team.forward(problem.weights, problem.rows)
+            assert threading.active_count() == before + 2
+            time.sleep(pause)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_round()
+    assert threading.active_count() == before
+
+
+def test_small_rounds_start_no_thread(monkeypatch):
+    monkeypatch.setattr(sharding, "available_threads", lambda: 8)
+    problem = make_problem(units=(4,), batch=33)
+    with Team(problem.architecture, problem.sequences, 33, training=True) as team:
+        assert team.n_threads == 1
+
+
+def test_no_more_threads_than_shards(monkeypatch):
+    use_threads(monkeypatch, 64)
+    problem = make_problem(batch=33)
+    with Team(problem.architecture, problem.sequences, 33, training=True) as team:
+        assert team.n_threads == len(cut(33, sharding.SHARD_ROWS)) - 1
+
+
+def test_many_teams_may_work_at_once(monkeypatch):
+    use_threads(monkeypatch, 2)
+    problem = mixed_problem(np.float64)
+    expected = predict(problem), *train_once(problem)
+    results = [None] * 4
+
+    def work(place):
+        results[place] = [(predict(problem), *train_once(problem)) for _ in range(5)]
+
+    workers = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in itertools.chain(*results):
+        assert_same_bits(result, expected)
+
+
+def test_number_of_threads_is_that_of_numba():
+    code = """
+import numba
+from sklstm._network.sharding import available_threads
+
+print(available_threads())
+numba.set_num_threads(2)
+print(available_threads())
+"""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "3", "NUMBA_DISABLE_JIT": "0"}
+    output = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, check=True, capture_output=True
+    ).stdout
+    assert output.split() == [b"3", b"2"]
+
+
+@pytest.mark.parametrize("shard_rows", [sharding.SHARD_ROWS, sharding.PREDICT_ROWS])
+def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
+    for n_rows in range(1, 2000):
+        bounds = cut(n_rows, shard_rows)
+        sizes = np.diff(bounds)
+        assert (bounds[0], bounds[-1]) == (0, n_rows)
+        assert len(sizes).bit_count() == 1
+        assert sizes.min() > 0
+        assert sizes.max() - sizes.min() < shard_rows / 2
+        # what the Team's buffers are made for
+        assert sizes.max() <= 3 * shard_rows // 2

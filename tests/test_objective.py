@@ -1,0 +1,138 @@
+"""The penalised loss that training minimises, and its gradient through the net."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import reference
+from problems import (
+    DIRECTIONS,
+    POOLINGS,
+    TOLERANCE,
+    assert_close,
+    flat_list,
+    make_problem,
+    reference_round,
+    torch_gradient,
+    torch_net,
+)
+from scipy.optimize import check_grad
+
+from sklstm._network.parameters import named_views
+from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
+from sklstm._training.objective import Objective
+from sklstm._training.state import Data
+
+
+class WholeLoss:
+    """The penalised loss that training minimises, as a function of the flat vector of weights."""
+
+    def __init__(self, problem, loss, y, sample_weight, alpha):
+        settings = SimpleNamespace(
+            loss=loss,
+            alpha=alpha,
+            optimizer=None,
+            batch_size=len(y),
+            dropout=0,
+            recurrent_dropout=0,
+        )
+        data = Data(problem.sequences, y, sample_weight, problem.rows)
+        self.objective, self.rows = Objective(problem.architecture, data, settings), problem.rows
+
+    def __enter__(self):
+        self.objective.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self.objective.__exit__(*exception)
+
+    def value(self, weights):
+        return self.objective(weights, self.rows)[1]
+
+    def gradient(self, weights):
+        return self.objective(weights, self.rows)[2]
+
+
+def make_loss(name):
+    return LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_gradient_of_the_whole_loss_is_its_derivative(name):
+    problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
+    y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
+        error = check_grad(loss.value, loss.gradient, problem.weights)
+    # some 400 forward differences of step 1.5e-8, each right to that step and eps / step
+    assert error < 2e-6
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(name):
+    problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
+    y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
+    settings = {"huber": {"delta": 0.5}, "quantile": {"quantile": 0.3}}.get(name, {})
+    raw, _ = reference_round(problem)
+    mean = np.average(
+        reference.LOSSES[name].value(raw, y, **settings).mean(axis=1), weights=sample_weight
+    )
+    views = named_views(problem.architecture, problem.weights)
+    penalized_weights = [
+        *views["input_weights"],
+        *views["recurrent_weights"],
+        views["output_weights"],
+    ]
+    squares = sum((weights**2).sum() for weights in penalized_weights)
+    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
+        expected = mean + 0.7 / 2 * squares / sample_weight.sum()
+        np.testing.assert_allclose(loss.value(problem.weights), expected, rtol=1e-12)
+
+
+def labelled_problem(n_classes, **parameters):
+    """A net for so many classes; its log loss, targets, labels, and weights of samples."""
+    n_outputs = 1 if n_classes == 2 else n_classes
+    problem = make_problem(outputs=n_outputs, batch=20, **parameters)
+    labels = np.random.RandomState(1).permutation(np.arange(20) % n_classes)
+    y = labels[:, np.newaxis].astype(float) if n_classes == 2 else np.eye(n_classes)[labels]
+    loss = BinaryLogLoss() if n_classes == 2 else MultinomialLogLoss()
+    return problem, loss, y, labels, np.linspace(0, 3, 20)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_gradient_of_the_whole_log_loss_is_its_derivative(n_classes):
+    problem, log_loss, y, _, sample_weight = labelled_problem(
+        n_classes, units=(4, 3), bidirectional=True, lengths="ragged"
+    )
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.7) as loss:
+        error = check_grad(loss.value, loss.gradient, problem.weights)
+    # as of the other losses
+    assert error < 2e-6
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("bidirectional", DIRECTIONS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("units", [(5,), (16, 16)])
+def test_log_loss_and_gradients_through_the_net_are_those_of_torch(
+    n_classes, bidirectional, pooling, units
+):
+    torch = pytest.importorskip("torch")
+    problem, log_loss, y, labels, sample_weight = labelled_problem(
+        n_classes, units=units, bidirectional=bidirectional, pooling=pooling
+    )
+    raw, parameters = torch_net(problem)
+    of_torch = torch.nn.functional
+    if n_classes == 2:
+        values = of_torch.binary_cross_entropy_with_logits(raw, torch.tensor(y), reduction="none")[
+            :, 0
+        ]
+    else:
+        values = of_torch.cross_entropy(raw, torch.tensor(labels), reduction="none")
+    mean = (torch.tensor(sample_weight / sample_weight.sum()) * values).sum()
+    mean.backward()
+    with WholeLoss(problem, log_loss, y, sample_weight, alpha=0.0) as loss:
+        np.testing.assert_allclose(loss.value(problem.weights), mean.item(), rtol=1e-10)
+        gradient = named_views(problem.architecture, loss.gradient(problem.weights))
+    expected = torch_gradient(parameters)
+    for one, other in zip(flat_list(gradient), flat_list(expected), strict=True):
+        assert_close(one, other, TOLERANCE[np.float64])

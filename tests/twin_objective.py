@@ -1,0 +1,62 @@
+"""What a fit minimises, by the slow twin, and what a fit begins with."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import reference
+from sklearn.base import clone
+
+import sklstm._base
+from sklstm._network.parameters import named_views
+
+
+class _CaughtError(Exception):
+    """Ends a fit before its first step."""
+
+
+def start_of(model, *data):
+    """What a fit begins with: its architecture, flat vector, and source of masks."""
+    patched = mock.patch.object(sklstm._base, "train", side_effect=_CaughtError)
+    with patched as train, pytest.raises(_CaughtError):
+        clone(model).fit(*data)
+    fit = train.call_args.kwargs
+    return fit["architecture"], fit["progress"].weights, fit["random_state"]
+
+
+def as_lists(architecture, masks):
+    """Masks as the twin takes them: one for each layer and the head, and one for each cell."""
+    inputs, recurrent = architecture.mask_sizes
+    parts = np.split(masks, np.cumsum([*inputs, *recurrent])[:-1], axis=1)
+    return parts[: len(inputs)], parts[len(inputs) :]
+
+
+def twin_objective(
+    architecture, flat, X, y, *, alpha=0.0, sample_weight=None, loss="squared_error", settings=None,
+    masks=None, lengths=None,
+):  # fmt: skip
+    """The penalised mean loss, and its gradient on the flat vector, by the slow twin."""
+    kind, settings = reference.LOSSES[loss], settings or {}
+    inputs, recurrent = (None, None) if masks is None else as_lists(architecture, masks)
+    raw, trace = reference.forward(
+        X, named_views(architecture, flat), bidirectional=architecture.bidirectional,
+        pooling=architecture.pooling, lengths=lengths, input_masks=inputs,
+        recurrent_masks=recurrent,
+    )  # fmt: skip
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    share = (weight / weight.sum())[:, np.newaxis] / y.shape[1]
+    value = (share * kind.value(raw, y, **settings)).sum()
+    gradient, penalised = np.zeros_like(flat), flat.copy()
+    views = named_views(architecture, gradient)
+    pieces = reference.backward(trace, share * kind.gradient(raw, y, **settings))
+    for name in ("input_weights", "recurrent_weights", "biases"):
+        for view, piece in zip(views[name], pieces[name], strict=True):
+            view[:] = piece
+    for name in ("output_weights", "output_bias"):
+        views[name][:] = pieces[name]
+    # Biases are spared.
+    views = named_views(architecture, penalised)
+    for bias in (*views["biases"], views["output_bias"]):
+        bias[:] = 0
+    penalised *= alpha / weight.sum()
+    return value + penalised @ flat / 2, gradient + penalised
