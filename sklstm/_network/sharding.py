@@ -35,9 +35,9 @@ def cut(n_rows, shard_rows):
     """
     count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
     if count == 1:
-        return np.array([0, n_rows])
+        return [0, n_rows]
     quads = -(-n_rows // 4)  # whole tiles but for the last shard
-    return np.minimum(4 * (np.arange(count + 1) * quads // count), n_rows)
+    return [min(4 * (place * quads // count), n_rows) for place in range(count + 1)]
 
 
 def available_threads():
@@ -217,7 +217,9 @@ class Team:
         if n != self._n_bounded:
             bounds = cut(n, self._shard_rows)
             self._n_shards, self._n_bounded = len(bounds) - 1, n
-            self._bounds[: len(bounds)] = bounds
+            # One by one: all at once, they would become an array first.
+            for place, bound in enumerate(bounds):
+                self._bounds[place] = bound
         self._order = None
         if self._lengths is not None:
             self._order = np.argsort(-self._lengths[rows], kind="stable")
