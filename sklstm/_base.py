@@ -184,7 +184,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         seeds = random_state.randint(2**31 - 1, size=3)
         begin = self._resume if resume else self._begin
         progress = begin(settings, sequences, np.random.RandomState(seeds[0]))
-        random_state = np.random.RandomState([seeds[2], progress.steps])
+        bit_generator = _bit_generator([seeds[2], progress.steps])
         sample_weight = _check_sample_weight(
             sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )
@@ -202,7 +202,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             validation = self._given_validation(X_val, y_val, sequences.dtype)
         return SimpleNamespace(
             architecture=Architecture(*shape), data=data, validation=validation,
-            settings=settings, progress=progress, random_state=random_state,
+            settings=settings, progress=progress, bit_generator=bit_generator,
         )  # fmt: skip
 
     def _settings(self, max_iter):
@@ -393,6 +393,13 @@ def _check_size(y, numbers, dtype):
     """Refuse targets that, or whose scale, the type of the weights cannot hold."""
     if not (np.abs(numbers) < np.finfo(dtype).max).all():
         raise ValueError(f"y has entries too large for {dtype}: up to {np.abs(y).max():g}.")
+
+
+def _bit_generator(seed):
+    """The stream of RandomState(seed), which a Generator can draw from too."""
+    bit_generator = np.random.MT19937(0)
+    np.random.RandomState(bit_generator).seed(seed)
+    return bit_generator
 
 
 def _check_total_weight(sample_weight):

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import reference
 from conftest import assert_same_bits, ignores_convergence, small_net, weights
-from twin_objective import as_lists, twin_objective
+from twin_objective import as_lists, draw_masks, twin_objective
 
-import sklstm._base
 from sklstm import LSTMRegressor
 from sklstm._network.parameters import Architecture
 from sklstm._network.sharding import Team
 from sklstm._sequences import read_sequences
-from sklstm._training.dropout import draw_masks
+from sklstm._training.dropout import Dropout
 
 DEEP = Architecture(3, (4, 5), True, "last", 2)
 
@@ -27,7 +26,7 @@ def padded(arrays):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_masks_are_one_a_sequence_for_every_input_and_recurrent_state(dtype):
-    masks = draw_masks(DEEP, 7, 0.5, 0.25, np.random.RandomState(0), dtype)
+    masks = draw_masks(DEEP, 7, 0.5, 0.25, np.random.MT19937(0), dtype)
     assert masks.dtype == dtype
     inputs, recurrent = as_lists(DEEP, masks)
     # The inputs of both layers and of the head; the states of four cells.
@@ -39,7 +38,7 @@ def test_masks_are_one_a_sequence_for_every_input_and_recurrent_state(dtype):
 
 def test_masks_have_an_expectation_of_1():
     n, rates = 20_000, np.repeat([0.5, 0.1], [3 + 8 + 10, 18])
-    masks = draw_masks(DEEP, n, 0.5, 0.1, np.random.RandomState(0), np.float64)
+    masks = draw_masks(DEEP, n, 0.5, 0.1, np.random.MT19937(0), np.float64)
     # A mean of n draws of 0 or 1 / (1 - rate); 5 standard deviations leave no room for chance.
     np.testing.assert_array_less(
         np.abs(masks.mean(axis=0) - 1), 5 * np.sqrt(rates / (1 - rates) / n)
@@ -50,18 +49,26 @@ def test_masks_have_an_expectation_of_1():
     assert np.abs(np.corrcoef(masks[:-1, 0], masks[1:, 0])[0, 1]) < 5 / np.sqrt(n)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_masks_of_any_number_of_rows_are_random_states_uniform_numbers(dtype):
+    bit_generator, twin = np.random.MT19937(0), np.random.RandomState(np.random.MT19937(0))
+    dropout = Dropout(DEEP, 9, 0.5, 0.1, bit_generator, dtype)
+    rates = np.repeat([0.5, 0.1], [3 + 8 + 10, 18])
+    for rows in (9, 4, 1, 9):
+        kept = twin.uniform(size=(rows, len(rates))) >= rates
+        assert_same_bits(dropout.draw(rows).copy(), (kept / (1 - rates)).astype(dtype))
+
+
 def test_without_dropout_there_are_no_masks_and_no_draws():
-    random_state = np.random.RandomState(0)
-    before = random_state.get_state()
-    assert draw_masks(DEEP, 7, 0.0, 0.0, random_state, np.float64) is None
-    assert_same_bits(random_state.get_state(), before)
+    bit_generator = np.random.MT19937(0)
+    before = bit_generator.state
+    assert draw_masks(DEEP, 7, 0.0, 0.0, bit_generator, np.float64) is None
+    assert_same_bits(bit_generator.state, before)
 
 
 def test_masks_of_one_kind_leave_the_other_at_1():
     for dropout, recurrent_dropout, untouched in ((0.5, 0.0, 1), (0.0, 0.5, 0)):
-        masks = draw_masks(
-            DEEP, 9, dropout, recurrent_dropout, np.random.RandomState(0), np.float64
-        )
+        masks = draw_masks(DEEP, 9, dropout, recurrent_dropout, np.random.MT19937(0), np.float64)
         kinds = as_lists(DEEP, masks)
         assert (np.hstack(kinds[untouched]) == 1).all()
         assert (np.hstack(kinds[1 - untouched]) == 0).any()
@@ -80,7 +87,7 @@ def test_gradient_with_masks_is_the_twins(kinds, bidirectional, pooling, lengths
     sequences = read_sequences(LSTMRegressor(), arrays, reset=True)
     flat, y = rng.normal(size=architecture.n_weights), rng.normal(size=(len(arrays), 2))
     masks = draw_masks(
-        architecture, len(y), 0.4 * kinds[0], 0.3 * kinds[1], np.random.RandomState(1), np.float64
+        architecture, len(y), 0.4 * kinds[0], 0.3 * kinds[1], np.random.MT19937(1), np.float64
     )
     X, lengths = padded(arrays)
     with Team(
@@ -143,15 +150,22 @@ def test_masks_come_from_random_state(X, y, kind):
     assert np.abs(weights(dropped) - weights(small_net(**settings).fit(X, y))).max() > 1e-4
 
 
+@pytest.fixture(name="drawn")
+def recorded_masks(monkeypatch):
+    """The masks of all minibatches, as they are drawn."""
+    draw, drawn = Dropout.draw, []
+
+    def recording_draw(self, rows):
+        masks = draw(self, rows)
+        drawn.append(masks.copy())
+        return masks
+
+    monkeypatch.setattr(Dropout, "draw", recording_draw)
+    return drawn
+
+
 @ignores_convergence
-def test_masks_change_from_minibatch_to_minibatch(X, y, monkeypatch):
-    drawn = []
-
-    def recording_draw(*arguments):
-        drawn.append(draw_masks(*arguments))
-        return drawn[-1]
-
-    monkeypatch.setattr(sklstm._training.loop, "draw_masks", recording_draw)
+def test_masks_change_from_minibatch_to_minibatch(X, y, drawn):
     small_net(dropout=0.5, max_iter=2).fit(X, y)
     # 40 rows in minibatches of 16, twice.
     assert [len(masks) for masks in drawn] == [16, 16, 8] * 2
@@ -160,15 +174,8 @@ def test_masks_change_from_minibatch_to_minibatch(X, y, monkeypatch):
 
 @ignores_convergence
 @pytest.mark.parametrize("kind", ["dropout", "recurrent_dropout"])
-def test_masks_change_from_chunk_to_chunk_and_from_fit_to_fit(X, y, monkeypatch, kind):
+def test_masks_change_from_chunk_to_chunk_and_from_fit_to_fit(X, y, drawn, kind):
     # An int as random_state must not drop the same units of every chunk of a stream.
-    drawn = []
-
-    def recording_draw(*arguments):
-        drawn.append(draw_masks(*arguments))
-        return drawn[-1]
-
-    monkeypatch.setattr(sklstm._training.loop, "draw_masks", recording_draw)
     streamed = small_net(**{kind: 0.5}, batch_size=64)
     for _ in range(3):
         streamed.partial_fit(X, y)

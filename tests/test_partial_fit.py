@@ -95,8 +95,9 @@ def test_sample_weights_of_a_chunk_count(X, y):
     np.testing.assert_allclose(weights(weighted), weights(repeated), rtol=1e-9, atol=1e-12)
 
 
-def test_a_stream_goes_on_in_another_process(X, y):
-    here = small_net(solver="rmsprop").partial_fit(X, y)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_stream_goes_on_in_another_process(X, y, dropout):
+    here = small_net(solver="rmsprop", dropout=dropout).partial_fit(X, y)
     there = pickle.loads(pickle.dumps(here))
     assert_same_training(there.partial_fit(X, y), here.partial_fit(X, y))
 

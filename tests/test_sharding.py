@@ -86,6 +86,15 @@ def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch):
     assert not started[0].is_alive()
 
 
+def test_two_threads_give_the_bits_of_one_with_dropout_and_lengths_that_differ(request):
+    X, y = waves(100)
+    X = [row[: 1 + i % 10, np.newaxis] for i, row in enumerate(X)]
+    model = LSTMRegressor(4, dropout=0.2, recurrent_dropout=0.3, max_iter=2, random_state=0)
+    expected = fit_quietly(model, X, y)._weights.copy()
+    request.getfixturevalue("two_threads")
+    assert_same_bits(fit_quietly(model, X, y)._weights, expected)
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_the_number_of_blas_threads_does_not_change_a_bit(solver):
     # Long enough for BLAS to share sums out among its threads.

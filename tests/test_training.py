@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import reference
 from conftest import assert_same_bits, ignores_convergence, small_net, weights
-from twin_objective import start_of, twin_objective
-
-from sklstm._training.dropout import draw_masks
+from twin_objective import draw_masks, start_of, twin_objective
 
 # --- One step, by the equations -------------------------------------------------------------
 
@@ -43,9 +41,9 @@ def test_a_step_is_the_gradient_of_the_penalised_loss_clipped(X3, y, parameters,
     )  # fmt: skip
     y = np.abs(np.column_stack([y, y**2]))
     sample_weight = np.random.RandomState(1).uniform(size=len(y)) if weighted else None
-    architecture, start, random_state = start_of(model, X3, y, sample_weight)
+    architecture, start, bit_generator = start_of(model, X3, y, sample_weight)
     masks = draw_masks(
-        architecture, len(y), model.dropout, model.recurrent_dropout, random_state, X3.dtype
+        architecture, len(y), model.dropout, model.recurrent_dropout, bit_generator, X3.dtype
     )
     value, gradient = twin_objective(
         architecture, start, X3, y, alpha=model.alpha, masks=masks, sample_weight=sample_weight,

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 import sklstm._base
 from sklstm._network.parameters import named_views
+from sklstm._training.dropout import Dropout
 
 
 class _CaughtError(Exception):
@@ -21,7 +22,12 @@ def start_of(model, *data):
     with patched as train, pytest.raises(_CaughtError):
         clone(model).fit(*data)
     fit = train.call_args.kwargs
-    return fit["architecture"], fit["progress"].weights, fit["random_state"]
+    return fit["architecture"], fit["progress"].weights, fit["bit_generator"]
+
+
+def draw_masks(architecture, rows, *rest):
+    """The first masks that such a `Dropout` draws."""
+    return Dropout(architecture, rows, *rest).draw(rows)
 
 
 def as_lists(architecture, masks):

@@ -18,6 +18,7 @@ from sklstm._kernels import shard, team
 from sklstm._kernels.linkage import link
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
+from sklstm._network.order import LongestFirst
 
 # Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
 SHARD_ROWS = 16
@@ -35,9 +36,9 @@ def cut(n_rows, shard_rows):
     """
     count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
     if count == 1:
-        return np.array([0, n_rows])
+        return [0, n_rows]
     quads = -(-n_rows // 4)  # whole tiles but for the last shard
-    return np.minimum(4 * (np.arange(count + 1) * quads // count), n_rows)
+    return [min(4 * (place * quads // count), n_rows) for place in range(count + 1)]
 
 
 def available_threads():
@@ -95,11 +96,12 @@ class Team:
     ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
         link(dtype)
-        self._lengths = None if sequences.equal_lengths else sequences.records["length"]
+        self._longest_first = self._order = None
         self._shard_rows = (
             max(SHARD_ROWS, -(-max_rows // MOST_SHARDS)) if training else PREDICT_ROWS
         )
-        if self._lengths is not None:
+        if not sequences.equal_lengths:
+            self._longest_first = LongestFirst(sequences.records["length"], max_rows)
             # Sorted by length, two shards of a minibatch would be three quarters of the work and
             # one; of four, the first and last are together as long as the two between.
             self._shard_rows //= 2
@@ -217,14 +219,20 @@ class Team:
         if n != self._n_bounded:
             bounds = cut(n, self._shard_rows)
             self._n_shards, self._n_bounded = len(bounds) - 1, n
-            self._bounds[: len(bounds)] = bounds
-        self._order = None
-        if self._lengths is not None:
-            self._order = np.argsort(-self._lengths[rows], kind="stable")
-            rows = rows[self._order]
-        self._rows[:n] = rows
-        if masks is not None:
-            self._masks[:n] = masks if self._order is None else masks[self._order]
+            # One by one: all at once, they would become an array first.
+            for place, bound in enumerate(bounds):
+                self._bounds[place] = bound
+        if self._longest_first is None:
+            self._rows[:n] = rows
+            if masks is not None:
+                self._masks[:n] = masks
+        else:
+            # `take` fills no type but its own, and goes through a buffer unless told to clip.
+            rows = np.asarray(rows, np.int64)
+            self._order = self._longest_first(rows)
+            rows.take(self._order, out=self._rows[:n], mode="clip")
+            if masks is not None:
+                masks.take(self._order, axis=0, out=self._masks[:n], mode="clip")
         shard.pack(self._net, self._cells, weights, self._packed, training)
         return n
 

@@ -3,27 +3,48 @@
 import numpy as np
 
 
-def draw_masks(architecture, rows, dropout, recurrent_dropout, random_state, dtype):
-    """Masks of 0 and 1 / (1 - rate), so that what they multiply keeps its expectation.
+class Dropout:
+    """Draws the masks of minibatches into buffers that are made once.
+
+    A mask is 0 or 1 / (1 - rate), so that what it multiplies keeps its expectation. The draws do
+    not depend on dtype.
 
     Parameters
     ----------
     architecture : Architecture
-    rows : int
-        Sequences of the minibatch.
+    max_rows : int
+        The most sequences of a minibatch.
     dropout, recurrent_dropout : float
         Shares that are dropped of the inputs of layers and head, and of recurrent states.
-    random_state : RandomState
+    bit_generator : BitGenerator
+        Nothing is drawn from it where nothing is dropped.
     dtype : dtype
-
-    Returns
-    -------
-    masks : ndarray of shape (rows, columns) or None
-        Columns as of `Architecture.mask_sizes`; None where nothing is dropped.
     """
-    if not (dropout or recurrent_dropout):
-        return None
-    inputs, recurrent = map(sum, architecture.mask_sizes)
-    rates = np.repeat([dropout, recurrent_dropout], [inputs, recurrent])
-    kept = random_state.uniform(size=(rows, len(rates))) >= rates
-    return (kept / (1 - rates)).astype(dtype)
+
+    def __init__(self, architecture, max_rows, dropout, recurrent_dropout, bit_generator, dtype):
+        self._drops = bool(dropout or recurrent_dropout)
+        if not self._drops:
+            return
+        # A Generator fills an array that it is given, a RandomState makes one.
+        self._generator = np.random.Generator(bit_generator)
+        inputs, recurrent = map(sum, architecture.mask_sizes)
+        rates = np.repeat([dropout, recurrent_dropout], [inputs, recurrent])
+        # A row for each sequence: to broadcast one of them, NumPy would go through a buffer.
+        self._rates = np.tile(rates, (max_rows, 1))
+        self._kept_values = np.tile(1 / (1 - rates), (max_rows, 1)).astype(dtype)
+        self._draws, self._kept = np.empty_like(self._rates), np.empty(self._rates.shape, bool)
+        self._masks = np.empty_like(self._kept_values)
+
+    def draw(self, rows):
+        """Masks (rows, columns) of a minibatch, or None where nothing is dropped.
+
+        Columns as of `Architecture.mask_sizes`. The next draw overwrites them.
+        """
+        if not self._drops:
+            return None
+        draws, kept, masks = self._draws[:rows], self._kept[:rows], self._masks[:rows]
+        self._generator.random(out=draws)
+        np.greater_equal(draws, self._rates[:rows], out=kept)
+        np.copyto(masks, kept)
+        masks *= self._kept_values[:rows]
+        return masks

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sklstm._training.dropout import draw_masks
+from sklstm._training.dropout import Dropout
 from sklstm._training.lbfgs import run_lbfgs
 from sklstm._training.objective import Objective
 from sklstm._training.schedules import LOWEST_ADAPTIVE_RATE, SCHEDULES, Clock
@@ -13,7 +13,7 @@ from sklstm._training.state import End
 from sklstm._training.stopping import Patience, Scorer, Watch
 
 
-def train(architecture, data, validation, settings, progress, random_state, hooks):
+def train(architecture, data, validation, settings, progress, bit_generator, hooks):
     """Fit the weights until something ends it; returns the `End`.
 
     What leaves anything infinite or NaN is undone. With validation, or when interrupted, the
@@ -27,7 +27,7 @@ def train(architecture, data, validation, settings, progress, random_state, hook
     settings : Settings
     progress : Progress
         Updated in place.
-    random_state : RandomState
+    bit_generator : BitGenerator
         Shuffles samples and draws dropout masks.
     hooks : Hooks
     """
@@ -46,7 +46,7 @@ def train(architecture, data, validation, settings, progress, random_state, hook
             if settings.optimizer is None:
                 end = run_lbfgs(objective, watch, data, settings, progress)
             else:
-                end = _run_epochs(objective, watch, data, settings, progress, random_state)
+                end = _run_epochs(objective, watch, data, settings, progress, bit_generator)
         except KeyboardInterrupt:
             end = End.INTERRUPTED
     keep_best = validation is not None or end is End.INTERRUPTED
@@ -57,8 +57,13 @@ def train(architecture, data, validation, settings, progress, random_state, hook
     return end
 
 
-def _run_epochs(objective, watch, data, settings, progress, random_state):
+def _run_epochs(objective, watch, data, settings, progress, bit_generator):
     schedule, plateaus = SCHEDULES[settings.learning_rate], 0
+    random_state = np.random.RandomState(bit_generator)
+    dropout = Dropout(
+        objective.architecture, min(settings.batch_size, len(data.rows)), settings.dropout,
+        settings.recurrent_dropout, bit_generator, progress.weights.dtype,
+    )  # fmt: skip
     sound = progress.weights.copy()
     for epoch in range(settings.max_iter):
         clock = Clock(epoch, settings.max_iter, progress.samples, plateaus)
@@ -66,7 +71,7 @@ def _run_epochs(objective, watch, data, settings, progress, random_state):
         order = random_state.permutation(data.rows) if settings.shuffle else data.rows
         before = progress.weights.copy()
         watch.begin()
-        loss, first_loss = _run_epoch(objective, settings, progress, order, rate, random_state)
+        loss, first_loss = _run_epoch(objective, dropout, settings, progress, order, rate)
         if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
             # The loss of `before` is the first that was computed.
             progress.weights[:] = before if np.isfinite(first_loss) else sound
@@ -86,15 +91,12 @@ def _run_epochs(objective, watch, data, settings, progress, random_state):
     return End.MAX_ITER
 
 
-def _run_epoch(objective, settings, progress, order, rate, random_state):
+def _run_epoch(objective, dropout, settings, progress, order, rate):
     """One pass over the data; returns the mean objective, and that of the first minibatch."""
     value, total, first_loss = 0.0, 0.0, None
     for batch in gen_batches(len(order), min(settings.batch_size, len(order))):
         rows = order[batch]
-        masks = draw_masks(
-            objective.architecture, len(rows), settings.dropout, settings.recurrent_dropout,
-            random_state, progress.weights.dtype,
-        )  # fmt: skip
+        masks = dropout.draw(len(rows))
         weight, loss, gradient = objective(progress.weights, rows, masks)
         value += weight * loss
         total += weight
