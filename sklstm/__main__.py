@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor, __version__
-from sklstm._kernels.compile import CACHE_FOLDER
+from sklstm._kernels.cache import CACHE_FOLDER
 from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
 from sklstm._network.sharding import available_threads
 from sklstm._training.optimizers import OPTIMIZERS

@@ -113,12 +113,12 @@ def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package, tm
     code = """
 import importlib
 from pathlib import Path
-from sklstm._kernels import compile
+from sklstm._kernels import cache
 
-for path in sorted(Path(compile.__file__).parent.glob("*.py")):
+for path in sorted(Path(cache.__file__).parent.glob("*.py")):
     source = path.read_bytes()
     path.write_bytes(source + b"# changed")
-    importlib.reload(compile)
+    importlib.reload(cache)
     path.write_bytes(source)
     print(path.name)
 """
