@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,25 +51,97 @@ def _fingerprint():
 
 
 def _cache_folder():
-    """A writable folder of this fingerprint's own, or None: then nothing is kept on disk."""
+    """A writable folder of this fingerprint's own; and what it is a copy of, if for this process.
+
+    Numba writes to the folder that it reads. Machine code that can only be read, as in a container
+    image that another user warmed up, is therefore copied: to the next folder that can be written,
+    or else for this process. Both are None if that fails: then nothing is kept on disk.
+    """
     name = f"sklstm-{_fingerprint()}"
-    if config.CACHE_DIR:
-        bases = [config.CACHE_DIR]
-    else:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        bases = [Path(__file__).parent / "__pycache__"]
-        # Some users have no home.
-        bases += [] if home.startswith("~") else [Path(home) / "sklstm"]
-    for base in bases:
+    filled = None
+    for base in _bases():
         folder = Path(base) / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return None
+        if _can_be_written(folder):
+            if filled is None or _copy(filled, folder):
+                return folder, None
+        elif filled is None and _has_machine_code(folder, "*/*.nbc"):
+            filled = folder
+    folder = filled and _private_copy(filled)
+    return folder, folder and filled
 
 
-CACHE_FOLDER = _cache_folder()
+def _bases():
+    """Where a folder may lie, the best place first."""
+    if config.CACHE_DIR:
+        return [config.CACHE_DIR]
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    # Some users have no home.
+    at_home = [] if home.startswith("~") else [Path(home) / "sklstm"]
+    return [Path(__file__).parent / "__pycache__", *at_home]
+
+
+def _can_be_written(folder):
+    """Whether a folder, which is made if there is none, can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _has_machine_code(folder, pattern="*.nbc"):
+    try:
+        return any(folder.glob(pattern))
+    except OSError:
+        return False
+
+
+def _private_copy(source):
+    """A copy that is removed when this process exits, or None.
+
+    Its name cannot be guessed, and nobody else may write to it: Numba unpickles what it finds.
+    """
+    # Seldom needed. The finalizer does nothing in a forked child, and is called when the children
+    # that multiprocessing started, which may use the folder, have ended.
+    from multiprocessing.util import Finalize
+
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="sklstm-"))
+    except OSError:
+        return None
+    Finalize(None, shutil.rmtree, [folder], {"ignore_errors": True}, exitpriority=-100)
+    return folder if _copy(source, folder) else None
+
+
+def _copy(source, folder):
+    """Copy each of Numba's subfolders that `folder` has no machine code of; False if that fails."""
+    # A subfolder gets its name when it is whole: other processes look, and this one may be killed.
+    unfinished = folder / f"unfinished-{uuid4().hex}"
+    try:
+        for name in {path.parent.name for path in source.glob("*/*.nbc")}:
+            if not _has_machine_code(folder / name):
+                _copy_files(source / name, unfinished / name)
+                try:
+                    (unfinished / name).rename(folder / name)
+                except OSError:
+                    # An empty folder is replaced; one that is not is another process's, as good.
+                    if not _has_machine_code(folder / name):
+                        raise
+    except OSError:
+        return False
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return True
+
+
+def _copy_files(source, folder):
+    folder.mkdir(parents=True)
+    for path in source.glob("*.nb[ci]"):
+        # Numba compiles what it misses: a file that was removed meanwhile, or may not be read.
+        with suppress(FileNotFoundError, PermissionError):
+            # The contents alone: the modes may be those of what cannot be written.
+            shutil.copyfile(path, folder / path.name)
+
+
+CACHE_FOLDER, PRIVATE_COPY_OF = _cache_folder()
 _PROCESS_FAMILY = uuid4().hex[:8]
