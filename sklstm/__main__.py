@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor, __version__
-from sklstm._kernels.compile import CACHE_FOLDER
+from sklstm._kernels.cache import CACHE_FOLDER, PRIVATE_COPY_OF
 from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
 from sklstm._network.sharding import available_threads
 from sklstm._training.optimizers import OPTIMIZERS
@@ -19,18 +19,25 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image; as the user that "
-        "will run it, or with NUMBA_CACHE_DIR set to a folder that this user may write to",
+        help="compile everything into the cache folder, as for a container image; a user who may "
+        "only read this folder works on a copy of it",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")
     print(f"SIMD     {SIMD_NAME}, {8 * SIMD_BYTES} bits")
     print(f"threads  {available_threads()}")
-    print(f"cache    {CACHE_FOLDER or 'none: no folder can be written, each process compiles'}")
+    print(f"cache    {cache()}")
     if arguments.warm_up:
         start = time.perf_counter()
         warm_up()
         print(f"warm-up  {time.perf_counter() - start:.1f} s")
+
+
+def cache():
+    """Where machine code is kept."""
+    if PRIVATE_COPY_OF:
+        return f"{PRIVATE_COPY_OF}, read-only: each process works on a copy"
+    return CACHE_FOLDER or "none: no folder can be written, each process compiles"
 
 
 def warm_up():

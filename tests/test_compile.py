@@ -3,16 +3,19 @@
 Each test runs processes of its own, some of them on a copy of the package that may be changed.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-PACKAGE = Path(__file__).parents[1] / "sklstm"
+from processes import (
+    PACKAGE,
+    SOME_KERNELS,
+    copy_package,
+    holds_machine_code,
+    result,
+    run,
+    start,
+    state_of,
+)
 
 # The bits of a fit and of its predictions.
 FIT = """
@@ -26,57 +29,12 @@ X = np.random.RandomState(0).normal(size=(20, 5))
 model = LSTMRegressor(4, max_iter=2, random_state=0).fit(X, X.sum(axis=1))
 print(model.predict(X).tobytes().hex())
 """
-# Kernels that compile fast, for what does not depend on which ones they are.
-SOME_KERNELS = """
-import numpy as np
-from sklstm._kernels import updates
-
-gradient = np.random.RandomState(0).normal(size=64)
-weights, mean, square = np.linspace(-1, 1, 64), *np.zeros((2, 64))
-updates.add_penalty(gradient, weights, weights, 0.1)
-updates.clip(gradient, 0.5)
-updates.adam(weights, gradient, mean, square, 1, 0.1, 0.9, 0.999, 1e-8)
-print(weights.tobytes().hex())
-"""
 
 
 @pytest.fixture
 def package(tmp_path):
     """A copy of the package, in a folder to run from."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    return shutil.copytree(PACKAGE, tmp_path / "copy" / "sklstm", ignore=ignored)
-
-
-def start(code, package, **environment):
-    """Start Python on a copy of the package; a warning is an error, as in all tests."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=package.parent,
-        env={**inherited, "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def result(process):
-    """What a process printed, once it ended well."""
-    try:
-        output, errors = process.communicate(timeout=300)
-    finally:
-        process.kill()
-    assert process.returncode == 0, errors
-    return output
-
-
-def run(code, package, **environment):
-    return result(start(code, package, **environment))
-
-
-def state_of(folder):
-    """Names and times of all files, to see whether any were written."""
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    return copy_package(tmp_path)
 
 
 def replace_in(path, old, new):
@@ -113,12 +71,12 @@ def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package, tm
     code = """
 import importlib
 from pathlib import Path
-from sklstm._kernels import compile
+from sklstm._kernels import cache
 
-for path in sorted(Path(compile.__file__).parent.glob("*.py")):
+for path in sorted(Path(cache.__file__).parent.glob("*.py")):
     source = path.read_bytes()
     path.write_bytes(source + b"# changed")
-    importlib.reload(compile)
+    importlib.reload(cache)
     path.write_bytes(source)
     print(path.name)
 """
@@ -131,10 +89,6 @@ for path in sorted(Path(compile.__file__).parent.glob("*.py")):
 def expected():
     """What the kernels of the package itself print."""
     return run(SOME_KERNELS, PACKAGE)
-
-
-def holds_machine_code(folder):
-    return any(path.suffix == ".nbc" for path in state_of(folder))
 
 
 def test_an_unwritable_cache_folder_costs_only_compile_time(package, expected, tmp_path):

@@ -16,7 +16,8 @@ from numba import config, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
-from sklstm._kernels.compile import OPTIONS, keep_on_disk
+from sklstm._kernels.cache import keep_on_disk
+from sklstm._kernels.compile import OPTIONS
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
