@@ -52,9 +52,9 @@ def test_masks_have_an_expectation_of_1():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_masks_of_any_number_of_rows_are_random_states_uniform_numbers(dtype):
     bit_generator, twin = np.random.MT19937(0), np.random.RandomState(np.random.MT19937(0))
-    dropout = Dropout(DEEP, 9, 0.5, 0.1, bit_generator, dtype)
+    dropout = Dropout(DEEP, 150, 0.5, 0.1, bit_generator, dtype)
     rates = np.repeat([0.5, 0.1], [3 + 8 + 10, 18])
-    for rows in (9, 4, 1, 9):
+    for rows in (150, 4, 1, 64, 65, 150):
         kept = twin.uniform(size=(rows, len(rates))) >= rates
         assert_same_bits(dropout.draw(rows).copy(), (kept / (1 - rates)).astype(dtype))
 

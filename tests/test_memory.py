@@ -66,7 +66,7 @@ def assert_no_array_after_the_first_minibatch(monkeypatch, X, **parameters):
     monkeypatch.setattr(Objective, "__call__", traced_evaluate)
     small_net(hidden_layer_sizes=UNITS, batch_size=BATCH_SIZE, max_iter=1, **parameters).fit(X, Y)
     assert len(calls) == N_BATCHES
-    # An array has a number for each row of a minibatch, or for each weight; what comes and goes
-    # of Python's own objects is smaller.
+    # An array of numbers has four bytes or more for each row of a minibatch, or for each weight;
+    # what comes and goes of Python's own objects is smaller.
     n_weights = 4 * UNITS * (UNITS + 1 + 1)
     assert growth[0] < 4 * min(LAST_BATCH_SIZE, n_weights)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BLOCK_ROWS = 64
+
 
 class Dropout:
     """Draws the masks of minibatches into buffers that are made once.
@@ -29,11 +31,12 @@ class Dropout:
         self._generator = np.random.Generator(bit_generator)
         inputs, recurrent = map(sum, architecture.mask_sizes)
         rates = np.repeat([dropout, recurrent_dropout], [inputs, recurrent])
-        # A row for each sequence: to broadcast one of them, NumPy would go through a buffer.
-        self._rates = np.tile(rates, (max_rows, 1))
-        self._kept_values = np.tile(1 / (1 - rates), (max_rows, 1)).astype(dtype)
+        # Some rows at a time. To broadcast a single row of rates, NumPy would make a buffer.
+        block = min(max_rows, BLOCK_ROWS)
+        self._rates = np.tile(rates, (block, 1))
+        self._kept_values = np.tile(1 / (1 - rates), (block, 1)).astype(dtype)
         self._draws, self._kept = np.empty_like(self._rates), np.empty(self._rates.shape, bool)
-        self._masks = np.empty_like(self._kept_values)
+        self._masks = np.empty((max_rows, len(rates)), dtype)
 
     def draw(self, rows):
         """Masks (rows, columns) of a minibatch, or None where nothing is dropped.
@@ -42,9 +45,14 @@ class Dropout:
         """
         if not self._drops:
             return None
-        draws, kept, masks = self._draws[:rows], self._kept[:rows], self._masks[:rows]
+        for start in range(0, rows, BLOCK_ROWS):
+            self._draw_block(self._masks[start : min(start + BLOCK_ROWS, rows)])
+        return self._masks[:rows]
+
+    def _draw_block(self, masks):
+        n = len(masks)
+        draws, kept = self._draws[:n], self._kept[:n]
         self._generator.random(out=draws)
-        np.greater_equal(draws, self._rates[:rows], out=kept)
+        np.greater_equal(draws, self._rates[:n], out=kept)
         np.copyto(masks, kept)
-        masks *= self._kept_values[:rows]
-        return masks
+        masks *= self._kept_values[:n]
