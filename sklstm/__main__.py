@@ -27,6 +27,8 @@ def main():
     print(f"SIMD     {SIMD_NAME}, {8 * SIMD_BYTES} bits")
     print(f"threads  {available_threads()}")
     print(f"cache    {cache()}")
+    if arguments.warm_up and (PRIVATE_COPY_OF or CACHE_FOLDER is None):
+        parser.error("There is no folder to keep machine code in: it would be lost at exit.")
     if arguments.warm_up:
         start = time.perf_counter()
         warm_up()

@@ -39,20 +39,21 @@ print(json.dumps(report))
 N_KERNELS = 3
 
 
-def failing(part_of_name, error):
-    """Code after which files of such names cannot be copied."""
+def failing(operation, part_of_path, error):
+    """Code after which Path.read_bytes or Path.write_bytes fail for such paths."""
     return f"""
-import shutil
-copyfile = shutil.copyfile
-def copy_or_fail(source, target):
-    if {str(part_of_name)!r} in str(target):
-        raise OSError({error}, "as by the system", str(source))
-    return copyfile(source, target)
-shutil.copyfile = copy_or_fail
+from pathlib import Path
+
+original = Path.{operation}
+def succeed_or_fail(path, *arguments):
+    if {str(part_of_path)!r} in str(path):
+        raise OSError({error}, "as by the system", str(path))
+    return original(path, *arguments)
+Path.{operation} = succeed_or_fail
 """
 
 
-COPY_NOTHING = failing("", errno.ENOSPC)
+COPY_NOTHING = failing("write_bytes", "", errno.ENOSPC)
 
 
 def start_reader(code, package, **environment):
@@ -81,17 +82,21 @@ def make_read_only(folder):
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    """A copy of the package with machine code, which cannot be written."""
+def image_and_bits(tmp_path_factory):
+    """A copy of the package with machine code, read-only, and what its kernels gave when new."""
     package = copy_package(tmp_path_factory.mktemp("image"))
-    run(SOME_KERNELS, package)
-    return make_read_only(package)
+    bits = run(SOME_KERNELS, package).strip()
+    return make_read_only(package), bits
 
 
 @pytest.fixture(scope="module")
-def bits(image):
-    """What the kernels give for those who compile them."""
-    return run(SOME_KERNELS, image).strip()
+def image(image_and_bits):
+    return image_and_bits[0]
+
+
+@pytest.fixture(scope="module")
+def bits(image_and_bits):
+    return image_and_bits[1]
 
 
 @pytest.fixture
@@ -170,20 +175,20 @@ def test_where_no_copy_can_be_made_either_each_process_compiles(image, bits, now
 
 
 def test_processes_that_start_at_once_share_one_copy(image, bits, home, tmp_path):
-    # All have copied before one is to give its copy the name.
+    # All have copied a file before one is to give its copy the name.
     meet = """
 import os, time
 from pathlib import Path
 
-rename = Path.rename
-def rename_in_step(path, target):
+replace = Path.replace
+def replace_in_step(path, target):
     (Path(os.environ["MEETING"]) / str(os.getpid())).touch()
     deadline = time.monotonic() + 250
     while len(os.listdir(os.environ["MEETING"])) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.001)
-    return rename(path, target)
-Path.rename = rename_in_step
+    return replace(path, target)
+Path.replace = replace_in_step
 """
     meeting = tmp_path / "meeting"
     meeting.mkdir()
@@ -199,12 +204,14 @@ Path.rename = rename_in_step
 
 def test_a_copy_that_was_cut_short_is_not_taken_for_one(image, bits, home):
     die = """
-import os, shutil
-copyfile = shutil.copyfile
-def copy_one_file(source, target):
-    copyfile(source, target)
+import os
+from pathlib import Path
+
+replace = Path.replace
+def replace_one_file(path, target):
+    replace(path, target)
     os._exit(0)
-shutil.copyfile = copy_one_file
+Path.replace = replace_one_file
 """
     assert read(die + SOME_KERNELS, image, XDG_CACHE_HOME=home) == ""
     assert len(names(home)) == 1
@@ -214,28 +221,29 @@ shutil.copyfile = copy_one_file
 
 @pytest.mark.parametrize("error", [errno.ENOENT, errno.EACCES])
 def test_a_file_that_is_removed_meanwhile_or_not_readable_is_compiled(image, bits, home, error):
-    report = use(image, failing("clip", error), XDG_CACHE_HOME=home)
+    report = use(image, failing("read_bytes", "clip", error), XDG_CACHE_HOME=home)
     assert report == {"bits": bits, "compiled": 1, "folder": str(folder_at(home, image))}
 
 
 def test_where_home_has_no_space_each_process_has_a_copy_of_its_own(image, bits, home, nowhere):
-    full = failing(home, errno.ENOSPC)
+    full = failing("write_bytes", home, errno.ENOSPC)
     report = use(image, full, **nowhere | {"XDG_CACHE_HOME": home})
     assert report.pop("folder").startswith(str(nowhere["TMPDIR"]))
     assert report == {"bits": bits, "compiled": 0}
     assert state_of(home) == {}
 
 
-def test_machine_code_at_home_is_not_replaced(image, home):
+def test_machine_code_at_home_is_added_to_and_not_replaced(image, home):
     folder = folder_at(home, image)
     without_two = shutil.ignore_patterns("*adam*", "*add_penalty*")
     shutil.copytree(machine_code_of(image), folder, ignore=without_two)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755)
     before = state_of(home)
-    report = use(image, COPY_NOTHING, XDG_CACHE_HOME=home)
-    assert (report["compiled"], report["folder"]) == (N_KERNELS - 1, str(folder))
+    report = use(image, XDG_CACHE_HOME=home)
+    assert (report["compiled"], report["folder"]) == (0, str(folder))
     assert before.items() <= state_of(home).items()
+    assert names(home) == names(image)
 
 
 def test_an_empty_folder_at_home_is_filled(image, home):
@@ -297,3 +305,17 @@ def test_the_command_line_says_which_folder_is_used(image, home, nowhere):
     main = "import sys; sys.argv[1:] = []; from sklstm.__main__ import main; main()"
     assert f"{folder_at(home, image)}\n" in read(main, image, XDG_CACHE_HOME=home)
     assert f"{machine_code_of(image)}, read-only" in read(main, image, **nowhere)
+
+
+def test_a_warm_up_that_nothing_is_kept_of_is_refused(image, nowhere):
+    warm_up = """
+import sys
+from sklstm.__main__ import main
+
+sys.argv[1:] = ["--warm-up"]
+try:
+    main()
+except SystemExit as error:
+    print(error.code)
+"""
+    assert read(warm_up, image, **nowhere).endswith("\n2\n")

@@ -139,6 +139,34 @@ while not os.path.exists("go"):
     assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=cache) == expected
 
 
+def test_threads_whose_first_fits_run_at_once_all_get_the_same_bits(package, tmp_path):
+    code = """
+import gc, threading, warnings
+import numpy as np
+from numba import config
+from sklearn.exceptions import ConvergenceWarning
+from sklstm import LSTMRegressor
+
+warnings.simplefilter("ignore", ConvergenceWarning)
+X = np.random.RandomState(0).normal(size=(20, 5)).astype(np.float32)
+start, bits = threading.Barrier(4), set()
+
+def fit():
+    start.wait()
+    model = LSTMRegressor(4, max_iter=2, random_state=0).fit(X, X.sum(axis=1))
+    bits.add(model.predict(X).tobytes())
+
+threads = [threading.Thread(target=fit) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(bits), config.CACHE_DIR, gc.isenabled())
+"""
+    cache = str(tmp_path / "cache")
+    assert run(code, package, NUMBA_CACHE_DIR=cache) == f"1 {cache} True\n"
+
+
 def test_processes_that_compile_for_different_types_at_once_do_not_mix_them_up(package, tmp_path):
     # Both read the index of the cache before either writes to it, and so both take the first free
     # number for their file; then the index that stays is of one, and the file of the other.

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
+from sklstm._kernels import linkage
 from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import FLAG, INDEX, link, linked, real, real_rows, reals
+from sklstm._kernels.linkage import FLAG, INDEX, link, linked, matrix_type, real_type, vector_type
 
 
 def scale(x, start, factor, negative, rows):
@@ -17,7 +18,7 @@ def scale(x, start, factor, negative, rows):
     rows[:] = x.sum()
 
 
-linked_scale = linked(reals, INDEX, real, FLAG, real_rows)(scale)
+linked_scale = linked(vector_type, INDEX, real_type, FLAG, matrix_type)(scale)
 
 
 @entry
@@ -31,7 +32,6 @@ def linked_type(request):
     return request.param
 
 
-@pytest.mark.nojit
 @pytest.mark.parametrize("negative", [False, True])
 def test_a_linked_kernel_does_what_the_function_does(dtype, negative):
     x, rows = np.arange(1, 6, dtype=dtype), np.zeros((2, 3), dtype)
@@ -43,9 +43,9 @@ def test_a_linked_kernel_does_what_the_function_does(dtype, negative):
     assert rows[0, 0] == (-3 if negative else 9)
 
 
-def test_numbers_are_converted_to_the_declared_types(dtype):
+def test_smaller_types_become_the_declared_ones(dtype):
     x, rows = np.ones(3, dtype), np.zeros((1, 1), dtype)
-    call_linked(x, np.int32(1), 2, True, rows)
+    call_linked(x, np.int32(1), np.float32(2), True, rows)
     np.testing.assert_array_equal(x, [1, -2, -2])
 
 
@@ -54,15 +54,29 @@ def test_arrays_of_other_types_are_refused_when_the_caller_is_compiled(dtype):
     other = np.float64 if dtype == np.float32 else np.float32
     for wrong in (rows.astype(other), rows.T, rows[0]):
         with pytest.raises(TypingError, match="scale"):
-            call_linked(x, 1, 1.0, False, wrong)
+            call_linked(x, 1, dtype(1), False, wrong)
+
+
+def test_numbers_that_would_lose_digits_are_refused_too(dtype):
+    x, rows = np.ones(3, dtype), np.zeros((1, 1), dtype)
+    wrong = [(1.0, dtype(1)), (1, 1j)]
+    if dtype == np.float32:
+        wrong.append((1, 1.0))
+    for start, factor in wrong:
+        with pytest.raises(TypingError, match="scale"):
+            call_linked(x, start, factor, False, rows)
 
 
 @pytest.mark.parametrize("collecting", [True, False])
-def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting):
+def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting, monkeypatch):
+    # What is linked here is not to be linked by all that comes later.
+    monkeypatch.setattr(linkage, "_loaders", linkage._loaders.copy())
+    monkeypatch.setattr(linkage, "_n_loaded", linkage._n_loaded.copy())
+
     def clear(x):
         x[:] = 0
 
-    linked(reals)(clear)
+    linked(vector_type)(clear)
     if not collecting:
         gc.disable()
     try:

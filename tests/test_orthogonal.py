@@ -9,6 +9,9 @@ from sklstm._kernels.orthogonal import orthonormalize
 
 pytestmark = pytest.mark.nojit
 
+# Rounding, 2e-16, times the condition numbers of the matrices here, which are below 200.
+TOLERANCE = {"rtol": 0, "atol": 1e-12}
+
 
 @pytest.fixture(name="matrix", params=[1, 2, 3, 8, 33])
 def normal_numbers(request):
@@ -18,11 +21,16 @@ def normal_numbers(request):
 def test_rows_become_those_of_the_twin(matrix):
     rows = matrix.copy()
     orthonormalize(rows)
-    np.testing.assert_allclose(rows, reference.orthonormalize(matrix), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rows, reference.orthonormalize(matrix), **TOLERANCE)
 
 
 def test_rows_become_the_factor_of_a_qr_decomposition_with_a_positive_diagonal(matrix):
     rows = matrix.copy()
     orthonormalize(rows)
     q, r = linalg.qr(matrix.T)
-    np.testing.assert_allclose(rows, (q * np.sign(np.diagonal(r))).T, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rows, (q * np.sign(np.diagonal(r))).T, **TOLERANCE)
+
+
+def test_rows_become_orthonormal(matrix):
+    orthonormalize(matrix)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), **TOLERANCE)

@@ -5,19 +5,22 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import llvmlite
 import numba
 from numba import config
+from numba.core.caching import NullCache
 
 from sklstm._kernels.simd import CPU_FEATURES
 
 
 def keep_on_disk(compiled):
-    """Have Numba keep the machine code of a dispatcher or a C callback, if there is a folder."""
+    """Have Numba keep the machine code of a dispatcher or a C callback, if there is a folder.
+
+    To be called while a module is imported, when no other thread can see Numba's setting change.
+    """
     if CACHE_FOLDER is None:
         return
     # Numba takes the folder when caching is enabled. Its own setting is left as it was.
@@ -25,8 +28,15 @@ def keep_on_disk(compiled):
     config.CACHE_DIR = str(CACHE_FOLDER)
     try:
         compiled.enable_caching()
+    except RuntimeError:
+        # Numba finds no place that it may write to.
+        return
     finally:
         config.CACHE_DIR = chosen
+    if not Path(compiled._cache.cache_path).is_relative_to(CACHE_FOLDER):
+        # Numba took another place, where machine code could go stale.
+        compiled._cache = NullCache()
+        return
     # Numba counts the files of a function. Two processes that compile it for different types at
     # once count the same, and the index of one would lead to the machine code of the other.
     file = compiled._cache._cache_file
@@ -64,10 +74,12 @@ def _cache_folder():
         if _can_be_written(folder):
             if filled is None or _copy(filled, folder):
                 return folder, None
-        elif filled is None and _has_machine_code(folder, "*/*.nbc"):
+        elif filled is None and _has_machine_code(folder):
             filled = folder
-    folder = filled and _private_copy(filled)
-    return folder, folder and filled
+    if filled is None:
+        return None, None
+    private = _private_copy(filled)
+    return (private, filled) if private else (None, None)
 
 
 def _bases():
@@ -84,20 +96,22 @@ def _can_be_written(folder):
     """Whether a folder, which is made if there is none, can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # As Numba tries it: to ask the system is not enough where access is more than a mode.
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return False
-    return os.access(folder, os.W_OK)
+    return True
 
 
-def _has_machine_code(folder, pattern="*.nbc"):
+def _has_machine_code(folder):
     try:
-        return any(folder.glob(pattern))
+        return any(folder.glob("*/*.nbc"))
     except OSError:
         return False
 
 
 def _private_copy(source):
-    """A copy that is removed when this process exits, or None.
+    """A copy that is removed when this process ends by itself, or None.
 
     Its name cannot be guessed, and nobody else may write to it: Numba unpickles what it finds.
     """
@@ -114,33 +128,34 @@ def _private_copy(source):
 
 
 def _copy(source, folder):
-    """Copy each of Numba's subfolders that `folder` has no machine code of; False if that fails."""
-    # A subfolder gets its name when it is whole: other processes look, and this one may be killed.
-    unfinished = folder / f"unfinished-{uuid4().hex}"
+    """Copy all files of Numba's that `folder` lacks; False if they cannot be written."""
     try:
-        for name in {path.parent.name for path in source.glob("*/*.nbc")}:
-            if not _has_machine_code(folder / name):
-                _copy_files(source / name, unfinished / name)
-                try:
-                    (unfinished / name).rename(folder / name)
-                except OSError:
-                    # An empty folder is replaced; one that is not is another process's, as good.
-                    if not _has_machine_code(folder / name):
-                        raise
+        # An index comes after what it leads to: other processes look, and this one may be killed.
+        for pattern in ("*/*.nbc", "*/*.nbi"):
+            for path in source.glob(pattern):
+                _copy_file(path, folder / path.parent.name / path.name)
     except OSError:
         return False
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return True
 
 
-def _copy_files(source, folder):
-    folder.mkdir(parents=True)
-    for path in source.glob("*.nb[ci]"):
+def _copy_file(source, target):
+    if target.exists():
+        return
+    try:
+        # The contents alone: the modes may be those of what cannot be written.
+        content = source.read_bytes()
+    except (FileNotFoundError, PermissionError):
         # Numba compiles what it misses: a file that was removed meanwhile, or may not be read.
-        with suppress(FileNotFoundError, PermissionError):
-            # The contents alone: the modes may be those of what cannot be written.
-            shutil.copyfile(path, folder / path.name)
+        return
+    target.parent.mkdir(exist_ok=True)
+    # A file gets its name when it is whole.
+    unfinished = target.with_name(f"unfinished-{uuid4().hex}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 CACHE_FOLDER, PRIVATE_COPY_OF = _cache_folder()

@@ -1,4 +1,9 @@
-"""How every kernel is compiled: one set of options for all."""
+"""How kernels are compiled: one set of options, and a decorator for each way to be called.
+
+- `kernel`: by other kernels, whose machine code it becomes a part of; what is small.
+- `linkage.linked`: by other kernels, by address; what is large, or below many.
+- `entry`: by Python. `reduction`: an entry whose sums may be cut into SIMD lanes.
+"""
 
 from numba import config, njit, types
 

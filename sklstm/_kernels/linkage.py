@@ -6,6 +6,7 @@ a table which every process fills before the first call.
 """
 
 import gc
+from contextlib import contextmanager
 from inspect import isfunction
 
 import llvmlite.binding
@@ -14,6 +15,8 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.typeconv import Conversion
 from numba.extending import intrinsic
 
 from sklstm._kernels.cache import keep_on_disk
@@ -27,34 +30,43 @@ _loaders: list = []
 _n_loaded = dict.fromkeys(DTYPES, 0)
 
 
-def real(dtype):
+def real_type(dtype):
     """A number of the net."""
     return numba.from_dtype(dtype)
 
 
-def reals(dtype):
+def vector_type(dtype):
     """A contiguous vector of them."""
-    return real(dtype)[::1]
+    return real_type(dtype)[::1]
 
 
-def real_rows(dtype):
+def matrix_type(dtype):
     """A contiguous matrix of them."""
-    return real(dtype)[:, ::1]
+    return real_type(dtype)[:, ::1]
 
 
 def link(dtype):
-    """Compile all linked kernels for float32 or float64, or take them from disk."""
+    """Compile all linked kernels for float32 or float64, or take them from disk.
+
+    What calls linked kernels must be sure that this was done: else it jumps to address 0.
+    """
     dtype = np.dtype(dtype)
     if _n_loaded[dtype] == len(_loaders):
         return
-    # The compiler makes millions of objects, which every collection would walk through again.
+    # The lock that compilation takes in any case: no two threads load the same.
+    with global_compiler_lock, _no_garbage_collection():
+        for load in _loaders[_n_loaded[dtype] :]:
+            load(dtype)
+            _n_loaded[dtype] += 1
+
+
+@contextmanager
+def _no_garbage_collection():
+    """The compiler makes millions of objects, which every collection would walk through again."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for index in range(_n_loaded[dtype], len(_loaders)):
-            _loaders[index](dtype)
-            # Only now: another thread may look.
-            _n_loaded[dtype] = index + 1
+        yield
     finally:
         if collecting:
             gc.enable()
@@ -99,36 +111,37 @@ class AddressTable:
 
 
 def linked(*arguments):
-    """Compile a kernel that returns nothing by itself; other kernels call it as they do any.
+    """Compile a kernel by itself; other kernels call it as they do any, after `link`.
+
+    It returns nothing and must not raise: an exception would be printed, and its caller go on.
 
     Parameters
     ----------
     *arguments : Numba types, or functions that give one for a dtype
-        The types of the kernel's arguments.
+        The types of the kernel's arguments. What a caller passes may be of a smaller type, such as
+        int32 for int64, but not of a larger one.
     """
 
     def decorate(function):
         if config.DISABLE_JIT:
             return function
-        table, kept = AddressTable(f"{function.__module__}.{function.__name__}", 1), []
-
-        def wanted(dtype):
-            return [each(dtype) if isfunction(each) else each for each in arguments]
+        table = AddressTable(f"{function.__module__}.{function.__name__}", 1)
+        wanted, compiled = {}, {}
+        for dtype in DTYPES:
+            wanted[dtype] = [each(dtype) if isfunction(each) else each for each in arguments]
+            compiled[dtype] = CFunc(function, (wanted[dtype], types.void), {}, OPTIONS)
+            # Now, and not at the first call: the process may have lost its rights by then.
+            keep_on_disk(compiled[dtype])
 
         @at_link
         def load(dtype):
-            compiled = CFunc(function, (wanted(dtype), types.void), {}, OPTIONS)
-            keep_on_disk(compiled)
-            compiled.compile()
-            table.row(dtype)[0] = compiled.address
-            kept.append(compiled)
+            compiled[dtype].compile()
+            table.row(dtype)[0] = compiled[dtype].address
 
         def call(typingctx, *given):
             for dtype in DTYPES:
-                if len(given) == len(arguments) and all(
-                    map(typingctx.can_convert, given, wanted(dtype))
-                ):
-                    codegen = _call_codegen(table, dtype, given, wanted(dtype))
+                if _fit(typingctx, given, wanted[dtype]):
+                    codegen = _call_codegen(table, dtype, given, wanted[dtype])
                     return types.void(types.StarArgTuple(given)), codegen
 
         # What errors of the compiler say.
@@ -136,6 +149,12 @@ def linked(*arguments):
         return intrinsic(call)
 
     return decorate
+
+
+def _fit(typingctx, given, wanted):
+    """Whether all arguments are of the types that are wanted, or can become so without a loss."""
+    conversions = set(map(typingctx.can_convert, given, wanted))
+    return len(given) == len(wanted) and not conversions & {None, Conversion.unsafe}
 
 
 def _call_codegen(table, dtype, given, wanted):

@@ -10,7 +10,7 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.linkage import FLOAT64, INDEX, link, linked, real, reals
+from sklstm._kernels.linkage import FLOAT64, INDEX, link, linked, real_type, vector_type
 
 # NumPy's functions of a number take ten times as long to compile; Python's own raise errors.
 exp, log, log1p = (
@@ -32,7 +32,7 @@ def _evaluate(loss, parameter, raw, y, value, slope):
         sample_loss(loss, parameter, raw[r], y[r], raw.dtype.type(1), value[r], slope[r])
 
 
-@linked(INDEX, FLOAT64, reals, reals, real, FLOAT64[::1], reals)
+@linked(INDEX, FLOAT64, vector_type, vector_type, real_type, FLOAT64[::1], vector_type)
 def sample_loss(loss, parameter, raw, y, share, value, slope):
     """Write `share` times the value and the derivative of each raw output of one sample.
 
@@ -56,8 +56,8 @@ def sample_loss(loss, parameter, raw, y, share, value, slope):
 @kernel
 def _entry_loss(loss, setting, raw, y):
     """Value and derivative of a loss that treats each output by itself."""
-    kind = type(raw)
-    zero, half, one = kind(0), kind(0.5), kind(1)
+    real = type(raw)
+    zero, half, one = real(0), real(0.5), real(1)
     error = raw - y
     # 0 and NaN are their own signs.
     sign = one if error > zero else -one if error < zero else error

@@ -14,7 +14,7 @@ import numpy as np
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, real_rows, reals
+from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
 from sklstm._kernels.memory import add, clear, copy
 from sklstm._kernels.panels import panel
 from sklstm._kernels.simd import SIMD_BYTES
@@ -44,7 +44,7 @@ CELL = np.dtype(
 DEPTH_BLOCK = 96
 
 
-@linked(numba.from_dtype(CELL), reals, reals, INDICES, INDEX, real_rows, FLAG)
+@linked(numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, matrix_type, FLAG)
 def forward(cell, packed, work, starts, steps, masks, tape):
     """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
 
@@ -83,7 +83,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         )  # fmt: skip
 
 
-@linked(numba.from_dtype(CELL), reals, reals, reals, INDICES, INDEX, real_rows)
+@linked(numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, matrix_type)
 def backward(cell, packed, work, gradient, starts, steps, masks):
     """Backward through time, from dh of every step; writes the gradient of the weights.
 
@@ -126,7 +126,7 @@ def backward_inputs(cell, packed, work, rows):
         )  # fmt: skip
 
 
-@linked(reals, INDEX, INDEX, INDEX, INDEX, real_rows, INDEX)
+@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX)
 def mask_rows(work, start, stride, columns, rows, masks, column):
     """Multiply a block of rows by the masks of their sequences, from `column` on."""
     for r in range(rows):
@@ -195,7 +195,7 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate
         start += DEPTH_BLOCK
 
 
-@linked(reals, *[INDEX] * 8)
+@linked(vector_type, *[INDEX] * 8)
 def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
     """Write the gates, the cell state, its tanh and h; `old` numbers carry on from `before`."""
     for q in range(GATES):
@@ -217,7 +217,7 @@ def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
         h[j] = o[j] * tanh_c[j]
 
 
-@linked(reals, *[INDEX] * 8)
+@linked(vector_type, *[INDEX] * 8)
 def _start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     """The gates become their gradients, and dc moves one step back.
 
@@ -242,9 +242,11 @@ def _start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
 
 @kernel
 def _gates(work, gates0, gate, size):
-    """A step's input, forget, cell and output gates."""
-    f0, g0, o0 = gates0 + gate, gates0 + 2 * gate, gates0 + 3 * gate
+    """A step's input gate, forget gate, candidate and output gate."""
+    i0, f0, g0, o0 = (
+        gates0 + INPUT * gate, gates0 + FORGET * gate, gates0 + CANDIDATE * gate,
+        gates0 + OUTPUT * gate,
+    )  # fmt: skip
     return (
-        work[gates0 : gates0 + size], work[f0 : f0 + size],
-        work[g0 : g0 + size], work[o0 : o0 + size],
+        work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size], work[o0 : o0 + size],
     )  # fmt: skip

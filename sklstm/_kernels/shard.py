@@ -9,7 +9,7 @@ import numpy as np
 from sklstm._kernels import recurrence
 from sklstm._kernels.compile import entry, kernel
 from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
-from sklstm._kernels.linkage import FLAG, INDICES, linked, real_rows, reals
+from sklstm._kernels.linkage import FLAG, INDICES, linked, matrix_type, vector_type
 from sklstm._kernels.memory import add, clear, copy, load
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
@@ -31,13 +31,13 @@ SEQUENCE = np.dtype(
 )
 
 
-_SHARD = (
-    numba.from_dtype(NET)[::1], numba.from_dtype(recurrence.CELL)[::1], reals,
-    numba.from_dtype(SEQUENCE)[::1], INDICES, real_rows, reals, INDICES, real_rows,
+_SHARD_ARGUMENTS = (
+    numba.from_dtype(NET)[::1], numba.from_dtype(recurrence.CELL)[::1], vector_type,
+    numba.from_dtype(SEQUENCE)[::1], INDICES, matrix_type, vector_type, INDICES, matrix_type,
 )  # fmt: skip
 
 
-@linked(*_SHARD, FLAG)
+@linked(*_SHARD_ARGUMENTS, FLAG)
 def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape):
     """Write the raw output of the sequences `rows`, sorted by length, longest first."""
     steps = _start_steps(sequences, rows, starts)
@@ -65,7 +65,7 @@ def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape)
     _apply_head(net[0], packed, work, rows.size, raw)
 
 
-@linked(*_SHARD, reals)
+@linked(*_SHARD_ARGUMENTS, vector_type)
 def backward(net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient):
     """Write the shard's gradient, given that of the raw output, after `forward` with a tape."""
     steps = _start_steps(sequences, rows, starts)
