@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,7 +48,7 @@ sys.meta_path.insert(0, NoPandas())
 
 
 def run(quick):
-    """A row for a warm cache of compiled kernels, and one for none."""
+    """A table of whole processes, and one of what they begin with."""
     calls = {
         name: lambda script=script: start(script)
         for name, script in SCRIPTS.items()
@@ -74,23 +75,30 @@ def run(quick):
 def _start_of_sklstm(rounds):
     with tempfile.TemporaryDirectory() as folder:
         tiny(folder)
-        warm = [tiny(folder)[0] for _ in range(rounds)]
-        alone = [tiny(folder, WITHOUT_PANDAS)[0] for _ in range(rounds)]
-    cold = []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            cold.append(tiny(folder)[1])
-    rows = {
-        "import and a first tiny fit, compiled before": warm,
-        "the same without pandas, which scikit-learn imports": alone,
-        "a tiny fit and a prediction in float32, nothing compiled": cold,
-    }
+        turns = {
+            "import and a first tiny fit, compiled before": lambda: tiny(folder)[0],
+            "the same without pandas, which scikit-learn imports": lambda: tiny(
+                folder, WITHOUT_PANDAS
+            )[0],
+            "a tiny fit and a prediction in float32, nothing compiled": tiny_cold,
+        }
+        seconds = {label: [] for label in turns}
+        for index in range(rounds):
+            for label in timing.order(list(turns), index):
+                time.sleep(timing.PAUSE)
+                seconds[label].append(turns[label]())
     return {
         "title": "Inside a new process",
         "key": "what",
         "unit": "s",
-        "rows": [timing.row(label, {SKLSTM: seconds}) for label, seconds in rows.items()],
+        "rows": [timing.row(label, {SKLSTM: each}) for label, each in seconds.items()],
     }
+
+
+def tiny_cold():
+    """Seconds of a first fit and a prediction where nothing is compiled yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        return tiny(folder)[1]
 
 
 def tiny(cache, before=""):
