@@ -12,6 +12,8 @@ import sys
 import pytest
 from processes import SOME_KERNELS, copy_package, holds_machine_code, result, run, start, state_of
 
+pytestmark = pytest.mark.cold
+
 # Root may write what a mode forbids, until it loses the capability to override modes.
 READER = """
 import ctypes, os, sys

@@ -17,6 +17,8 @@ from processes import (
     state_of,
 )
 
+pytestmark = pytest.mark.cold
+
 # The bits of a fit and of its predictions.
 FIT = """
 import warnings
