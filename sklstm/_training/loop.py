@@ -61,7 +61,7 @@ def _run_epochs(objective, watch, data, settings, progress, bit_generator):
     schedule, plateaus = SCHEDULES[settings.learning_rate], 0
     random_state = np.random.RandomState(bit_generator)
     dropout = Dropout(
-        objective.architecture, min(settings.batch_size, len(data.rows)), settings.dropout,
+        objective.architecture, objective.batch_size, settings.dropout,
         settings.recurrent_dropout, bit_generator, progress.weights.dtype,
     )  # fmt: skip
     sound = progress.weights.copy()
@@ -94,7 +94,7 @@ def _run_epochs(objective, watch, data, settings, progress, bit_generator):
 def _run_epoch(objective, dropout, settings, progress, order, rate):
     """One pass over the data; returns the mean objective, and that of the first minibatch."""
     value, total, first_loss = 0.0, 0.0, None
-    for batch in gen_batches(len(order), min(settings.batch_size, len(order))):
+    for batch in gen_batches(len(order), objective.batch_size):
         rows = order[batch]
         masks = dropout.draw(len(rows))
         weight, loss, gradient = objective(progress.weights, rows, masks)

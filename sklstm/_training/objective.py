@@ -27,13 +27,13 @@ class Objective:
         self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
         self._decay = np.empty_like(self._penalty)
         self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
-        batch_size = min(settings.batch_size, len(data.rows))
-        self._batch_weight = np.zeros(batch_size, data.sample_weight.dtype)
+        self.batch_size = min(settings.batch_size, len(data.rows))
+        self._batch_weight = np.zeros(self.batch_size, data.sample_weight.dtype)
         loss, goal = settings.loss, None
         if loss.kernel is not None:
             goal = Goal(loss.kernel, loss.parameter, data.targets, data.sample_weight)
         self._team = Team(
-            architecture, data.sequences, batch_size, training=True,
+            architecture, data.sequences, self.batch_size, training=True,
             dropout=settings.dropout > 0, recurrent_dropout=settings.recurrent_dropout > 0,
             goal=goal,
         )  # fmt: skip
