@@ -1,8 +1,9 @@
 """Sigmoid and tanh for float32 and float64, in a form that LLVM turns into SIMD code.
 
-Both rest on exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k log(2) + r and |r| <= log(2) / 2:
-a Taylor polynomial for exp(r) - 1, and an integer shift for 2^k. tanh(x) = e / (e + 2) with
-e = exp(2x) - 1 keeps its relative accuracy around 0, where 1 - 2 / (exp(2x) + 1) would lose it.
+Both rest on exp(x) = 2^k (1 + p(r)) with x = k log(2) + r and |r| <= log(2) / 2: an integer shift for
+2^k, and a Taylor polynomial for p(r) = exp(r) - 1, in pairs of terms, since a single chain of sums
+keeps the processor waiting. tanh(|x|) = -e / (e + 2) with e = exp(-2|x|) - 1 keeps its relative
+accuracy around 0, where 1 - 2 / (exp(2x) + 1) would lose it.
 """
 
 from math import factorial
@@ -17,63 +18,61 @@ from sklstm._kernels.compile import OPTIONS, kernel
 def _make_functions(real, integer, degree, limit, ln2_high):
     """Sigmoid and tanh over blocks of one type, correct to a few units in the last place.
 
-    `ln2_high` is log(2) with so few bits that its product with k is exact. Beyond `limit` both
-    functions are constant, and up to it 2^k is a normal number.
+    `ln2_high` is log(2) with so few bits that its product with k is exact. Up to `limit`, 2^k is a
+    normal number. A number has one bound at a time: with a lower and an upper one, LLVM takes
+    comparisons and blends for what is two instructions.
     """
     mantissa = np.finfo(real).nmant
     # Adding 1.5 * 2^mantissa rounds to an integer, which then stands in the lowest bits.
     rounder = real(1.5 * 2**mantissa)
+    # With the greatest k, r may be large: all terms are then positive, up to infinity.
+    most = rounder + real(np.finfo(real).maxexp - 1)
     shift = integer(mantissa)
     one_bits = real(1).view(integer)
     log2_e = real(1.4426950408889634074)
     ln2_low = real(_LN2_EXACT[0] - ln2_high + _LN2_EXACT[1])
     ln2_high = real(ln2_high)
     one, two = real(1), real(2)
-    low, high = real(-limit), real(limit)
+    limit, half_limit = real(limit), real(limit / 2)
     c = tuple(real(1 / factorial(n)) for n in range(14))
     long = degree == 13
 
     @kernel
-    def exp_minus_one(x):
-        rounded = x * log2_e + rounder
+    def exponential(x, rounded):
+        """2^k and p(r) for rounded = rounder + k."""
         k = rounded - rounder
         r = (x - k * ln2_high) - k * ln2_low
+        r2 = r * r
         if long:
-            p = c[13]
-            p = p * r + c[12]
-            p = p * r + c[11]
-            p = p * r + c[10]
-            p = p * r + c[9]
-            p = p * r + c[8]
-            p = p * r + c[7]
+            p = (c[10] + c[11] * r) + (c[12] + c[13] * r) * r2
+            p = (c[8] + c[9] * r) + p * r2
+            p = (c[6] + c[7] * r) + p * r2
         else:
-            p = c[7]
-        p = p * r + c[6]
-        p = p * r + c[5]
-        p = p * r + c[4]
-        p = p * r + c[3]
-        p = p * r + c[2]
-        p = p * (r * r) + r
+            p = c[6] + c[7] * r
+        p = (c[4] + c[5] * r) + p * r2
+        p = (c[2] + c[3] * r) + p * r2
+        p = r + p * r2
         bits = real(rounded).view(integer)
-        scale = integer((bits << shift) + one_bits).view(real)
-        return scale * p + (scale - one)
+        return integer((bits << shift) + one_bits).view(real), p
 
-    @kernel
-    def clip(x):
-        # NaN fails both comparisons and stays.
-        x = high if x > high else x
-        return low if x < low else x
+    # Below, NaN fails the comparisons and stays.
 
     def sigmoid(work, start, size):
         z = work[start : start + size]
         for j in range(size):
-            z[j] = one / (two + exp_minus_one(clip(-z[j])))
+            x = limit if z[j] > limit else z[j]
+            rounded = rounder - x * log2_e
+            scale, p = exponential(-x, most if rounded > most else rounded)
+            z[j] = one / ((scale + one) + scale * p)
 
     def tanh(work, start, size):
         z = work[start : start + size]
         for j in range(size):
-            e = exp_minus_one(clip(two * z[j]))
-            z[j] = e / (e + two)
+            x = abs(z[j])
+            x = half_limit if x > half_limit else x
+            scale, p = exponential(-two * x, rounder - x * (two * log2_e))
+            e = (scale - one) + scale * p
+            z[j] = np.copysign(e / (e + two), z[j])
 
     return sigmoid, tanh
 
