@@ -136,7 +136,7 @@ def _parts(workload):
     penalty = penalized(architecture, DTYPE)
     starts = np.arange(workload.steps + 1) * SHARD_ROWS
     net, cells, cell = layout.net, layout.cells, layout.cells[0]
-    rows, size = np.arange(SHARD_ROWS), SHARD_ROWS * workload.steps * int(cell["stride"])
+    rows = np.arange(SHARD_ROWS)
     link(DTYPE)
 
     def optimize():
@@ -148,8 +148,8 @@ def _parts(workload):
         "gathering of X": lambda: _gather(net, cell, sequences.records, rows, work, starts),
         "input product": lambda: _input_product(cell, packed, work, starts),
         "recurrent product": lambda: _recurrent_product(cell, packed, work, starts),
-        "gates, cell and hidden state": lambda: _gates(cell, work, size),
-        "backward through gates": lambda: _backward_gates(cell, work, size),
+        "gates, cell and hidden state": lambda: _gates(cell, work, starts),
+        "backward through gates": lambda: _backward_gates(cell, work, starts),
         "backward through the recurrence": lambda: _backward_product(cell, packed, work, starts),
         "gradient of the weights": lambda: _weight_gradient(cell, work, gradients[0], starts),
         SERIAL[0]: lambda: shard.pack(net, cells, weights, packed, True),
@@ -195,16 +195,27 @@ def _recurrent_product(cell, packed, work, starts):
 
 
 @compiled
-def _gates(cell, work, size):
-    c, tanh_c = cell["c"], cell["tanh_c"]
-    recurrence._finish_step(work, cell["gates"], size, c, c, tanh_c, cell["h"], size, size)
+def _gates(cell, work, starts):
+    c, stride = cell["c"], cell["stride"]
+    for t in range(starts.size - 1):
+        at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
+        size = (starts[t + 1] - starts[t]) * stride
+        recurrence._finish_step(
+            work, cell["gates"] + at, starts[-1] * stride, c + before, c + at, cell["tanh_c"] + at,
+            cell["h"] + at, size if t else 0, size,
+        )  # fmt: skip
 
 
 @compiled
-def _backward_gates(cell, work, size):
-    recurrence._start_step_back(
-        work, cell["gates"], size, cell["c"], cell["tanh_c"], cell["dh"], cell["h"], size, size
-    )
+def _backward_gates(cell, work, starts):
+    stride = cell["stride"]
+    for t in range(starts.size - 2, -1, -1):
+        at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
+        size = (starts[t + 1] - starts[t]) * stride
+        recurrence._start_step_back(
+            work, cell["gates"] + at, starts[-1] * stride, cell["c"] + before, cell["tanh_c"] + at,
+            cell["dh"] + at, cell["dc"], size if t else 0, size,
+        )  # fmt: skip
 
 
 @compiled
