@@ -1,10 +1,4 @@
-"""Sigmoid and tanh for float32 and float64, in a form that LLVM turns into SIMD code.
-
-Both rest on exp(x) = 2^k (1 + p(r)) with x = k log(2) + r and |r| <= log(2) / 2: an integer shift for
-2^k, and a Taylor polynomial for p(r) = exp(r) - 1, in pairs of terms, since a single chain of sums
-keeps the processor waiting. tanh(|x|) = -e / (e + 2) with e = exp(-2|x|) - 1 keeps its relative
-accuracy around 0, where 1 - 2 / (exp(2x) + 1) would lose it.
-"""
+"""Sigmoid and tanh for float32 and float64, in a form that LLVM turns into SIMD code."""
 
 from math import factorial
 
