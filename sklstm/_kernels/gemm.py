@@ -10,8 +10,10 @@ A *plain* product has one block of columns, cut into panels of 4 vectors and a r
 import numpy as np
 
 from sklstm._kernels.compile import kernel
+from sklstm._kernels.linkage import INDEX, linked, vector_type
 from sklstm._kernels.panels import panel
 from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._kernels.transpose import transpose
 
 GATES = 4
 
@@ -90,8 +92,8 @@ def pack_gates(depth, units, width, source, s0, out, o0):
 
 
 @kernel
-def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
-    """Write the matrix source[s0 + k s_row + j s_column] as panels.
+def pack_plain(depth, columns, width, source, s0, s_row, out, o0):
+    """Write the matrix source[s0 + k s_row + j] as panels.
 
     Padding is not written: `out` is zero from the start.
     """
@@ -99,9 +101,31 @@ def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
     j = 0
     while j < width:
         across = _next_panel((width - j) // lanes) * lanes
-        for column in range(min(across, columns - j)):
-            block = source[s0 + (j + column) * s_column :]
-            target = out[o0 + j * depth + column :]
-            for k in range(depth):
-                target[k * across] = block[k * s_row]
+        filled = min(across, columns - j)
+        for k in range(depth):
+            start, target = s0 + k * s_row + j, o0 + j * depth + k * across
+            for column in range(filled):
+                out[target + column] = source[start + column]
+        j += across
+
+
+@linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, vector_type, INDEX)
+def pack_transposed(depth, columns, width, source, s0, s_column, out, o0):
+    """Write the matrix source[s0 + k + j s_column] as panels.
+
+    Padding is not written: `out` is zero from the start.
+    """
+    lanes = SIMD_BYTES // out.itemsize
+    j = 0
+    while j < width:
+        across = _next_panel((width - j) // lanes) * lanes
+        for column in range(j, min(j + across, columns), lanes):
+            start, target = s0 + column * s_column, o0 + j * depth + column - j
+            filled = min(lanes, columns - column)
+            whole = depth // lanes * lanes if filled == lanes else 0
+            for k in range(0, whole, lanes):
+                transpose(source, start + k, s_column, out, target + k * across, across)
+            for k in range(whole, depth):
+                for lane in range(filled):
+                    out[target + k * across + lane] = source[start + k + lane * s_column]
         j += across

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklstm._kernels import recurrence
 from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
+from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, pack_transposed, plain_product
 from sklstm._kernels.linkage import FLAG, INDICES, linked, matrix_type, vector_type
 from sklstm._kernels.memory import add, clear, copy, load
 
@@ -105,23 +105,23 @@ def pack(net, cells, weights, packed, transposed):
         row = GATES * units
         for q in range(GATES):
             gate = cell["weights"] + q * units
-            pack_plain(
-                units, units, width, weights, gate + (inputs + 1) * row, 1, row,
+            pack_transposed(
+                units, units, width, weights, gate + (inputs + 1) * row, row,
                 packed, cell["packed_recurrent_transposed"] + q * units * width,
             )  # fmt: skip
             if index >= net[0]["directions"]:
-                pack_plain(
-                    units, inputs, cell["input_width"], weights, gate, 1, row,
+                pack_transposed(
+                    units, inputs, cell["input_width"], weights, gate, row,
                     packed, cell["packed_inputs_transposed"] + q * units * cell["input_width"],
                 )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
     pack_plain(
-        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
+        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs,
         packed, net[0]["packed"],
     )  # fmt: skip
     if transposed:
-        pack_plain(
-            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,
+        pack_transposed(
+            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], outputs,
             packed, net[0]["packed_transposed"],
         )  # fmt: skip
 
