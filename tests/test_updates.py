@@ -1,4 +1,4 @@
-"""Passes over the flat vector: the penalty, clipping, optimizers' steps."""
+"""Passes over flat vectors: the sum of gradients, the penalty, clipping, optimizers' steps."""
 
 import numpy as np
 import pytest
@@ -135,3 +135,26 @@ def test_penalty_is_half_the_weighted_sum_of_squares_and_its_gradient(dtype, siz
     # what is not penalised, such as a bias, keeps its gradient
     assert_same_bits(gradient[penalty == 0], before[penalty == 0])
     assert_same_bits(weights, kept)
+
+
+@for_each_dtype
+@pytest.mark.parametrize("n_shards", [1, 2, 3, 8])
+def test_shards_are_added_in_their_order_and_padding_is_left_out(dtype, n_shards):
+    # lines, numbers in each, their distance and start, and where they go
+    blocks = np.array([(3, 16, 16, 2, 0), (5, 7, 16, 60, 48), (1, 1, 16, 150, 83)])
+    gradients = np.full((9, 200), np.nan, dtype)
+    expected = np.empty(84, dtype)
+    rng = np.random.default_rng(4)
+    for lines, size, distance, start, target in blocks:
+        for line in range(lines):
+            at, to = start + line * distance, target + line * size
+            parts = 10.0 ** rng.integers(-6, 6, (n_shards, size)) * rng.normal(size=(1, size))
+            gradients[:n_shards, at : at + size] = parts
+            out = gradients[0, at : at + size].copy()
+            for part in gradients[1:n_shards, at : at + size]:
+                out += part
+            expected[to : to + size] = out
+    total, before = np.full(84, np.nan, dtype), gradients.copy()
+    updates.add_shards(gradients, n_shards, blocks, total)
+    assert_same_bits(total, expected)
+    assert_same_bits(gradients, before)

@@ -1,8 +1,36 @@
-"""Passes over the flat vector of weights: the penalty, clipping, the optimizers' steps."""
+"""Passes over flat vectors: the sum of gradients, the penalty, clipping, the optimizers' steps."""
 
 import numpy as np
 
 from sklstm._kernels.compile import entry, reduction
+from sklstm._kernels.memory import copy
+
+
+@entry
+def add_shards(gradients, n_shards, blocks, total):
+    """Write the sum of the shards' gradients, in the order of the shards.
+
+    Parameters
+    ----------
+    gradients : ndarray of shape (shards, size)
+    n_shards : int
+        How many of them to add.
+    blocks : int64 ndarray of shape (blocks, 5)
+        Parts of a gradient: lines, numbers in each, their distance and start in `gradients`, and
+        where they start in `total`, without gaps.
+    total : ndarray of shape (n_weights,)
+        The sum, written.
+    """
+    for block in range(len(blocks)):
+        lines, size, distance, start, target = blocks[block]
+        for line in range(lines):
+            at = start + line * distance
+            out = total[target + line * size : target + (line + 1) * size]
+            copy(gradients[0], at, total, target + line * size, size)
+            for shard in range(1, n_shards):
+                part = gradients[shard, at : at + size]
+                for j in range(size):
+                    out[j] += part[j]
 
 
 @reduction

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sklstm._kernels.gemm import GATES, round_up
+from sklstm._kernels import updates
+from sklstm._kernels.gemm import GATES
 from sklstm._network.layout import aligned
 
 
@@ -24,30 +25,27 @@ class GradientSum:
 
     def __init__(self, architecture, layout, most_shards, dtype):
         self.gradients = aligned((most_shards, layout.gradient_size), dtype)
-        self._padded = np.zeros(layout.gradient_size, dtype)
-        self._flat = np.zeros(architecture.n_weights, dtype)
-        cells, head = architecture.blocks(self._flat)
-        self._copies = [
-            self._pair(block, GATES, cell["gradient"])
-            for block, cell in zip(cells, layout.cells, strict=True)
-        ]
-        self._copies.append(self._pair(head, 1, layout.net[0]["gradient"]))
+        self._total = np.zeros(architecture.n_weights, dtype)
+        net, cells = layout.net[0], layout.cells
+        blocks = [
+            (cell["inputs"] + 1 + cell["units"], GATES, cell["units"], cell["width"],
+             cell["gradient"], cell["weights"])
+            for cell in cells
+        ]  # fmt: skip
+        blocks.append(
+            (net["head_inputs"] + 1, 1, net["outputs"], net["output_width"],
+             net["gradient"], net["weights"])
+        )  # fmt: skip
+        self._blocks = np.array([self._lines(*block) for block in blocks], np.int64)
 
-    def _pair(self, block, groups, start):
-        """A block of the flat vector, and where its padded columns are."""
-        rows, columns = len(block), block.shape[1] // groups
-        width = round_up(columns, block.dtype)
-        padded = self._padded[start : start + rows * groups * width]
-        return (
-            block.reshape(rows, groups, columns),
-            padded.reshape(rows, groups, width)[:, :, :columns],
-        )
+    @staticmethod
+    def _lines(rows, groups, columns, width, start, target):
+        """A matrix of padded groups of columns, in as few lines as there can be."""
+        if columns == width:
+            return rows, groups * columns, groups * width, start, target
+        return rows * groups, columns, width, start, target
 
     def __call__(self, n_shards):
         """Add them up in the order of the shards; the vector is overwritten by the next sum."""
-        np.copyto(self._padded, self.gradients[0])
-        for gradient in self.gradients[1:n_shards]:
-            self._padded += gradient
-        for block, padded in self._copies:
-            np.copyto(block, padded)
-        return self._flat
+        updates.add_shards(self.gradients, n_shards, self._blocks, self._total)
+        return self._total
