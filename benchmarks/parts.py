@@ -20,7 +20,7 @@ from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
-from sklstm._network.sharding import SHARD_ROWS, cut
+from sklstm._network.sharding import GROUP_ROWS, cut, shard_rows
 from sklstm._sequences import read_sequences
 
 CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
@@ -40,10 +40,10 @@ def run(quick):
     for workload in CHOSEN:
         model = Contender(workload)
         seconds = {threads: _epoch(model, workload, threads, rounds) for threads in peak}
-        parts = _parts(workload)
+        parts, rows = _parts(workload)
         minibatches = -(-workload.samples // workload.batch)
         parts = {
-            name: each * (minibatches if name in SERIAL else workload.samples / SHARD_ROWS)
+            name: each * (minibatches if name in SERIAL else workload.samples / rows)
             for name, each in parts.items()
         }
         parts["Python and the rest"] = max(0.0, seconds[1] - sum(parts.values()))
@@ -61,7 +61,7 @@ def run(quick):
             _table("Rate of an epoch, counting logical multiply-adds alone", "workload",
                    "GFLOP/s, and in percent of NumPy's product of large matrices", rates),
             _table("Speed-up over one thread: measured here, and derived for more cores from the "
-                   "serial part and the number of shards", "workload", "times", derived),
+                   "serial part and the number of groups", "workload", "times", derived),
         ],
     }  # fmt: skip
 
@@ -89,13 +89,18 @@ def _rates(workload, seconds, peak):
 
 
 def _derived(workload, seconds, serial):
-    shards = len(cut(workload.batch, SHARD_ROWS)) - 1
+    groups = _groups(workload)
     values = {f"measured, {n}": _only(seconds[1] / each) for n, each in seconds.items() if n > 1}
     for cores in CORES:
-        rounds = -(-shards // cores) / shards
+        rounds = -(-groups // cores) / groups
         values[f"derived, {cores}"] = _only(seconds[1] / (serial + (seconds[1] - serial) * rounds))
     values["serial, %"] = _only(100 * serial / seconds[1])
-    return {"label": f"{workload.label} ({shards} shards)", "values": values, "ratios": {}}
+    return {"label": f"{workload.label} ({groups} groups)", "values": values, "ratios": {}}
+
+
+def _groups(workload):
+    """How many parts of a minibatch there are for threads to take."""
+    return len(list(cut(workload.batch, GROUP_ROWS))) - 1
 
 
 def _epoch(model, workload, threads, rounds):
@@ -120,23 +125,24 @@ def _matmul_rate(threads):
 
 
 def _parts(workload):
-    """Seconds of the parts: of a shard, or if they are serial, of a minibatch."""
+    """Seconds of the parts: of a shard, or if they are serial, of a minibatch; a shard's rows."""
     X, _ = workload.data()
     architecture = Architecture(workload.inputs, workload.units, False, "last", 1)
-    layout = make_layout(architecture, DTYPE, SHARD_ROWS, workload.steps, True)
+    n_rows = shard_rows(architecture, DTYPE, workload.steps)
+    layout = make_layout(architecture, DTYPE, n_rows, workload.steps, True)
     weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
     sequences = read_sequences(Contender(workload)._model, X, reset=True)
     packed, work = aligned((layout.packed_size,), DTYPE), aligned((layout.work_size,), DTYPE)
     packed[:], work[:] = 0, 0.001
-    shards = len(cut(workload.batch, SHARD_ROWS)) - 1
-    add_gradients = GradientSum(architecture, layout, shards, DTYPE)
+    groups = _groups(workload)
+    add_gradients = GradientSum(architecture, layout, groups, DTYPE)
     gradients = add_gradients.gradients
     gradients[:] = 0
     gradient, mean, square = (np.zeros_like(weights) for _ in range(3))
     penalty = penalized(architecture, DTYPE)
-    starts = np.arange(workload.steps + 1) * SHARD_ROWS
+    starts = np.arange(workload.steps + 1) * n_rows
     net, cells, cell = layout.net, layout.cells, layout.cells[0]
-    rows = np.arange(SHARD_ROWS)
+    rows = np.arange(n_rows)
     link(DTYPE)
 
     def optimize():
@@ -153,12 +159,12 @@ def _parts(workload):
         "backward through the recurrence": lambda: _backward_product(cell, packed, work, starts),
         "gradient of the weights": lambda: _weight_gradient(cell, work, gradients[0], starts),
         SERIAL[0]: lambda: shard.pack(net, cells, weights, packed, True),
-        SERIAL[1]: lambda: add_gradients(shards),
+        SERIAL[1]: lambda: add_gradients(groups),
         SERIAL[2]: optimize,
     }
     for call in calls.values():
         call()
-    return {name: timing.seconds(call, 41) for name, call in calls.items()}
+    return {name: timing.seconds(call, 41) for name, call in calls.items()}, n_rows
 
 
 @compiled
@@ -233,4 +239,4 @@ def _backward_product(cell, packed, work, starts):
 
 @compiled
 def _weight_gradient(cell, work, gradient, starts):
-    recurrence._weight_gradient(cell, work, gradient, starts, starts.size - 1)
+    recurrence._weight_gradient(cell, work, gradient, starts, starts.size - 1, False)

@@ -196,6 +196,12 @@ def use_threads(monkeypatch, n_threads):
     monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
 
 
+def use_groups(monkeypatch):
+    """Let several shards be a group, as those of long sequences or large minibatches are."""
+    monkeypatch.setattr(sharding, "LARGE_TAPE", 0)
+    monkeypatch.setattr(sharding, "MOST_GROUPS", 3)
+
+
 def mixed_problem(dtype, batch=100):
     """All that a net may have, and enough rows for several shards."""
     return make_problem(dtype, (37, 16), True, "mean", batch, outputs=3, lengths="ragged", steps=6)

@@ -12,11 +12,19 @@ from problems import (
     poison_scratch,
     predict,
     train_once,
+    use_groups,
     use_threads,
 )
 
 from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._network.sharding import Goal, Team
+
+
+@pytest.fixture(params=[False, True], ids=["groups of a shard", "groups of several"])
+def groups(request, monkeypatch):
+    """Both ways of a minibatch through the kernels."""
+    if request.param:
+        use_groups(monkeypatch)
 
 
 @for_each_dtype
@@ -42,6 +50,7 @@ def test_a_prediction_has_the_same_bits_alone_and_in_a_small_batch(dtype):
         assert_same_bits(predict(problem, problem.rows[row : row + 1]), together[row : row + 1])
 
 
+@pytest.mark.usefixtures("groups")
 @for_each_dtype
 def test_any_number_of_threads_gives_the_same_bits(dtype, monkeypatch):
     problem = mixed_problem(dtype)
@@ -77,6 +86,7 @@ def test_rounds_of_one_team_may_have_any_sizes(dtype, n_threads, monkeypatch):
             assert_same_bits(result, train_once(problem, rows))
 
 
+@pytest.mark.usefixtures("groups")
 @for_each_dtype
 @pytest.mark.parametrize("units", [(37, 16), (64,)])
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -88,6 +98,7 @@ def test_scratch_memory_may_hold_anything_before(dtype, units, pooling, monkeypa
     assert_same_bits((*train_once(problem), predict(problem)), expected)
 
 
+@pytest.mark.usefixtures("groups")
 @for_each_dtype
 @pytest.mark.parametrize("dropout", [False, True])
 def test_learning_in_one_go_has_the_bits_of_forward_and_backward(dtype, dropout, monkeypatch):

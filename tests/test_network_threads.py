@@ -58,11 +58,26 @@ def test_small_rounds_start_no_thread(monkeypatch):
         assert team.n_threads == 1
 
 
-def test_no_more_threads_than_shards(monkeypatch):
+def test_no_more_threads_than_groups(monkeypatch):
     use_threads(monkeypatch, 64)
     problem = make_problem(batch=33)
     with Team(problem.architecture, problem.sequences, 33, training=True) as team:
-        assert team.n_threads == len(cut(33, sharding.SHARD_ROWS)) - 1
+        assert team.n_threads == len(list(cut(33, sharding.GROUP_ROWS))) - 1
+
+
+@pytest.mark.parametrize(
+    ("units", "steps", "expected"),
+    [
+        ((64,), 24, sharding.MOST_ROWS),
+        ((128,), 50, sharding.MOST_ROWS),
+        ((128,), 100, sharding.LEAST_ROWS),  # the tape would leave the cache
+        ((128, 128), 50, sharding.LEAST_ROWS),
+        ((512,), 100, sharding.MOST_ROWS),  # the weights do so in any case
+    ],
+)
+def test_rows_of_a_shard_are_those_that_keep_its_tape_in_the_cache(units, steps, expected):
+    architecture = make_problem(np.float32, units).architecture
+    assert sharding.shard_rows(architecture, np.dtype(np.float32), steps) == expected
 
 
 def test_many_teams_may_work_at_once(monkeypatch):
@@ -99,14 +114,17 @@ print(available_threads())
     assert output.split() == [b"3", b"2"]
 
 
-@pytest.mark.parametrize("shard_rows", [sharding.SHARD_ROWS, sharding.PREDICT_ROWS])
+@pytest.mark.parametrize(
+    "shard_rows", [sharding.LEAST_ROWS, sharding.MOST_ROWS, sharding.PREDICT_ROWS]
+)
 def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
     for n_rows in range(1, 2000):
-        bounds = cut(n_rows, shard_rows)
+        bounds = list(cut(n_rows, shard_rows))
         sizes = np.diff(bounds)
         assert (bounds[0], bounds[-1]) == (0, n_rows)
         assert len(sizes).bit_count() == 1
         assert sizes.min() > 0
-        assert sizes.max() - sizes.min() < shard_rows / 2
+        # by a tile of 4 rows, and the last tile need not be whole
+        assert sizes.max() - sizes.min() < 8
         # what the Team's buffers are made for
         assert sizes.max() <= 3 * shard_rows // 2

@@ -138,8 +138,8 @@ def test_penalty_is_half_the_weighted_sum_of_squares_and_its_gradient(dtype, siz
 
 
 @for_each_dtype
-@pytest.mark.parametrize("n_shards", [1, 2, 3, 8])
-def test_shards_are_added_in_their_order_and_padding_is_left_out(dtype, n_shards):
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_gradients_are_added_in_their_order_and_padding_is_left_out(dtype, count):
     # lines, numbers in each, their distance and start, and where they go
     blocks = np.array([(3, 16, 16, 2, 0), (5, 7, 16, 60, 48), (1, 1, 16, 150, 83)])
     gradients = np.full((9, 200), np.nan, dtype)
@@ -148,13 +148,13 @@ def test_shards_are_added_in_their_order_and_padding_is_left_out(dtype, n_shards
     for lines, size, distance, start, target in blocks:
         for line in range(lines):
             at, to = start + line * distance, target + line * size
-            parts = 10.0 ** rng.integers(-6, 6, (n_shards, size)) * rng.normal(size=(1, size))
-            gradients[:n_shards, at : at + size] = parts
+            parts = 10.0 ** rng.integers(-6, 6, (count, size)) * rng.normal(size=(1, size))
+            gradients[:count, at : at + size] = parts
             out = gradients[0, at : at + size].copy()
-            for part in gradients[1:n_shards, at : at + size]:
+            for part in gradients[1:count, at : at + size]:
                 out += part
             expected[to : to + size] = out
     total, before = np.full(84, np.nan, dtype), gradients.copy()
-    updates.add_shards(gradients, n_shards, blocks, total)
+    updates.add_gradients(gradients, count, blocks, total)
     assert_same_bits(total, expected)
     assert_same_bits(gradients, before)

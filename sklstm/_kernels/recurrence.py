@@ -83,11 +83,14 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         )  # fmt: skip
 
 
-@linked(numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, matrix_type)
-def backward(cell, packed, work, gradient, starts, steps, masks):
+@linked(
+    numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, matrix_type, FLAG
+)
+def backward(cell, packed, work, gradient, starts, steps, masks, accumulate):
     """Backward through time, from dh of every step; writes the gradient of the weights.
 
-    Replaces the gates by their gradients, and dh by its total. Uses dc as scratch.
+    With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
+    by its total. Uses dc as scratch.
     """
     units, width, stride = cell["units"], cell["width"], cell["stride"]
     gates, c, tanh_c, dh, dc = cell["gates"], cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
@@ -110,7 +113,7 @@ def backward(cell, packed, work, gradient, starts, steps, masks):
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
             add(work, dh_before, work, dh + before * stride, carried * stride)
-    _weight_gradient(cell, work, gradient, starts, steps)
+    _weight_gradient(cell, work, gradient, starts, steps, accumulate)
 
 
 @kernel
@@ -148,16 +151,16 @@ def _step(i, steps, starts, reverse):
 
 
 @kernel
-def _weight_gradient(cell, work, gradient, starts, steps):
+def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rows = starts[steps]
     _gradient_product(
-        cell, inputs + 1, work, cell["x"], inputs + 1, 0, rows, rows, False, gradient, 0
+        cell, inputs + 1, work, cell["x"], inputs + 1, 0, rows, rows, accumulate, gradient, 0
     )
     # The hidden state that each step started from lies elsewhere on the tape; steps in a row of the
     # same number of sequences lie together on both sides, and are taken as one product.
     run_h, run_at, run = 0, 0, 0
-    started = False
+    started = accumulate
     for t in range(steps):
         i = steps - 1 - t if cell["reverse"] else t
         _, _, carried, before = _step(i, steps, starts, cell["reverse"])

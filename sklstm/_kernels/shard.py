@@ -65,12 +65,17 @@ def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape)
     _apply_head(net[0], packed, work, rows.size, raw)
 
 
-@linked(*_SHARD_ARGUMENTS, vector_type)
-def backward(net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient):
-    """Write the shard's gradient, given that of the raw output, after `forward` with a tape."""
+@linked(*_SHARD_ARGUMENTS, vector_type, FLAG)
+def backward(
+    net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient, accumulate
+):  # fmt: skip
+    """Write the gradient, given that of the raw output, after `forward` with a tape.
+
+    With `accumulate`, it is added to what is there.
+    """
     steps = _start_steps(sequences, rows, starts)
     directions, layers = net[0]["directions"], net[0]["layers"]
-    _backward_head(net[0], packed, work, d_raw, gradient)
+    _backward_head(net[0], packed, work, d_raw, gradient, accumulate)
     if net[0]["dropout"]:
         recurrence.mask_rows(
             work, net[0]["d_pooled"], net[0]["head_width"], net[0]["head_inputs"], rows.size,
@@ -80,7 +85,7 @@ def backward(net, cells, packed, sequences, rows, masks, work, starts, d_raw, gr
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.backward(cell, packed, work, gradient, starts, steps, masks)
+            recurrence.backward(cell, packed, work, gradient, starts, steps, masks, accumulate)
             if layer > 0:
                 recurrence.backward_inputs(cell, packed, work, starts[steps])
                 if net[0]["dropout"]:
@@ -249,8 +254,8 @@ def _apply_head(net, packed, work, rows, raw):
 
 
 @kernel
-def _backward_head(net, packed, work, d_raw, gradient):
-    """Write d_pooled and the gradient of the head's weights."""
+def _backward_head(net, packed, work, d_raw, gradient, accumulate):
+    """Write d_pooled, and write or add the gradient of the head's weights."""
     rows, inputs, outputs, width = (
         d_raw.shape[0], net["head_inputs"] + 1, net["outputs"], net["output_width"]
     )  # fmt: skip
@@ -261,7 +266,7 @@ def _backward_head(net, packed, work, d_raw, gradient):
             work[at + j] = d_raw[r, j]
     plain_product(
         inputs, width, rows, work, net["pooled"], 1, inputs, work, net["d_raw"], False,
-        gradient, net["gradient"], width, False,
+        gradient, net["gradient"], width, accumulate,
     )  # fmt: skip
     plain_product(
         rows, net["head_width"], outputs, work, net["d_raw"], width, 1,

@@ -1,9 +1,9 @@
-"""The kernel that threads run together: shards of a minibatch, taken by ticket.
+"""The kernel that threads run together: groups of shards of a minibatch, taken by ticket.
 
 A sleeping thread takes 50 to 150 microseconds to wake, as long as a shard takes to compute. So a
 worker stays inside one call, without the GIL, and spins between minibatches; when nothing comes for
-a while it returns, and its Python thread blocks. Which thread takes which shard does not matter to
-the result: every shard has its own place to write to.
+a while it returns, and its Python thread blocks. Which thread takes which group does not matter to
+the result: every shard has its own place for outputs, every group its own for a gradient.
 """
 
 from sklstm._kernels import losses, shard
@@ -11,7 +11,9 @@ from sklstm._kernels.compile import entry
 from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
-TICKETS, UNFINISHED, ASLEEP, STOP, SHARDS, CONTROL_SIZE = 0, 16, 32, 48, 64, 80
+TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, CONTROL_SIZE = 0, 16, 32, 48, 64, 80
+# Places in a task: what is to be done, the loss, the number of shards, and how many are a group.
+WHAT, LOSS, SHARDS, GROUP, TASK_SIZE = range(5)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -24,14 +26,14 @@ def run(
     control, task, member, net, cells, packed, sequences, rows, masks, bounds, work, starts,
     raw, d_raw, gradients, parameters, targets, sample_weight, values,
 ):  # fmt: skip
-    """Do shards until there are no more; member 0 then waits for the others, they for more work.
+    """Do groups until there are no more; member 0 then waits for the others, they for more work.
 
     Parameters
     ----------
     control : int64 ndarray of shape (CONTROL_SIZE,)
         The counters.
-    task : int64 ndarray of shape (2,)
-        What is to be done, and to LEARN, with which loss.
+    task : int64 ndarray of shape (TASK_SIZE,)
+        What is to be done.
     member : int
         0 is the caller; the others are workers.
     net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL
@@ -52,8 +54,8 @@ def run(
         Scratch.
     raw, d_raw : ndarrays of shape (rows, outputs)
         The raw output, written; its gradient, read, or to LEARN written.
-    gradients : ndarray of shape (shards, size)
-        The gradient of each shard, written.
+    gradients : ndarray of shape (groups, size)
+        The gradient of each group, its shards' added up in their order, written.
     parameters : float64 ndarray of shape (2,)
         To LEARN: the loss's parameter, and what sample weights are multiplied by.
     targets, sample_weight : ndarrays of shape (samples, outputs) and (samples,)
@@ -64,7 +66,7 @@ def run(
     Returns
     -------
     finished : bool
-        True if all shards are done (member 0), or a worker is told to stop. False if it lost
+        True if all groups are done (member 0), or a worker is told to stop. False if it lost
         patience: it should be called again, after a pause.
     """
     idle = 0
@@ -74,27 +76,30 @@ def run(
             ticket = atomic_add(control, TICKETS, -1)
             if ticket > 0:
                 # In order: the first shards have the longest sequences.
-                s = control[SHARDS] - ticket
-                first, last = bounds[s], bounds[s + 1]
-                batch = rows[first:last]
-                slot = s if task[0] >= FORWARD else member
-                if task[0] != BACKWARD:
-                    shard.forward(
-                        net, cells, packed, sequences, batch, masks[first:last],
-                        work[slot], starts[slot], raw[first:last], task[0] != PREDICT,
-                    )  # fmt: skip
-                if task[0] == LEARN:
-                    for r in range(first, last):
-                        share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
-                        losses.sample_loss(
-                            task[1], parameters[0], raw[r], targets[rows[r]], share,
-                            values[r], d_raw[r],
+                group = control[GROUPS] - ticket
+                first_shard = group * task[GROUP]
+                for s in range(first_shard, min(first_shard + task[GROUP], task[SHARDS])):
+                    first, last = bounds[s], bounds[s + 1]
+                    batch = rows[first:last]
+                    slot = s if task[WHAT] >= FORWARD else member
+                    if task[WHAT] != BACKWARD:
+                        shard.forward(
+                            net, cells, packed, sequences, batch, masks[first:last],
+                            work[slot], starts[slot], raw[first:last], task[WHAT] != PREDICT,
                         )  # fmt: skip
-                if task[0] == LEARN or task[0] == BACKWARD:
-                    shard.backward(
-                        net, cells, packed, sequences, batch, masks[first:last],
-                        work[slot], starts[slot], d_raw[first:last], gradients[s],
-                    )  # fmt: skip
+                    if task[WHAT] == LEARN:
+                        for r in range(first, last):
+                            share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
+                            losses.sample_loss(
+                                task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
+                                values[r], d_raw[r],
+                            )  # fmt: skip
+                    if task[WHAT] == LEARN or task[WHAT] == BACKWARD:
+                        shard.backward(
+                            net, cells, packed, sequences, batch, masks[first:last],
+                            work[slot], starts[slot], d_raw[first:last], gradients[group],
+                            s > first_shard,
+                        )  # fmt: skip
                 atomic_add(control, UNFINISHED, -1)
                 idle = 0
                 continue
@@ -114,11 +119,11 @@ def run(
 
 
 @entry
-def publish(control, shards):
-    """Offer a round of shards; returns how many workers are asleep and must be woken."""
-    control[SHARDS] = shards
-    atomic_store(control, UNFINISHED, shards)
-    atomic_store(control, TICKETS, shards)
+def publish(control, groups):
+    """Offer a round of groups; returns how many workers are asleep and must be woken."""
+    control[GROUPS] = groups
+    atomic_store(control, UNFINISHED, groups)
+    atomic_store(control, TICKETS, groups)
     # A worker that backs out just now takes itself off once more than it was counted.
     asleep = max(0, atomic_load(control, ASLEEP))
     atomic_add(control, ASLEEP, -asleep)

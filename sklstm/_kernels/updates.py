@@ -7,13 +7,13 @@ from sklstm._kernels.memory import copy
 
 
 @entry
-def add_shards(gradients, n_shards, blocks, total):
-    """Write the sum of the shards' gradients, in the order of the shards.
+def add_gradients(gradients, count, blocks, total):
+    """Write the sum of the first gradients, in their order.
 
     Parameters
     ----------
-    gradients : ndarray of shape (shards, size)
-    n_shards : int
+    gradients : ndarray of shape (groups, size)
+    count : int
         How many of them to add.
     blocks : int64 ndarray of shape (blocks, 5)
         Parts of a gradient: lines, numbers in each, their distance and start in `gradients`, and
@@ -27,8 +27,8 @@ def add_shards(gradients, n_shards, blocks, total):
             at = start + line * distance
             out = total[target + line * size : target + (line + 1) * size]
             copy(gradients[0], at, total, target + line * size, size)
-            for shard in range(1, n_shards):
-                part = gradients[shard, at : at + size]
+            for n in range(1, count):
+                part = gradients[n, at : at + size]
                 for j in range(size):
                     out[j] += part[j]
 

@@ -1,4 +1,4 @@
-"""The gradients of the shards, and their sum in the order of the shards."""
+"""The gradients of a minibatch's groups, and their sum in the order of the groups."""
 
 import numpy as np
 
@@ -8,23 +8,23 @@ from sklstm._network.layout import aligned
 
 
 class GradientSum:
-    """The gradients of the shards, and their sum as a flat vector.
+    """The gradients of the groups of shards, and their sum as a flat vector.
 
     Parameters
     ----------
     architecture : Architecture
     layout : Layout
-    most_shards : int
+    most_groups : int
     dtype : dtype
 
     Attributes
     ----------
-    gradients : ndarray of shape (most_shards, size)
+    gradients : ndarray of shape (most_groups, size)
         What the kernels write, with columns padded to whole vectors.
     """
 
-    def __init__(self, architecture, layout, most_shards, dtype):
-        self.gradients = aligned((most_shards, layout.gradient_size), dtype)
+    def __init__(self, architecture, layout, most_groups, dtype):
+        self.gradients = aligned((most_groups, layout.gradient_size), dtype)
         self._total = np.zeros(architecture.n_weights, dtype)
         net, cells = layout.net[0], layout.cells
         blocks = [
@@ -45,7 +45,7 @@ class GradientSum:
             return rows, groups * columns, groups * width, start, target
         return rows * groups, columns, width, start, target
 
-    def __call__(self, n_shards):
-        """Add them up in the order of the shards; the vector is overwritten by the next sum."""
-        updates.add_shards(self.gradients, n_shards, self._blocks, self._total)
+    def __call__(self, n_groups):
+        """Add up the first `n_groups`; the vector is overwritten by the next sum."""
+        updates.add_gradients(self.gradients, n_groups, self._blocks, self._total)
         return self._total

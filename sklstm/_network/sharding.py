@@ -1,7 +1,7 @@
-"""Rows to shards, shards to threads.
+"""Rows to shards, groups of shards to threads.
 
-How rows are cut depends on their number alone, and gradients are added in shard order: any number
-of threads gives the same bits.
+How rows are cut depends on the data and the model alone, and gradients are added in the order of
+the shards: any number of threads gives the same bits.
 """
 
 import math
@@ -20,25 +20,28 @@ from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.order import LongestFirst
 
-# Enough rows to fill the register tiles, few enough for a minibatch of 32 to make two shards.
-SHARD_ROWS = 16
-PREDICT_ROWS = 32
-# Every shard of a minibatch has a gradient of its own: larger minibatches have larger shards.
-MOST_SHARDS = 32
+# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two.
+GROUP_ROWS = 16
+# Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
+MOST_GROUPS = 32
+# Rows of a shard, which has a tape: enough to fill the register tiles.
+MOST_ROWS, LEAST_ROWS, PREDICT_ROWS = 16, 8, 32
+# Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
+LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
 WORTH_A_THREAD = 2_000_000
 
 
 def cut(n_rows, shard_rows):
-    """Boundaries of the shards: about `shard_rows` each, a power of two of them, even sizes.
+    """Yield the boundaries of shards of about `shard_rows`, of even sizes, a power of two of them.
 
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
     count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
-    if count == 1:
-        return [0, n_rows]
     quads = -(-n_rows // 4)  # whole tiles but for the last shard
-    return [min(4 * (place * quads // count), n_rows) for place in range(count + 1)]
+    for place in range(count):
+        yield min(4 * (place * quads // count), n_rows)
+    yield n_rows
 
 
 def available_threads():
@@ -97,27 +100,32 @@ class Team:
         dtype, steps = sequences.dtype, sequences.longest
         link(dtype)
         self._longest_first = self._order = None
-        self._shard_rows = (
-            max(SHARD_ROWS, -(-max_rows // MOST_SHARDS)) if training else PREDICT_ROWS
-        )
+        self._shard_rows = group_rows = PREDICT_ROWS
+        if training:
+            self._shard_rows = shard_rows(architecture, dtype, steps)
+            group_rows = max(GROUP_ROWS, -(-max_rows // MOST_GROUPS))
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(sequences.records["length"], max_rows)
-            # Sorted by length, two shards of a minibatch would be three quarters of the work and
+            # Sorted by length, two groups of a minibatch would be three quarters of the work and
             # one; of four, the first and last are together as long as the two between.
-            self._shard_rows //= 2
-        most_shards = len(cut(max_rows, self._shard_rows)) - 1
+            group_rows //= 2
+            self._shard_rows = min(self._shard_rows, group_rows)
+        self._group = 2 ** round(math.log2(group_rows / self._shard_rows))
+        most_shards = len(list(cut(max_rows, self._shard_rows))) - 1
+        most_groups = -(-most_shards // self._group)
         # The rounding in `cut` keeps shards below sqrt(2) times their nominal size.
         layout = make_layout(
             architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
             bool(dropout), bool(recurrent_dropout),
         )  # fmt: skip
-        self.n_threads = _useful_threads(architecture, max_rows * steps, most_shards)
+        self.n_threads = _useful_threads(architecture, max_rows * steps, most_groups)
         slots = most_shards if training and goal is None else self.n_threads
         self._net, self._cells = layout.net, layout.cells
         self._packed = aligned((layout.packed_size,), dtype)
         self._packed[:] = 0
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
-        self._task, self._parameters = np.zeros(2, np.int64), np.zeros(2)
+        self._task, self._parameters = np.zeros(team.TASK_SIZE, np.int64), np.zeros(2)
+        self._task[team.GROUP] = self._group
         self._rows = np.zeros(max_rows, np.int64)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         self._masks = np.ones((max_rows, mask_columns), dtype)
@@ -128,12 +136,12 @@ class Team:
         self._values = np.zeros((trained_rows, architecture.n_outputs))
         gradients = np.zeros((0, 0), dtype)
         if training:
-            self._sum = GradientSum(architecture, layout, most_shards, dtype)
+            self._sum = GradientSum(architecture, layout, most_groups, dtype)
             gradients = self._sum.gradients
         targets, sample_weight = self._raw[:0], np.zeros(0, dtype)
         self._has_goal = goal is not None
         if goal is not None:
-            self._task[1], self._parameters[0] = goal.loss, goal.parameter
+            self._task[team.LOSS], self._parameters[0] = goal.loss, goal.parameter
             # A read-only array, or one of other strides, would be compiled for once more.
             targets, sample_weight = (
                 np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
@@ -190,7 +198,7 @@ class Team:
         n = len(d_raw)
         self._d_raw[:n] = d_raw if self._order is None else d_raw[self._order]
         self._round(team.BACKWARD)
-        return self._sum(self._n_shards).copy()
+        return self._sum(self._n_groups).copy()
 
     def learn(self, weights, rows, scale, masks=None):
         """The goal's loss of some sequences, and its gradient, which the next round overwrites.
@@ -202,7 +210,7 @@ class Team:
         n = self._begin(weights, rows, True, masks)
         self._parameters[1] = scale
         self._round(team.LEARN)
-        return float(self._values[:n].ravel().sum()), self._sum(self._n_shards)
+        return float(self._values[:n].ravel().sum()), self._sum(self._n_groups)
 
     def _forward(self, weights, rows, task, masks=None):
         if task == team.FORWARD and self._has_goal:
@@ -217,11 +225,11 @@ class Team:
         """Set what a round reads; returns its number of rows."""
         n = len(rows)
         if n != self._n_bounded:
-            bounds = cut(n, self._shard_rows)
-            self._n_shards, self._n_bounded = len(bounds) - 1, n
             # One by one: all at once, they would become an array first.
-            for place, bound in enumerate(bounds):
-                self._bounds[place] = bound
+            for shards, bound in enumerate(cut(n, self._shard_rows)):
+                self._bounds[shards] = bound
+            self._task[team.SHARDS], self._n_bounded = shards, n
+            self._n_groups = -(-shards // self._group)
         if self._longest_first is None:
             self._rows[:n] = rows
             if masks is not None:
@@ -237,8 +245,8 @@ class Team:
         return n
 
     def _round(self, task):
-        self._task[0] = task
-        self._release(team.publish(self._control, self._n_shards))
+        self._task[team.WHAT] = task
+        self._release(team.publish(self._control, self._n_groups))
         while not team.run(self._control, self._task, 0, *self._arguments):
             time.sleep(5e-5)
 
@@ -251,10 +259,21 @@ class Team:
             self._wake.put(None)
 
 
-def _useful_threads(architecture, steps, shards):
+def shard_rows(architecture, dtype, steps):
+    """The nominal rows of a shard in training.
+
+    With fewer rows, more of the tape stays in the cache, but the recurrent weights are read more
+    often, and must do so too.
+    """
+    tape = make_layout(architecture, dtype, MOST_ROWS, steps, True).work_size * dtype.itemsize
+    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
+    return LEAST_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MOST_ROWS
+
+
+def _useful_threads(architecture, steps, groups):
     multiply_adds = steps * sum(
         4 * units * (inputs + units) for inputs, units in architecture.cells
     )
     if multiply_adds < WORTH_A_THREAD:
         return 1
-    return max(1, min(available_threads(), shards))
+    return max(1, min(available_threads(), groups))
