@@ -40,6 +40,9 @@ CELL = np.dtype(
     ]
 )  # fmt: skip
 
+# Rows of the tape whose input products are taken at a time: these weights are then read less often,
+# and the gates are still in cache when their step comes.
+INPUT_BLOCK = 64
 # Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
 DEPTH_BLOCK = 96
 
@@ -56,6 +59,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
     panel_size = (inputs + 1 + units) * GATES * lanes
     recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
     gate = (starts[steps] if tape else starts[1]) * stride
+    span = max(1, INPUT_BLOCK // starts[1]) if tape else 1
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         at = starts[t] * stride if tape else 0
@@ -63,11 +67,18 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         # once would not vectorise.
         c_t = c + (at if tape else i % 2 * starts[1] * stride)
         c_before = c + (before * stride if tape else (i + 1) % 2 * starts[1] * stride)
-        gates_product(
-            rows, width, inputs + 1, work, cell["x"] + starts[t] * (inputs + 1), inputs + 1, 1,
-            packed, cell["packed"], GATES * lanes, lanes, panel_size,
-            work, gates + at, stride, gate, False,
-        )  # fmt: skip
+        if i % span == 0:
+            first, last = t, t
+            if cell["reverse"]:
+                first = max(0, t + 1 - span)
+            else:
+                last = min(t + span, steps) - 1
+            gates_product(
+                starts[last + 1] - starts[first], width, inputs + 1,
+                work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
+                packed, cell["packed"], GATES * lanes, lanes, panel_size,
+                work, gates + (starts[first] * stride if tape else 0), stride, gate, False,
+            )  # fmt: skip
         h_before = cell["h_masked"] + before * stride
         if cell["h_masked"] != h:
             copy(work, h + before * stride, work, h_before, carried * stride)
