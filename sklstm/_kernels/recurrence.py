@@ -27,12 +27,12 @@ CELL = np.dtype(
     [
         (name, np.int64)
         for name in (
-            "inputs", "units", "width", "input_width", "reverse",
+            "inputs", "units", "width", "reverse",
             "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
             "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
             "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
             "gradient",
-            "x", "gates", "c", "tanh_c", "h", "dh", "dc", "dx",
+            "x", "gates", "c", "tanh_c", "h", "dh", "dc",
             "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
             "dh_masked",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
@@ -128,15 +128,17 @@ def backward(cell, packed, work, gradient, starts, steps, masks, accumulate):
 
 
 @kernel
-def backward_inputs(cell, packed, work, rows):
-    """The gradient of the cell's inputs, for all steps at once; writes dx (rows, input_width)."""
-    units, stride, input_width = cell["units"], cell["stride"], cell["input_width"]
-    gate = rows * stride
+def backward_inputs(cell, packed, work, rows, below, place, accumulate):
+    """Hand the gradient back to a cell below, for all steps at once; writes or adds to its dh.
+
+    `place` is where its units are among the cell's inputs.
+    """
+    units, stride, width = cell["units"], cell["stride"], below["width"]
     for q in range(GATES):
         plain_product(
-            rows, input_width, units, work, cell["gates"] + q * gate, stride, 1,
-            packed, cell["packed_inputs_transposed"] + q * units * input_width, True,
-            work, cell["dx"], input_width, q > 0,
+            rows, width, units, work, cell["gates"] + q * rows * stride, stride, 1, packed,
+            cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
+            work, below["dh"], below["stride"], q > 0 or accumulate,
         )  # fmt: skip
 
 

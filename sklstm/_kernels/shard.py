@@ -86,15 +86,8 @@ def backward(
         for direction in range(directions):
             cell = cells[layer * directions + direction]
             recurrence.backward(cell, packed, work, gradient, starts, steps, masks, accumulate)
-            if layer > 0:
-                recurrence.backward_inputs(cell, packed, work, starts[steps])
-                if net[0]["dropout"]:
-                    _mask_steps(
-                        work, cell["dx"], cell["input_width"], cell["inputs"], starts, steps,
-                        masks, cell["input_mask"],
-                    )  # fmt: skip
         if layer > 0:
-            _split_directions(cells, layer * directions, directions, work, starts[steps])
+            _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
 
 
 @entry
@@ -115,10 +108,14 @@ def pack(net, cells, weights, packed, transposed):
                 packed, cell["packed_recurrent_transposed"] + q * units * width,
             )  # fmt: skip
             if index >= net[0]["directions"]:
-                pack_transposed(
-                    units, inputs, cell["input_width"], weights, gate, row,
-                    packed, cell["packed_inputs_transposed"] + q * units * cell["input_width"],
-                )  # fmt: skip
+                below = cells[index - net[0]["directions"]]
+                for place in range(net[0]["directions"]):
+                    part = (GATES * place + q) * below["width"] * units
+                    pack_transposed(
+                        units, below["units"], below["width"],
+                        weights, gate + place * below["units"] * row, row,
+                        packed, cell["packed_inputs_transposed"] + part,
+                    )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
     pack_plain(
         inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs,
@@ -182,18 +179,21 @@ def _join_directions(cells, first, directions, work, rows):
 
 
 @kernel
-def _split_directions(cells, first, directions, work, rows):
-    """The gradients of a layer's inputs become those of the hidden states below."""
-    for direction in range(directions):
-        below = cells[first - directions + direction]
-        units, stride = below["units"], below["stride"]
-        for r in range(rows):
-            to = below["dh"] + r * stride
-            clear(work, to, stride)
-            for above in range(directions):
-                cell = cells[first + above]
-                start = cell["dx"] + r * cell["input_width"] + direction * units
-                add(work, start, work, to, units)
+def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):
+    """Write dh of the layer below, all directions of the layer added up."""
+    directions = net["directions"]
+    for place in range(directions):
+        below = cells[(layer - 1) * directions + place]
+        for direction in range(directions):
+            recurrence.backward_inputs(
+                cells[layer * directions + direction], packed, work, starts[steps],
+                below, place, direction > 0,
+            )  # fmt: skip
+        if net["dropout"]:
+            _mask_steps(
+                work, below["dh"], below["stride"], below["units"], starts, steps,
+                masks, cells[layer * directions]["input_mask"] + place * below["units"],
+            )  # fmt: skip
 
 
 @kernel

@@ -55,20 +55,23 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     input_sizes, recurrent_sizes = architecture.mask_sizes
     input_masks = np.cumsum([0, *input_sizes])
     recurrent_masks = input_masks[-1] + np.cumsum([0, *recurrent_sizes])
+    widest = max(_tape_stride(round_up(units, dtype), dtype) for _, units in architecture.cells)
     for index, (inputs, units) in enumerate(architecture.cells):
         cell, upper, first = cells[index], index >= n_directions, index % n_directions == 0
-        width, input_width = round_up(units, dtype), round_up(inputs, dtype)
+        width = round_up(units, dtype)
         depth = inputs + 1 + units
         cell["inputs"], cell["units"] = inputs, units
-        cell["width"], cell["input_width"] = width, input_width
+        cell["width"] = width
         cell["stride"] = stride = _tape_stride(width, dtype) if tape else width
         cell["reverse"] = not first
         cell["weights"] = architecture.starts[index]
         cell["packed"] = packed.take(depth * GATES * width)
         cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
-        cell["packed_inputs_transposed"] = packed.take(
-            GATES * units * input_width if tape and upper else 0
-        )
+        if tape and upper:
+            below = cells[index - n_directions]
+            cell["packed_inputs_transposed"] = packed.take(
+                n_directions * GATES * units * below["width"]
+            )
         cell["gradient"] = gradient.take(depth * GATES * width)
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
@@ -81,8 +84,9 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         cell["input_mask"] = input_masks[index // n_directions]
         cell["recurrent_mask"] = recurrent_masks[index]
         if tape:
-            cell["dh"], cell["dc"] = work.take(all_rows * stride), work.take(rows * stride)
-            cell["dx"] = work.take(all_rows * input_width if upper else 0)
+            # A layer is done with its own when it writes that of the layer below.
+            cell["dh"] = below["dh"] if upper else work.take(all_rows * widest)
+            cell["dc"] = work.take(rows * stride)
     inputs, outputs = architecture.head_inputs, architecture.n_outputs
     head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
     record = net[0]
