@@ -14,7 +14,6 @@ from sklstm._kernels.gemm import (
     gates_product,
     pack_gates,
     pack_plain,
-    pack_transposed,
     plain_product,
     round_up,
 )
@@ -58,9 +57,9 @@ def call_plain(
     c, c0, c_row, accumulate,
 ):  # fmt: skip
     if form == PACKED:
-        pack_plain(depth, columns, width, source, s0, s_row, packed, p0)
+        pack_plain(depth, columns, width, source, s0, s_row, 1, packed, p0)
     if form == PACKED_TRANSPOSED:
-        pack_transposed(depth, columns, width, source, s0, s_row, packed, p0)
+        pack_plain(depth, columns, width, source, s0, 1, s_row, packed, p0)
     plain_product(
         rows, width, depth, a, a0, a_row, a_col, packed, p0, form != ROWS,
         c, c0, c_row, accumulate,

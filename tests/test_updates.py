@@ -155,6 +155,6 @@ def test_gradients_are_added_in_their_order_and_padding_is_left_out(dtype, count
                 out += part
             expected[to : to + size] = out
     total, before = np.full(84, np.nan, dtype), gradients.copy()
-    updates.add_gradients(gradients, count, blocks, total)
+    updates.add_gradients(gradients.ravel(), 200, count, blocks, total)
     assert_same_bits(total, expected)
     assert_same_bits(gradients, before)

@@ -91,9 +91,9 @@ def pack_gates(depth, units, width, source, s0, out, o0):
             at += lanes
 
 
-@kernel
-def pack_plain(depth, columns, width, source, s0, s_row, out, o0):
-    """Write the matrix source[s0 + k s_row + j] as panels.
+@linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX)
+def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
+    """Write the matrix source[s0 + k s_row + j s_column] as panels.
 
     Padding is not written: `out` is zero from the start.
     """
@@ -101,31 +101,18 @@ def pack_plain(depth, columns, width, source, s0, s_row, out, o0):
     j = 0
     while j < width:
         across = _next_panel((width - j) // lanes) * lanes
-        filled = min(across, columns - j)
-        for k in range(depth):
-            start, target = s0 + k * s_row + j, o0 + j * depth + k * across
-            for column in range(filled):
-                out[target + column] = source[start + column]
-        j += across
-
-
-@linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, vector_type, INDEX)
-def pack_transposed(depth, columns, width, source, s0, s_column, out, o0):
-    """Write the matrix source[s0 + k + j s_column] as panels.
-
-    Padding is not written: `out` is zero from the start.
-    """
-    lanes = SIMD_BYTES // out.itemsize
-    j = 0
-    while j < width:
-        across = _next_panel((width - j) // lanes) * lanes
-        for column in range(j, min(j + across, columns), lanes):
+        column = j
+        while column < columns and column < j + across:
             start, target = s0 + column * s_column, o0 + j * depth + column - j
             filled = min(lanes, columns - column)
-            whole = depth // lanes * lanes if filled == lanes else 0
-            for k in range(0, whole, lanes):
+            k = 0
+            # Most that is packed is the transpose of weights that lie in rows.
+            while s_row == 1 and filled == lanes and k + lanes <= depth:
                 transpose(source, start + k, s_column, out, target + k * across, across)
-            for k in range(whole, depth):
+                k += lanes
+            while k < depth:
                 for lane in range(filled):
-                    out[target + k * across + lane] = source[start + k + lane * s_column]
+                    out[target + k * across + lane] = source[start + k * s_row + lane * s_column]
+                k += 1
+            column += lanes
         j += across

@@ -59,7 +59,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
     panel_size = (inputs + 1 + units) * GATES * lanes
     recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
     gate = (starts[steps] if tape else starts[1]) * stride
-    span = max(1, INPUT_BLOCK // starts[1]) if tape else 1
+    span = 1 + INPUT_BLOCK // starts[1] if tape else 1
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         at = starts[t] * stride if tape else 0
@@ -68,13 +68,10 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         c_t = c + (at if tape else i % 2 * starts[1] * stride)
         c_before = c + (before * stride if tape else (i + 1) % 2 * starts[1] * stride)
         if i % span == 0:
-            first, last = t, t
-            if cell["reverse"]:
-                first = max(0, t + 1 - span)
-            else:
-                last = min(t + span, steps) - 1
+            some = min(span, steps - i)
+            first = t + 1 - some if cell["reverse"] else t
             gates_product(
-                starts[last + 1] - starts[first], width, inputs + 1,
+                starts[first + some] - starts[first], width, inputs + 1,
                 work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
                 packed, cell["packed"], GATES * lanes, lanes, panel_size,
                 work, gates + (starts[first] * stride if tape else 0), stride, gate, False,

@@ -8,7 +8,7 @@ import numpy as np
 
 from sklstm._kernels import recurrence
 from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, pack_transposed, plain_product
+from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
 from sklstm._kernels.linkage import FLAG, INDICES, linked, matrix_type, vector_type
 from sklstm._kernels.memory import add, clear, copy, load
 
@@ -103,27 +103,27 @@ def pack(net, cells, weights, packed, transposed):
         row = GATES * units
         for q in range(GATES):
             gate = cell["weights"] + q * units
-            pack_transposed(
-                units, units, width, weights, gate + (inputs + 1) * row, row,
+            pack_plain(
+                units, units, width, weights, gate + (inputs + 1) * row, 1, row,
                 packed, cell["packed_recurrent_transposed"] + q * units * width,
             )  # fmt: skip
             if index >= net[0]["directions"]:
                 below = cells[index - net[0]["directions"]]
                 for place in range(net[0]["directions"]):
                     part = (GATES * place + q) * below["width"] * units
-                    pack_transposed(
+                    pack_plain(
                         units, below["units"], below["width"],
-                        weights, gate + place * below["units"] * row, row,
+                        weights, gate + place * below["units"] * row, 1, row,
                         packed, cell["packed_inputs_transposed"] + part,
                     )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
     pack_plain(
-        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs,
+        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
         packed, net[0]["packed"],
     )  # fmt: skip
     if transposed:
-        pack_transposed(
-            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], outputs,
+        pack_plain(
+            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,
             packed, net[0]["packed_transposed"],
         )  # fmt: skip
 

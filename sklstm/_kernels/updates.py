@@ -3,34 +3,35 @@
 import numpy as np
 
 from sklstm._kernels.compile import entry, reduction
-from sklstm._kernels.memory import copy
+from sklstm._kernels.memory import add, copy
 
 
 @entry
-def add_gradients(gradients, count, blocks, total):
+def add_gradients(gradients, size, count, blocks, total):
     """Write the sum of the first gradients, in their order.
 
     Parameters
     ----------
-    gradients : ndarray of shape (groups, size)
+    gradients : ndarray of shape (groups * size,)
+        One after the other.
+    size : int
+        The length of one, with padding.
     count : int
         How many of them to add.
     blocks : int64 ndarray of shape (blocks, 5)
-        Parts of a gradient: lines, numbers in each, their distance and start in `gradients`, and
-        where they start in `total`, without gaps.
+        Parts of a gradient: lines, numbers in each, their distance and start, and where they start
+        in `total`, without gaps.
     total : ndarray of shape (n_weights,)
         The sum, written.
     """
-    for block in range(len(blocks)):
-        lines, size, distance, start, target = blocks[block]
-        for line in range(lines):
-            at = start + line * distance
-            out = total[target + line * size : target + (line + 1) * size]
-            copy(gradients[0], at, total, target + line * size, size)
+    for block in range(blocks.shape[0]):
+        start, target = blocks[block, 3], blocks[block, 4]
+        for _ in range(blocks[block, 0]):
+            copy(gradients, start, total, target, blocks[block, 1])
             for n in range(1, count):
-                part = gradients[n, at : at + size]
-                for j in range(size):
-                    out[j] += part[j]
+                add(gradients, n * size + start, total, target, blocks[block, 1])
+            start += blocks[block, 2]
+            target += blocks[block, 1]
 
 
 @reduction

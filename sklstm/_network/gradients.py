@@ -47,5 +47,7 @@ class GradientSum:
 
     def __call__(self, n_groups):
         """Add up the first `n_groups`; the vector is overwritten by the next sum."""
-        updates.add_gradients(self.gradients, n_groups, self._blocks, self._total)
+        updates.add_gradients(
+            self.gradients.ravel(), self.gradients.shape[1], n_groups, self._blocks, self._total
+        )
         return self._total
