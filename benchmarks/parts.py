@@ -15,7 +15,7 @@ from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
 from sklstm._kernels.compile import OPTIONS
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.linkage import link
+from sklstm._kernels.linkage import EVERY_NET
 from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
@@ -143,7 +143,7 @@ def _parts(workload):
     starts = np.arange(workload.steps + 1) * n_rows
     net, cells, cell = layout.net, layout.cells, layout.cells[0]
     rows = np.arange(n_rows)
-    link(DTYPE)
+    EVERY_NET.link(DTYPE)
 
     def optimize():
         updates.add_penalty(gradient, weights, penalty, 1e-6)

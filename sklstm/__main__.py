@@ -49,7 +49,7 @@ def warm_up():
         for dtype in (np.float32, np.float64):
             X = np.arange(20, dtype=dtype).reshape(10, 2)
             for solver in OPTIMIZERS:
-                LSTMRegressor(1, solver=solver, max_iter=1).fit(X, X[:, 0])
+                LSTMRegressor((1, 1), solver=solver, max_iter=1).fit(X, X[:, 0])
             # A loss that is a validation score is evaluated by itself.
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)

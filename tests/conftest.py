@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from sklstm import LSTMRegressor
-from sklstm._kernels.linkage import link
+from sklstm._kernels.linkage import EVERY_NET, UPPER_LAYERS
 
 # Tests of products call kernels without the network, which does this.
 for dtype in (np.float32, np.float64):
-    link(dtype)
+    EVERY_NET.link(dtype)
+    UPPER_LAYERS.link(dtype)
 
 N_SAMPLES, N_TIMESTEPS, N_FEATURES = 40, 6, 2
 

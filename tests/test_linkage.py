@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from sklstm._kernels import linkage
 from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import FLAG, INDEX, link, linked, matrix_type, real_type, vector_type
+from sklstm._kernels.linkage import FLAG, INDEX, Links, linked, matrix_type, real_type, vector_type
 
 
 def scale(x, start, factor, negative, rows):
@@ -18,7 +17,8 @@ def scale(x, start, factor, negative, rows):
     rows[:] = x.sum()
 
 
-linked_scale = linked(vector_type, INDEX, real_type, FLAG, matrix_type)(scale)
+LINKS = Links()
+linked_scale = linked(vector_type, INDEX, real_type, FLAG, matrix_type, links=LINKS)(scale)
 
 
 @entry
@@ -28,7 +28,7 @@ def call_linked(x, start, factor, negative, rows):
 
 @pytest.fixture(autouse=True, params=[np.float32, np.float64], name="dtype")
 def linked_type(request):
-    link(request.param)
+    LINKS.link(request.param)
     return request.param
 
 
@@ -68,19 +68,17 @@ def test_numbers_that_would_lose_digits_are_refused_too(dtype):
 
 
 @pytest.mark.parametrize("collecting", [True, False])
-def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting, monkeypatch):
-    # What is linked here is not to be linked by all that comes later.
-    monkeypatch.setattr(linkage, "_loaders", linkage._loaders.copy())
-    monkeypatch.setattr(linkage, "_n_loaded", linkage._n_loaded.copy())
+def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting):
+    links = Links()
 
     def clear(x):
         x[:] = 0
 
-    linked(vector_type)(clear)
+    linked(vector_type, links=links)(clear)
     if not collecting:
         gc.disable()
     try:
-        link(dtype)
+        links.link(dtype)
         assert gc.isenabled() == collecting
     finally:
         gc.enable()

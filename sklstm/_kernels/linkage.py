@@ -26,9 +26,6 @@ from sklstm._kernels.compile import OPTIONS
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-_loaders: list = []
-_n_loaded = dict.fromkeys(DTYPES, 0)
-
 
 def real_type(dtype):
     """A number of the net."""
@@ -45,19 +42,35 @@ def matrix_type(dtype):
     return real_type(dtype)[:, ::1]
 
 
-def link(dtype):
-    """Compile all linked kernels for float32 or float64, or take them from disk.
+class Links:
+    """Linked kernels that are made ready at once."""
 
-    What calls linked kernels must be sure that this was done: else it jumps to address 0.
-    """
-    dtype = np.dtype(dtype)
-    if _n_loaded[dtype] == len(_loaders):
-        return
-    # The lock that compilation takes in any case: no two threads load the same.
-    with global_compiler_lock, _no_garbage_collection():
-        for load in _loaders[_n_loaded[dtype] :]:
-            load(dtype)
-            _n_loaded[dtype] += 1
+    def __init__(self):
+        self._loaders = []
+        self._n_loaded = dict.fromkeys(DTYPES, 0)
+
+    def add(self, load):
+        """Have `load(dtype)` called when a type is linked; returns it."""
+        self._loaders.append(load)
+        return load
+
+    def link(self, dtype):
+        """Compile the kernels for float32 or float64, or take them from disk.
+
+        What calls linked kernels must be sure that this was done: else it jumps to address 0.
+        """
+        dtype = np.dtype(dtype)
+        if self._n_loaded[dtype] == len(self._loaders):
+            return
+        # The lock that compilation takes in any case: no two threads load the same.
+        with global_compiler_lock, _no_garbage_collection():
+            for load in self._loaders[self._n_loaded[dtype] :]:
+                load(dtype)
+                self._n_loaded[dtype] += 1
+
+
+# What every net needs, and what only nets of several layers do.
+EVERY_NET, UPPER_LAYERS = Links(), Links()
 
 
 @contextmanager
@@ -70,12 +83,6 @@ def _no_garbage_collection():
     finally:
         if collecting:
             gc.enable()
-
-
-def at_link(load):
-    """Have `load(dtype)` called when a type is linked; returns it."""
-    _loaders.append(load)
-    return load
 
 
 class AddressTable:
@@ -110,8 +117,8 @@ class AddressTable:
         return builder.inttoptr(builder.load(place), kind.as_pointer())
 
 
-def linked(*arguments):
-    """Compile a kernel by itself; other kernels call it as they do any, after `link`.
+def linked(*arguments, links=EVERY_NET):
+    """Compile a kernel by itself; other kernels call it as they do any, after `links.link`.
 
     It returns nothing and must not raise: an exception would be printed, and its caller go on.
 
@@ -120,6 +127,8 @@ def linked(*arguments):
     *arguments : Numba types, or functions that give one for a dtype
         The types of the kernel's arguments. What a caller passes may be of a smaller type, such as
         int32 for int64, but not of a larger one.
+    links : Links
+        What it is made ready with.
     """
 
     def decorate(function):
@@ -133,7 +142,7 @@ def linked(*arguments):
             # Now, and not at the first call: the process may have lost its rights by then.
             keep_on_disk(compiled[dtype])
 
-        @at_link
+        @links.add
         def load(dtype):
             compiled[dtype].compile()
             table.row(dtype)[0] = compiled[dtype].address

@@ -10,7 +10,7 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.linkage import FLOAT64, INDEX, link, linked, real_type, vector_type
+from sklstm._kernels.linkage import EVERY_NET, FLOAT64, INDEX, linked, real_type, vector_type
 
 # NumPy's functions of a number take ten times as long to compile; Python's own raise errors.
 exp, log, log1p = (
@@ -22,7 +22,7 @@ SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL
 
 def evaluate(loss, parameter, raw, y, value, slope):
     """Write the value, as float64, and the derivative of every entry of (samples, outputs)."""
-    link(raw.dtype)
+    EVERY_NET.link(raw.dtype)
     _evaluate(loss, parameter, raw, y, value, slope)
 
 

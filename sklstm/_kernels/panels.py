@@ -7,7 +7,7 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
 from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import AddressTable, at_link
+from sklstm._kernels.linkage import EVERY_NET, AddressTable
 from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
 
 MOST_VECTORS = 4
@@ -105,6 +105,6 @@ if config.DISABLE_JIT:
 else:
     panel, _TABLE = _compiled_panel, AddressTable(__name__, MOST_VECTORS)
 
-    @at_link
+    @EVERY_NET.add
     def _load_panels(dtype):
         _write_addresses(_TABLE.row(dtype), np.empty(0, dtype))

@@ -9,7 +9,15 @@ import numpy as np
 from sklstm._kernels import recurrence
 from sklstm._kernels.compile import entry, kernel
 from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
-from sklstm._kernels.linkage import FLAG, INDICES, linked, matrix_type, vector_type
+from sklstm._kernels.linkage import (
+    FLAG,
+    INDEX,
+    INDICES,
+    UPPER_LAYERS,
+    linked,
+    matrix_type,
+    vector_type,
+)
 from sklstm._kernels.memory import add, clear, copy, load
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
@@ -31,8 +39,9 @@ SEQUENCE = np.dtype(
 )
 
 
+_NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
 _SHARD_ARGUMENTS = (
-    numba.from_dtype(NET)[::1], numba.from_dtype(recurrence.CELL)[::1], vector_type,
+    _NET_TYPE[::1], _CELL_TYPE[::1], vector_type,
     numba.from_dtype(SEQUENCE)[::1], INDICES, matrix_type, vector_type, INDICES, matrix_type,
 )  # fmt: skip
 
@@ -164,7 +173,7 @@ def _mask_steps(work, start, stride, columns, starts, steps, masks, column):
         )  # fmt: skip
 
 
-@kernel
+@linked(_CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
 def _join_directions(cells, first, directions, work, rows):
     """The hidden states of the layer below, side by side, are the next layer's inputs."""
     x, inputs = cells[first]["x"], cells[first]["inputs"]
@@ -178,7 +187,10 @@ def _join_directions(cells, first, directions, work, rows):
         work[x + r * (inputs + 1) + inputs] = 1
 
 
-@kernel
+@linked(
+    _NET_TYPE, _CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
+    links=UPPER_LAYERS,
+)  # fmt: skip
 def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):
     """Write dh of the layer below, all directions of the layer added up."""
     directions = net["directions"]

@@ -15,7 +15,7 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels import shard, team
-from sklstm._kernels.linkage import link
+from sklstm._kernels.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.order import LongestFirst
@@ -98,7 +98,9 @@ class Team:
         goal=None,
     ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
-        link(dtype)
+        EVERY_NET.link(dtype)
+        if len(architecture.units) > 1:
+            UPPER_LAYERS.link(dtype)
         self._longest_first = self._order = None
         self._shard_rows = group_rows = PREDICT_ROWS
         if training:
