@@ -1,8 +1,11 @@
 """What each part of training costs, how near it is to the processor's peak, and what is serial.
 
-The parts are timed one by one, on one thread, over the buffers of a shard; what of an epoch on one
-thread they do not explain is Python, NumPy and the waiting of caches.
+The parts are timed one by one, on one thread, over the buffers of a shard. Python and NumPy are
+what an epoch of as many minibatches takes with one unit and one step; what all of them do not
+explain is the waiting for memory.
 """
+
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -25,6 +28,7 @@ from sklstm._sequences import read_sequences
 
 CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
 SERIAL = ("packing of weights", "sum of gradients", "penalty, clipping, Adam")
+PYTHON = "Python and NumPy"
 CORES = (2, 8, 32)
 MATRIX = 2048  # rows of the matrices that NumPy multiplies
 DTYPE = np.dtype(np.float32)
@@ -46,11 +50,12 @@ def run(quick):
             name: each * (minibatches if name in SERIAL else workload.samples / rows)
             for name, each in parts.items()
         }
-        parts["Python and the rest"] = max(0.0, seconds[1] - sum(parts.values()))
+        parts[PYTHON] = _python(workload, rounds)
+        parts["waiting for memory"] = max(0.0, seconds[1] - sum(parts.values()))
         for name, each in parts.items():
             shares.setdefault(name, {})[workload.label] = _only(100 * each / seconds[1])
         rates.append(_rates(workload, seconds, peak))
-        serial = parts["Python and the rest"] + sum(parts[name] for name in SERIAL)
+        serial = sum(parts[name] for name in (*SERIAL, PYTHON))
         derived.append(_derived(workload, seconds, serial))
     return {
         "rounds": rounds,
@@ -115,6 +120,12 @@ def _epoch(model, workload, threads, rounds):
         numba.set_num_threads(n_threads())
 
 
+def _python(workload, rounds):
+    """Seconds of an epoch of as many minibatches, in which next to nothing is computed."""
+    smallest = replace(workload, steps=1, inputs=1, units=(1,))
+    return _epoch(Contender(smallest), smallest, 1, rounds)
+
+
 def _matmul_rate(threads):
     """What NumPy's BLAS makes of large matrices, in GFLOP/s."""
     from threadpoolctl import threadpool_limits
@@ -176,9 +187,10 @@ def _gather(net, cell, records, rows, work, starts):
 def _input_product(cell, packed, work, starts):
     inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
     panel = (inputs + cell["units"]) * GATES * lanes
-    for t in range(starts.size - 1):
+    span = 1 + recurrence.INPUT_BLOCK // starts[1]
+    for t in range(0, starts.size - 1, span):
         gates_product(
-            starts[t + 1] - starts[t], cell["width"], inputs,
+            starts[min(t + span, starts.size - 1)] - starts[t], cell["width"], inputs,
             work, cell["x"] + starts[t] * inputs, inputs, 1,
             packed, cell["packed"], GATES * lanes, lanes, panel,
             work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
