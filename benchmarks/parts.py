@@ -23,7 +23,7 @@ from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
-from sklstm._network.sharding import GROUP_ROWS, cut, shard_rows
+from sklstm._network.sharding import GROUP_ROWS, cut, training_rows
 from sklstm._sequences import read_sequences
 
 CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
@@ -139,7 +139,7 @@ def _parts(workload):
     """Seconds of the parts: of a shard, or if they are serial, of a minibatch; a shard's rows."""
     X, _ = workload.data()
     architecture = Architecture(workload.inputs, workload.units, False, "last", 1)
-    n_rows = shard_rows(architecture, DTYPE, workload.steps)
+    n_rows = training_rows(architecture, DTYPE, workload.steps)
     layout = make_layout(architecture, DTYPE, n_rows, workload.steps, True)
     weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
     sequences = read_sequences(Contender(workload)._model, X, reset=True)

@@ -199,7 +199,7 @@ def use_threads(monkeypatch, n_threads):
 def use_groups(monkeypatch):
     """Let several shards be a group, as those of long sequences or large minibatches are."""
     monkeypatch.setattr(sharding, "LARGE_TAPE", 0)
-    monkeypatch.setattr(sharding, "MOST_GROUPS", 3)
+    monkeypatch.setattr(sharding, "MOST_GROUPS", 4)
 
 
 def mixed_problem(dtype, batch=100):

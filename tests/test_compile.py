@@ -167,6 +167,10 @@ print(len(bits), config.CACHE_DIR, gc.isenabled())
 """
     cache = str(tmp_path / "cache")
     assert run(code, package, NUMBA_CACHE_DIR=cache) == f"1 {cache} True\n"
+    # A net of one layer does without what others need.
+    names = " ".join(path.name for path in (tmp_path / "cache").rglob("*.nbc"))
+    assert "shard.forward" in names
+    assert "_join_directions" not in names
 
 
 def test_processes_that_compile_for_different_types_at_once_do_not_mix_them_up(package, tmp_path):

@@ -113,11 +113,14 @@ def test_shards_of_a_group_add_up(dtype, batch, lengths, monkeypatch):
 
 
 @for_each_dtype
-def test_smaller_rounds_have_fewer_groups_or_one_that_is_not_whole(dtype, monkeypatch):
-    use_groups(monkeypatch)
-    problem = make_problem(dtype, (37,), batch=100)
-    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
-        for n in (100, 50, 20, 1, 100):
+@pytest.mark.parametrize("most_rows", [100, 545, 1024])
+@pytest.mark.parametrize("lengths", ["equal", "ragged"])
+def test_smaller_rounds_fit_into_the_buffers_of_a_larger(dtype, most_rows, lengths, monkeypatch):
+    if most_rows == 100:
+        use_groups(monkeypatch)
+    problem = make_problem(dtype, (16, 5), True, batch=most_rows, lengths=lengths)
+    with Team(problem.architecture, problem.sequences, most_rows, training=True) as team:
+        for n in (most_rows, 99, 45, 20, 1, most_rows):
             rows = problem.rows[:n]
             raw = team.forward(problem.weights, rows)
             result = raw, team.backward(problem.d_raw[rows])

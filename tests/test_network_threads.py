@@ -17,6 +17,8 @@ from sklstm._network import sharding
 from sklstm._network.sharding import Team, cut
 
 ROOT = Path(__file__).parents[1]
+# Nominal sizes.
+SHARD_ROWS = (sharding.FEW_ROWS, sharding.MANY_ROWS, sharding.PREDICT_ROWS)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
@@ -66,18 +68,37 @@ def test_no_more_threads_than_groups(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("units", "steps", "expected"),
+    ("dtype", "units", "steps", "expected"),
     [
-        ((64,), 24, sharding.MOST_ROWS),
-        ((128,), 50, sharding.MOST_ROWS),
-        ((128,), 100, sharding.LEAST_ROWS),  # the tape would leave the cache
-        ((128, 128), 50, sharding.LEAST_ROWS),
-        ((512,), 100, sharding.MOST_ROWS),  # the weights do so in any case
+        (np.float32, (64,), 24, sharding.MANY_ROWS),
+        (np.float32, (128,), 50, sharding.MANY_ROWS),
+        (np.float32, (128,), 100, sharding.FEW_ROWS),  # the tape would leave the cache
+        (np.float64, (128,), 50, sharding.FEW_ROWS),
+        (np.float32, (128, 128), 50, sharding.FEW_ROWS),
+        (np.float32, (512,), 100, sharding.MANY_ROWS),  # the weights do so in any case
+        (np.float64, (256,), 100, sharding.MANY_ROWS),
     ],
 )
-def test_rows_of_a_shard_are_those_that_keep_its_tape_in_the_cache(units, steps, expected):
+def test_rows_of_a_shard_are_those_that_keep_its_tape_in_the_cache(dtype, units, steps, expected):
+    architecture = make_problem(dtype, units).architecture
+    assert sharding.training_rows(architecture, np.dtype(dtype), steps) == expected
+
+
+@pytest.mark.parametrize("units", [(8,), (300,)])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("equal_lengths", [True, False])
+def test_shards_have_sizes_that_buffers_are_made_for_and_groups_are_few(
+    units, training, equal_lengths
+):
     architecture = make_problem(np.float32, units).architecture
-    assert sharding.shard_rows(architecture, np.dtype(np.float32), steps) == expected
+    for n_rows in range(1, 3000):
+        rows, group = sharding.divide(
+            architecture, np.dtype(np.float32), 200, n_rows, training, equal_lengths
+        )
+        assert rows in SHARD_ROWS
+        assert group >= 1
+        if training:
+            assert (len(list(cut(n_rows, rows))) - 1) / group <= sharding.MOST_GROUPS
 
 
 def test_many_teams_may_work_at_once(monkeypatch):
@@ -114,9 +135,7 @@ print(available_threads())
     assert output.split() == [b"3", b"2"]
 
 
-@pytest.mark.parametrize(
-    "shard_rows", [sharding.LEAST_ROWS, sharding.MOST_ROWS, sharding.PREDICT_ROWS]
-)
+@pytest.mark.parametrize("shard_rows", SHARD_ROWS)
 def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
     for n_rows in range(1, 2000):
         bounds = list(cut(n_rows, shard_rows))

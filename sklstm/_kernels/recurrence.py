@@ -40,8 +40,8 @@ CELL = np.dtype(
     ]
 )  # fmt: skip
 
-# Rows of the tape whose input products are taken at a time: these weights are then read less often,
-# and the gates are still in cache when their step comes.
+# Rows of the tape, or a few more, whose input products are taken at a time: these weights are then
+# read less often, and the gates are still in cache when their step comes.
 INPUT_BLOCK = 64
 # Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
 DEPTH_BLOCK = 96

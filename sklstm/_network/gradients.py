@@ -40,7 +40,7 @@ class GradientSum:
 
     @staticmethod
     def _lines(rows, groups, columns, width, start, target):
-        """A matrix of padded groups of columns, in as few lines as there can be."""
+        """A matrix of padded groups of columns as lines; a row is one where there is no padding."""
         if columns == width:
             return rows, groups * columns, groups * width, start, target
         return rows * groups, columns, width, start, target

@@ -24,8 +24,9 @@ from sklstm._network.order import LongestFirst
 GROUP_ROWS = 16
 # Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
 MOST_GROUPS = 32
-# Rows of a shard, which has a tape: enough to fill the register tiles.
-MOST_ROWS, LEAST_ROWS, PREDICT_ROWS = 16, 8, 32
+# Nominal rows of a shard, in training and in prediction: enough to fill the register tiles. The
+# rounding in `cut` makes them up to half as many more.
+MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
 # Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
 LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
@@ -33,7 +34,7 @@ WORTH_A_THREAD = 2_000_000
 
 
 def cut(n_rows, shard_rows):
-    """Yield the boundaries of shards of about `shard_rows`, of even sizes, a power of two of them.
+    """Yield the boundaries of shards of about `shard_rows`: a power of two of them, nearly equal.
 
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
@@ -102,20 +103,13 @@ class Team:
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
         self._longest_first = self._order = None
-        self._shard_rows = group_rows = PREDICT_ROWS
-        if training:
-            self._shard_rows = shard_rows(architecture, dtype, steps)
-            group_rows = max(GROUP_ROWS, -(-max_rows // MOST_GROUPS))
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(sequences.records["length"], max_rows)
-            # Sorted by length, two groups of a minibatch would be three quarters of the work and
-            # one; of four, the first and last are together as long as the two between.
-            group_rows //= 2
-            self._shard_rows = min(self._shard_rows, group_rows)
-        self._group = 2 ** round(math.log2(group_rows / self._shard_rows))
+        self._shard_rows, self._group = divide(
+            architecture, dtype, steps, max_rows, training, sequences.equal_lengths
+        )
         most_shards = len(list(cut(max_rows, self._shard_rows))) - 1
         most_groups = -(-most_shards // self._group)
-        # The rounding in `cut` keeps shards below sqrt(2) times their nominal size.
         layout = make_layout(
             architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
             bool(dropout), bool(recurrent_dropout),
@@ -261,15 +255,32 @@ class Team:
             self._wake.put(None)
 
 
-def shard_rows(architecture, dtype, steps):
-    """The nominal rows of a shard in training.
+def divide(architecture, dtype, steps, max_rows, training, equal_lengths):
+    """The nominal rows of a shard, and how many shards are a group."""
+    rows, group_rows = PREDICT_ROWS, PREDICT_ROWS
+    if training:
+        rows, group_rows = training_rows(architecture, dtype, steps), GROUP_ROWS
+    if not equal_lengths:
+        # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
+        # of four, the first and last are together as long as the two between.
+        group_rows //= 2
+    rows = min(rows, group_rows)
+    group = group_rows // rows
+    if training:
+        most_shards = len(list(cut(max_rows, rows))) - 1
+        group = max(group, most_shards // MOST_GROUPS)
+    return rows, group
+
+
+def training_rows(architecture, dtype, steps):
+    """The nominal rows of a shard in training, if lengths are equal.
 
     With fewer rows, more of the tape stays in the cache, but the recurrent weights are read more
     often, and must do so too.
     """
-    tape = make_layout(architecture, dtype, MOST_ROWS, steps, True).work_size * dtype.itemsize
+    tape = make_layout(architecture, dtype, MANY_ROWS, steps, True).work_size * dtype.itemsize
     weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
-    return LEAST_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MOST_ROWS
+    return FEW_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MANY_ROWS
 
 
 def _useful_threads(architecture, steps, groups):
