@@ -5,7 +5,11 @@
 - `entry`: by Python. `reduction`: an entry whose sums may be cut into SIMD lanes.
 """
 
+import gc
+from contextlib import contextmanager
+
 from numba import config, njit, types
+from numba.core.compiler_lock import global_compiler_lock
 
 from sklstm._kernels.cache import keep_on_disk
 
@@ -13,6 +17,22 @@ from sklstm._kernels.cache import keep_on_disk
 # stay a division (no arcp). Sums are written out where their order matters.
 # A kernel allocates nothing, so that no slice need count its references.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "_nrt": False}
+
+
+@contextmanager
+def no_garbage_collection():
+    """The compiler makes millions of objects, which every collection would walk through again.
+
+    Holds the lock that compilation takes in any case: threads cannot take the state of each other.
+    """
+    with global_compiler_lock:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def kernel(function):
@@ -30,6 +50,13 @@ def entry(function, options=OPTIONS):
     dispatcher = njit(**options)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
+        compile_for = dispatcher.compile
+
+        def compile_without_garbage_collection(signature):
+            with no_garbage_collection():
+                return compile_for(signature)
+
+        dispatcher.compile = compile_without_garbage_collection
     return dispatcher
 
 

@@ -5,8 +5,6 @@ many, is therefore compiled apart from its callers and kept on disk by itself; i
 a table which every process fills before the first call.
 """
 
-import gc
-from contextlib import contextmanager
 from inspect import isfunction
 
 import llvmlite.binding
@@ -15,12 +13,11 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core.ccallback import CFunc
-from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typeconv import Conversion
 from numba.extending import intrinsic
 
 from sklstm._kernels.cache import keep_on_disk
-from sklstm._kernels.compile import OPTIONS
+from sklstm._kernels.compile import OPTIONS, no_garbage_collection
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
@@ -62,8 +59,8 @@ class Links:
         dtype = np.dtype(dtype)
         if self._n_loaded[dtype] == len(self._loaders):
             return
-        # The lock that compilation takes in any case: no two threads load the same.
-        with global_compiler_lock, _no_garbage_collection():
+        # Under the lock of compilation: no two threads load the same.
+        with no_garbage_collection():
             for load in self._loaders[self._n_loaded[dtype] :]:
                 load(dtype)
                 self._n_loaded[dtype] += 1
@@ -71,18 +68,6 @@ class Links:
 
 # What every net needs, and what only nets of several layers do.
 EVERY_NET, UPPER_LAYERS = Links(), Links()
-
-
-@contextmanager
-def _no_garbage_collection():
-    """The compiler makes millions of objects, which every collection would walk through again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 class AddressTable:

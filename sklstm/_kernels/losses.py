@@ -10,7 +10,15 @@ import numpy as np
 from numba import config
 
 from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.linkage import EVERY_NET, FLOAT64, INDEX, linked, real_type, vector_type
+from sklstm._kernels.linkage import (
+    EVERY_NET,
+    FLOAT64,
+    INDEX,
+    Links,
+    linked,
+    real_type,
+    vector_type,
+)
 
 # NumPy's functions of a number take ten times as long to compile; Python's own raise errors.
 exp, log, log1p = (
@@ -20,9 +28,19 @@ exp, log, log1p = (
 SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
 
 
+_SOFTMAX = Links()
+
+
+def link(loss, dtype):
+    """Make a loss ready, as all that calls it must; see `Links`."""
+    EVERY_NET.link(dtype)
+    if loss == MULTINOMIAL_LOG:
+        _SOFTMAX.link(dtype)
+
+
 def evaluate(loss, parameter, raw, y, value, slope):
     """Write the value, as float64, and the derivative of every entry of (samples, outputs)."""
-    EVERY_NET.link(raw.dtype)
+    link(loss, raw.dtype)
     _evaluate(loss, parameter, raw, y, value, slope)
 
 
@@ -82,7 +100,7 @@ def _entry_loss(loss, setting, raw, y):
     return value, (one if positive else small) / (one + small) - y
 
 
-@kernel
+@linked(vector_type, vector_type, FLOAT64[::1], vector_type, links=_SOFTMAX)
 def _multinomial_log(raw, y, value, slope):
     largest = raw[0]
     for j in range(1, raw.size):

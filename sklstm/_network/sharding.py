@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numba import config
 
-from sklstm._kernels import shard, team
+from sklstm._kernels import losses, shard, team
 from sklstm._kernels.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
@@ -137,6 +137,7 @@ class Team:
         targets, sample_weight = self._raw[:0], np.zeros(0, dtype)
         self._has_goal = goal is not None
         if goal is not None:
+            losses.link(goal.loss, dtype)
             self._task[team.LOSS], self._parameters[0] = goal.loss, goal.parameter
             # A read-only array, or one of other strides, would be compiled for once more.
             targets, sample_weight = (
