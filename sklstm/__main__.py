@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklstm import LSTMRegressor, __version__
+from sklstm import LSTMClassifier, LSTMRegressor, __version__
 from sklstm._kernels.cache import CACHE_FOLDER, PRIVATE_COPY_OF
 from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
 from sklstm._network.sharding import available_threads
@@ -53,6 +53,7 @@ def warm_up():
             # A loss that is a validation score is evaluated by itself.
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
+            LSTMClassifier(1, max_iter=1).fit(X, np.arange(10) % 3)
 
 
 if __name__ == "__main__":
