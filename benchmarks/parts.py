@@ -194,7 +194,7 @@ def _input_product(cell, packed, work, starts):
             work, cell["x"] + starts[t] * inputs, inputs, 1,
             packed, cell["packed"], GATES * lanes, lanes, panel,
             work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
-            starts[-1] * cell["stride"], False,
+            cell["gate"], False,
         )  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def _recurrent_product(cell, packed, work, starts):
             work, cell["h"] + starts[t - 1] * cell["stride"], cell["stride"], 1,
             packed, cell["packed"] + inputs * GATES * lanes, GATES * lanes, lanes, panel,
             work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
-            starts[-1] * cell["stride"], True,
+            cell["gate"], True,
         )  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def _gates(cell, work, starts):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
         size = (starts[t + 1] - starts[t]) * stride
         recurrence._finish_step(
-            work, cell["gates"] + at, starts[-1] * stride, c + before, c + at, cell["tanh_c"] + at,
+            work, cell["gates"] + at, cell["gate"], c + before, c + at, cell["tanh_c"] + at,
             cell["h"] + at, size if t else 0, size,
         )  # fmt: skip
 
@@ -243,7 +243,7 @@ def _backward_product(cell, packed, work, starts):
         for gate in range(GATES):
             plain_product(
                 starts[t + 1] - starts[t], width, units,
-                work, cell["gates"] + (gate * starts[-1] + starts[t]) * stride, stride, 1,
+                work, cell["gates"] + gate * cell["gate"] + starts[t] * stride, stride, 1,
                 packed, cell["packed_recurrent_transposed"] + gate * units * width, True,
                 work, cell["dh"] + starts[t - 1] * stride, stride, True,
             )  # fmt: skip

@@ -29,6 +29,7 @@ CELL = np.dtype(
         for name in (
             "inputs", "units", "width", "reverse",
             "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
+            "gate",  # between the gates
             "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
             "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
             "gradient",
@@ -54,11 +55,11 @@ def forward(cell, packed, work, starts, steps, masks, tape):
     Without a tape, gates and tanh_c hold a single step, and c two.
     """
     inputs, units, width, stride = cell["inputs"], cell["units"], cell["width"], cell["stride"]
-    gates, c, tanh_c, h = cell["gates"], cell["c"], cell["tanh_c"], cell["h"]
+    gates, gate = cell["gates"], cell["gate"]
+    c, tanh_c, h = cell["c"], cell["tanh_c"], cell["h"]
     lanes = SIMD_BYTES // work.itemsize
     panel_size = (inputs + 1 + units) * GATES * lanes
     recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
-    gate = (starts[steps] if tape else starts[1]) * stride
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
@@ -101,8 +102,8 @@ def backward(cell, packed, work, gradient, starts, steps, masks, accumulate):
     by its total. Uses dc as scratch.
     """
     units, width, stride = cell["units"], cell["width"], cell["stride"]
-    gates, c, tanh_c, dh, dc = cell["gates"], cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
-    gate = starts[steps] * stride
+    gates, gate = cell["gates"], cell["gate"]
+    c, tanh_c, dh, dc = cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
     clear(work, dc, starts[1] * stride)
     for i in range(steps - 1, -1, -1):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
@@ -133,7 +134,7 @@ def backward_inputs(cell, packed, work, rows, below, place, accumulate):
     units, stride, width = cell["units"], cell["stride"], below["width"]
     for q in range(GATES):
         plain_product(
-            rows, width, units, work, cell["gates"] + q * rows * stride, stride, 1, packed,
+            rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
             cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
             work, below["dh"], below["stride"], q > 0 or accumulate,
         )  # fmt: skip
@@ -163,9 +164,8 @@ def _step(i, steps, starts, reverse):
 @kernel
 def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
-    rows = starts[steps]
     _gradient_product(
-        cell, inputs + 1, work, cell["x"], inputs + 1, 0, rows, rows, accumulate, gradient, 0
+        cell, inputs + 1, work, cell["x"], inputs + 1, 0, starts[steps], accumulate, gradient, 0
     )
     # The hidden state that each step started from lies elsewhere on the tape; steps in a row of the
     # same number of sequences lie together on both sides, and are taken as one product.
@@ -177,7 +177,7 @@ def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
         if run > 0 and (before != run_h + run or starts[t] != run_at + run):
             _gradient_product(
                 cell, units, work, cell["h_masked"] + run_h * stride, stride,
-                run_at, run, rows, started, gradient, inputs + 1,
+                run_at, run, started, gradient, inputs + 1,
             )  # fmt: skip
             started, run = True, 0
         if run == 0:
@@ -186,12 +186,12 @@ def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
     if run > 0 or not started:
         _gradient_product(
             cell, units, work, cell["h_masked"] + run_h * stride, stride,
-            run_at, run, rows, started, gradient, inputs + 1,
+            run_at, run, started, gradient, inputs + 1,
         )  # fmt: skip
 
 
 @kernel
-def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate, gradient, row):
+def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
     width, stride = cell["width"], cell["stride"]
     lanes = SIMD_BYTES // work.itemsize
@@ -201,7 +201,7 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, tape, accumulate
         for j in range(0, width, lanes):
             panel(
                 4, rows, block, work, a0 + start * a_width, 1, a_width,
-                work, cell["gates"] + (at + start) * stride + j, stride, tape * stride,
+                work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 gradient, cell["gradient"] + row * GATES * width + j, GATES * width, width,
                 accumulate or start > 0,
             )  # fmt: skip

@@ -75,7 +75,9 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         cell["gradient"] = gradient.take(depth * GATES * width)
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
-        cell["gates"] = work.take(GATES * tape_rows * stride)
+        # A line more than whole rows: else the gates of a step share sets of the cache, as below.
+        cell["gate"] = tape_rows * stride + round_up(1, dtype)
+        cell["gates"] = work.take(GATES * cell["gate"])
         cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
         cell["tanh_c"] = work.take(tape_rows * stride)
         cell["h"] = work.take(all_rows * stride)
