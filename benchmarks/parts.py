@@ -185,14 +185,14 @@ def _gather(net, cell, records, rows, work, starts):
 
 @compiled
 def _input_product(cell, packed, work, starts):
-    inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
-    panel = (inputs + cell["units"]) * GATES * lanes
+    inputs = cell["inputs"] + 1
+    depth = inputs + cell["units"]
     span = 1 + recurrence.INPUT_BLOCK // starts[1]
     for t in range(0, starts.size - 1, span):
         gates_product(
             starts[min(t + span, starts.size - 1)] - starts[t], cell["width"], inputs,
             work, cell["x"] + starts[t] * inputs, inputs, 1,
-            packed, cell["packed"], GATES * lanes, lanes, panel,
+            packed, cell["packed"], depth,
             work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
             cell["gate"], False,
         )  # fmt: skip
@@ -201,12 +201,12 @@ def _input_product(cell, packed, work, starts):
 @compiled
 def _recurrent_product(cell, packed, work, starts):
     inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
-    panel = (inputs + cell["units"]) * GATES * lanes
+    depth = inputs + cell["units"]
     for t in range(1, starts.size - 1):
         gates_product(
             starts[t + 1] - starts[t], cell["width"], cell["units"],
             work, cell["h"] + starts[t - 1] * cell["stride"], cell["stride"], 1,
-            packed, cell["packed"] + inputs * GATES * lanes, GATES * lanes, lanes, panel,
+            packed, cell["packed"] + inputs * 2 * lanes, depth,
             work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
             cell["gate"], True,
         )  # fmt: skip

@@ -42,11 +42,11 @@ def call_gates(
     rows, units, width, depth, a, a0, a_row, a_col, source, s0, packed, p0, c, c0, c_row, c_gate,
     accumulate,
 ):  # fmt: skip
-    lanes = SIMD_BYTES // c.itemsize
-    pack_gates(depth, units, width, source, s0, packed, p0)
+    # The first two rows of what is packed are of no use to the product.
+    pack_gates(2 + depth, units, width, source, s0, packed, p0)
     gates_product(
         rows, width, depth, a, a0, a_row, a_col,
-        packed, p0, GATES * lanes, lanes, depth * GATES * lanes,
+        packed, p0 + 2 * 2 * SIMD_BYTES // c.itemsize, 2 + depth,
         c, c0, c_row, c_gate, accumulate,
     )  # fmt: skip
 
@@ -79,8 +79,9 @@ def multiply_gates(a, b, c, accumulate=False, transpose=False):
     a = place_rows(a, transpose)
     # Gates lie as far apart as the steps of a tape, rows a little further than they are wide.
     c = Placed(c, (width + 3, rows * (width + 3) + 2, 1))
-    source = Placed(b.ravel(), (1,))
-    packed = np.zeros(6 + depth * GATES * width, b.dtype)
+    unused = np.full((2, GATES, units), np.nan, b.dtype)
+    source = Placed(np.concatenate([unused, b]).ravel(), (1,))
+    packed = np.zeros(6 + (2 + depth) * GATES * width, b.dtype)
     inputs, outside = (a.flat.tobytes(), source.flat.tobytes()), c.outside()
     call_gates(
         rows, units, width, depth, a.flat, *a.at, source.flat, source.at[0], packed, 6,

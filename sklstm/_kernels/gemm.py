@@ -2,7 +2,10 @@
 
 Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate;
 each tile takes the same vector of units from all four, so that any number of units is whole tiles.
-A *plain* product has one block of columns, cut into panels of 4 vectors and a rest.
+A *plain* product has one block of columns.
+
+Vectors of columns are packed in pairs, as tall tiles take them, the last three together if their
+number is odd; a panel of four is two pairs.
 
 `width` is a number of columns rounded up to whole vectors. Rows and depth are never padded.
 """
@@ -26,17 +29,18 @@ def round_up(columns, dtype):
 
 @kernel
 def gates_product(
-    rows, width, depth, a, a0, a_row, a_col, b, b0, b_row, b_gate, b_panel,
-    c, c0, c_row, c_gate, accumulate,
+    rows, width, depth, a, a0, a_row, a_col, b, b0, b_depth, c, c0, c_row, c_gate, accumulate
 ):  # fmt: skip
     """C[rows, gate, width] (+)= A[rows, depth] @ B[depth, gate, width]; writes C.
 
-    `b_gate` and `c_gate` separate the gates, `b_panel` the vectors of one gate; C's are adjacent.
+    B is in the panels of `pack_gates`, part of a matrix of `b_depth` rows. `c_gate` separates the
+    gates.
     """
     lanes = SIMD_BYTES // c.itemsize
+    pair = b_depth * 2 * lanes
     for j in range(width // lanes):
         panel(
-            4, rows, depth, a, a0, a_row, a_col, b, b0 + j * b_panel, b_row, b_gate,
+            4, rows, depth, a, a0, a_row, a_col, b, b0 + 2 * j * pair, 2 * lanes, lanes, pair,
             c, c0 + j * lanes, c_row, c_gate, accumulate,
         )  # fmt: skip
 
@@ -52,25 +56,27 @@ def plain_product(
     lanes = SIMD_BYTES // c.itemsize
     j = 0
     while j < width:
-        vectors = _next_panel((width - j) // lanes)
-        b_row = vectors * lanes if packed else width
+        left = (width - j) // lanes
+        vectors = 2 if left == 5 else min(left, 4)
+        across = _next_block(left) * lanes
         panel(
             vectors, rows, depth, a, a0, a_row, a_col,
-            b, b0 + (j * depth if packed else j), b_row, lanes,
+            b, b0 + (j * depth if packed else j), across if packed else width, lanes,
+            across * depth if packed and vectors == 4 else 2 * lanes,
             c, c0 + j, c_row, lanes, accumulate,
         )  # fmt: skip
         j += vectors * lanes
 
 
 @kernel
-def _next_panel(left):
-    """How many of the vectors that are left make the next panel: 5 are 3 and 2, not 4 and 1."""
-    return 3 if left == 5 else min(left, 4)
+def _next_block(left):
+    """How many of the vectors that are left are packed together."""
+    return left if left == 1 or left == 3 else 2
 
 
 @kernel
 def pack_gates(depth, units, width, source, s0, out, o0):
-    """Write a (depth, 4 units) matrix as panels (depth, gate, lanes).
+    """Write a (depth, 4 units) matrix as panels (pair of gates, depth, gate, lanes).
 
     Padding is not written: `out` is zero from the start.
     """
@@ -78,17 +84,19 @@ def pack_gates(depth, units, width, source, s0, out, o0):
     at = o0
     for j in range(0, width, lanes):
         filled = min(lanes, units - j)
-        for row in range(depth * GATES):
-            start = s0 + row * units + j
-            block, target = source[start : start + filled], out[at : at + lanes]
-            if filled == lanes:
-                # A loop of constant length becomes a single load and store.
-                for lane in range(SIMD_BYTES // out.itemsize):
-                    target[lane] = block[lane]
-            else:
-                for lane in range(filled):
-                    target[lane] = block[lane]
-            at += lanes
+        for pair in range(2):
+            for part in range(2 * depth):
+                row = part // 2 * GATES + 2 * pair + part % 2
+                start = s0 + row * units + j
+                block, target = source[start : start + filled], out[at : at + lanes]
+                if filled == lanes:
+                    # A loop of constant length becomes a single load and store.
+                    for lane in range(SIMD_BYTES // out.itemsize):
+                        target[lane] = block[lane]
+                else:
+                    for lane in range(filled):
+                        target[lane] = block[lane]
+                at += lanes
 
 
 @linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX)
@@ -100,7 +108,7 @@ def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
     lanes = SIMD_BYTES // out.itemsize
     j = 0
     while j < width:
-        across = _next_panel((width - j) // lanes) * lanes
+        across = _next_block((width - j) // lanes) * lanes
         column = j
         while column < columns and column < j + across:
             start, target = s0 + column * s_column, o0 + j * depth + column - j

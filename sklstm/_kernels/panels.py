@@ -1,4 +1,4 @@
-"""The panels as kernels call them: linked, one for each number of vectors."""
+"""The panels as kernels call them: linked, one for each number of vectors, and a wide one."""
 
 import numpy as np
 from llvmlite import ir
@@ -11,11 +11,13 @@ from sklstm._kernels.linkage import EVERY_NET, AddressTable
 from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
 
 MOST_VECTORS = 4
+# A panel of four vectors that is not tall, for a B that is near: tall tiles would read A twice.
+WIDE = 5
 
 
 def _panel_twin(
-    vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row, c_vector,
-    accumulate,
+    vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, b_pair, c, c0, c_row,
+    c_vector, accumulate,
 ):  # fmt: skip
     """C[rows, vectors] (+)= A[rows, depth] @ B[depth, vectors], a vector being SIMD_BYTES wide.
 
@@ -24,7 +26,7 @@ def _panel_twin(
 
     Parameters
     ----------
-    vectors : {1, 2, 3, 4}
+    vectors : {1, 2, 3, 4, WIDE}
         Extent of the panel.
     rows, depth : int
         Extent of the product.
@@ -35,15 +37,17 @@ def _panel_twin(
     a_row, a_col, b_row, b_vector, c_row, c_vector : int
         Distance, in elements, between neighbours along that axis. The lanes of a vector are
         contiguous; its vectors need not be, so that one panel can span the four gates.
+    b_pair : int
+        Distance between the first and the third vector of B; `b_vector` is that within a pair.
     accumulate : bool
         Whether to add to C or to replace it.
     """
     lanes = SIMD_BYTES // c.itemsize
-    for v in range(vectors):
+    for v in range(min(vectors, MOST_VECTORS)):
         total = np.zeros((rows, lanes), c.dtype)
         for k in range(depth):
             column = a[a0 + k * a_col + a_row * np.arange(rows)]
-            start = b0 + k * b_row + v * b_vector
+            start = b0 + k * b_row + v // 2 * b_pair + v % 2 * b_vector
             total += column[:, np.newaxis] * b[start : start + lanes]
         for r in range(rows):
             start = c0 + r * c_row + v * c_vector
@@ -53,13 +57,13 @@ def _panel_twin(
 
 @intrinsic
 def _compiled_panel(
-    typingctx, vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector,
+    typingctx, vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, b_pair,
     c, c0, c_row, c_vector, accumulate,
 ):  # fmt: skip
     def codegen(context, builder, signature, args):
         (
-            vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, c, c0, c_row,
-            c_vector, add,
+            vectors, rows, depth, a, a0, a_row, a_col, b, b0, b_row, b_vector, b_pair, c, c0,
+            c_row, c_vector, add,
         ) = args  # fmt: skip
 
         def start(index, offset):
@@ -72,21 +76,24 @@ def _compiled_panel(
             _TABLE.function(builder, as_dtype(scalar), index, panel_type(scalar.bitwidth)),
             [
                 rows, depth, start(3, a0), a_row, a_col, start(7, b0), b_row, b_vector,
-                start(11, c0), c_row, c_vector, add,
+                b_pair, start(12, c0), c_row, c_vector, add,
             ],
         )  # fmt: skip
         return context.get_dummy_value()
 
     n = types.intp
-    return types.void(n, n, n, a, n, n, n, b, n, n, n, c, n, n, n, types.boolean), codegen
+    return types.void(n, n, n, a, n, n, n, b, n, n, n, n, c, n, n, n, types.boolean), codegen
 
 
 @intrinsic
 def _define_panels(typingctx, addresses, like):
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        for vectors in range(1, MOST_VECTORS + 1):
-            function = define_panel(builder.module, vectors, signature.args[1].dtype.bitwidth)
+        for vectors in range(1, WIDE + 1):
+            function = define_panel(
+                builder.module, min(vectors, MOST_VECTORS), vectors != WIDE,
+                signature.args[1].dtype.bitwidth,
+            )  # fmt: skip
             place = builder.gep(data, [ir.IntType(64)(vectors - 1)])
             builder.store(builder.ptrtoint(function, ir.IntType(64)), place)
         return context.get_dummy_value()
@@ -103,7 +110,7 @@ def _write_addresses(addresses, like):
 if config.DISABLE_JIT:
     panel = _panel_twin
 else:
-    panel, _TABLE = _compiled_panel, AddressTable(__name__, MOST_VECTORS)
+    panel, _TABLE = _compiled_panel, AddressTable(__name__, WIDE)
 
     @EVERY_NET.add
     def _load_panels(dtype):

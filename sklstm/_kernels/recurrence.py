@@ -16,7 +16,7 @@ from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
 from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
 from sklstm._kernels.memory import add, clear, copy
-from sklstm._kernels.panels import panel
+from sklstm._kernels.panels import WIDE, panel
 from sklstm._kernels.simd import SIMD_BYTES
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
@@ -58,8 +58,8 @@ def forward(cell, packed, work, starts, steps, masks, tape):
     gates, gate = cell["gates"], cell["gate"]
     c, tanh_c, h = cell["c"], cell["tanh_c"], cell["h"]
     lanes = SIMD_BYTES // work.itemsize
-    panel_size = (inputs + 1 + units) * GATES * lanes
-    recurrent = cell["packed"] + (inputs + 1) * GATES * lanes
+    depth = inputs + 1 + units
+    recurrent = cell["packed"] + (inputs + 1) * 2 * lanes
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
@@ -74,7 +74,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
             gates_product(
                 starts[first + some] - starts[first], width, inputs + 1,
                 work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
-                packed, cell["packed"], GATES * lanes, lanes, panel_size,
+                packed, cell["packed"], depth,
                 work, gates + (starts[first] * stride if tape else 0), stride, gate, False,
             )  # fmt: skip
         h_before = cell["h_masked"] + before * stride
@@ -83,7 +83,7 @@ def forward(cell, packed, work, starts, steps, masks, tape):
             mask_rows(work, h_before, stride, units, carried, masks, cell["recurrent_mask"])
         gates_product(
             carried, width, units, work, h_before, stride, 1,
-            packed, recurrent, GATES * lanes, lanes, panel_size,
+            packed, recurrent, depth,
             work, gates + at, stride, gate, True,
         )  # fmt: skip
         _finish_step(
@@ -200,8 +200,9 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
         block = min(DEPTH_BLOCK, depth - start)
         for j in range(0, width, lanes):
             panel(
-                4, rows, block, work, a0 + start * a_width, 1, a_width,
+                WIDE, rows, block, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
+                2 * cell["gate"],
                 gradient, cell["gradient"] + row * GATES * width + j, GATES * width, width,
                 accumulate or start > 0,
             )  # fmt: skip

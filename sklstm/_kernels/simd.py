@@ -1,6 +1,10 @@
 """The register tile: a small matrix product whose accumulators stay in SIMD registers.
 
-A panel is a column of tiles: 1 to 4 vectors wide, of any number of rows.
+A panel is a column of tiles, 1 to 4 vectors wide, of any number of rows. A *tall* one takes 8 rows
+and two vectors at a time, which reads half as much of B for each multiplication as 4 rows and four
+vectors: this counts where B comes from afar, as weights do. What rows are left, and all of a panel
+that is not tall, make tiles as wide as the panel: a small tile has too few sums to keep the
+multipliers busy.
 
 BLAS packs its operands at every call; a recurrent net uses the same weights at every step. The
 tile reads weights that were packed once a minibatch (see ``gemm``), and gives each output as one
@@ -27,9 +31,12 @@ SIMD_NAME = next(
     "unknown",
 )  # fmt: skip
 SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
-# AVX-512 and NEON have 32 vector registers, which would hold more than 4 x 4 accumulators
-# and their operands, but LLVM makes half the rate of 6 x 4; the 16 of AVX2 and SSE2 hold 3 x 4.
-TILE_HEIGHTS = (4, 2, 1) if _features & {"avx512f", "neon"} else (3, 1)
+# AVX-512 and NEON have 32 vector registers, which hold 16 sums and their operands; the 16 of AVX2
+# and SSE2 hold 12, and have no tall tiles.
+MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
+TALL_HEIGHT, TALL_VECTORS = 8, 2
+# Heights of the tiles that are as wide as the panel.
+HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (3, 1)
 
 
 def panel_type(bits):
@@ -38,54 +45,72 @@ def panel_type(bits):
     pointer = (ir.FloatType() if bits == 32 else ir.DoubleType()).as_pointer()
     return ir.FunctionType(
         ir.VoidType(),
-        [size, size, pointer, size, size, pointer, size, size, pointer, size, size, flag],
+        [size, size, pointer, size, size, pointer, size, size, size, pointer, size, size, flag],
     )
 
 
-def define_panel(module, vectors, bits):
+def define_panel(module, vectors, tall, bits):
     """Write the LLVM function of a panel into a module; returns it."""
     size = ir.IntType(64)
-    function = ir.Function(module, panel_type(bits), f"sklstm_panel_{vectors}_{bits}")
+    name = f"sklstm_{'tall' if tall else 'wide'}_panel_{vectors}_{bits}"
+    function = ir.Function(module, panel_type(bits), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     function.attributes.add("nounwind")
-    rows, depth, a, a_row, a_col, b, b_row, b_vector, c, c_row, c_vector, accumulate = function.args
+    (
+        rows, depth, a, a_row, a_col, b, b_row, b_vector, b_pair, c, c_row, c_vector, accumulate,
+    ) = function.args  # fmt: skip
     c.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    row = builder.alloca(size)
-    builder.store(size(0), row)
-    for height in TILE_HEIGHTS:
-        test = builder.append_basic_block(f"test_{height}")
-        body = builder.append_basic_block(f"rows_{height}")
-        beyond = builder.append_basic_block(f"beyond_{height}")
+
+    def times(step, n):
+        return builder.mul(step, size(n))
+
+    def tiles(height, begin, first, last):
+        """Emit tiles of some vectors from row `begin` on; returns the row after them."""
+        before = builder.block
+        test, body, beyond = (builder.append_basic_block(f"rows_{height}") for _ in range(3))
         builder.branch(test)
         builder.position_at_end(test)
-        r = builder.load(row)
-        after = builder.add(r, size(height))
+        row = builder.phi(size)
+        row.add_incoming(begin, before)
+        after = builder.add(row, size(height))
         builder.cbranch(builder.icmp_signed("<=", after, rows), body, beyond)
         builder.position_at_end(body)
+        chosen = range(first, last)
         _tile(
-            builder, height, vectors, depth,
-            builder.gep(a, [builder.mul(r, a_row)]), a_row, a_col, b, b_row, b_vector,
-            builder.gep(c, [builder.mul(r, c_row)]), c_row, c_vector, accumulate,
+            builder, height, depth,
+            builder.gep(a, [builder.mul(row, a_row)]), a_row, a_col,
+            b, b_row, [builder.add(times(b_vector, v % 2), times(b_pair, v // 2)) for v in chosen],
+            builder.gep(c, [builder.mul(row, c_row)]), c_row, [times(c_vector, v) for v in chosen],
+            accumulate,
         )  # fmt: skip
-        builder.store(after, row)
+        row.add_incoming(after, builder.block)
         builder.branch(test)
         builder.position_at_end(beyond)
+        return row
+
+    done = size(0)
+    if tall and MANY_REGISTERS:
+        # Three vectors make 24 sums, which still fit.
+        across = vectors if vectors == 3 else TALL_VECTORS
+        for first in range(0, vectors, across):
+            done = tiles(TALL_HEIGHT, size(0), first, min(first + across, vectors))
+    for height in HEIGHTS:
+        done = tiles(height, done, 0, vectors)
     builder.ret_void()
     return function
 
 
 def _tile(
-    builder, rows, vectors, depth, a, a_row, a_col, b, b_row, b_vector, c, c_row, c_vector,
-    accumulate,
+    builder, rows, depth, a, a_row, a_col, b, b_row, b_vectors, c, c_row, c_vectors, accumulate
 ):  # fmt: skip
-    """Emit a product whose rows x vectors accumulators stay in registers."""
+    """Emit a product whose sums stay in registers; `b_vectors` and `c_vectors` are offsets."""
     scalar = a.type.pointee
     itemsize = 4 if isinstance(scalar, ir.FloatType) else 8
     lanes = SIMD_BYTES // itemsize
     vector, size = ir.VectorType(scalar, lanes), depth.type
-    cells = [(r, v) for r in range(rows) for v in range(vectors)]
+    cells = [(r, v) for r in range(rows) for v in range(len(b_vectors))]
     # fmuladd, not fma: on a processor without the instruction, fma is a library call.
     fma = cgutils.get_or_insert_function(
         builder.module,
@@ -98,48 +123,55 @@ def _tile(
     def vector_at(pointer, offset):
         return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
-    def times(step, n):
-        return builder.mul(step, size(n))
-
-    a_rows = [times(a_row, r) for r in range(rows)]
-    b_vectors = [times(b_vector, v) for v in range(vectors)]
+    a_offsets = [builder.mul(a_row, size(r)) for r in range(min(rows, 4))]
+    a_starts = [builder.gep(a, [builder.mul(a_row, size(r))]) for r in range(0, rows, 4)]
     before = builder.block
     loop = builder.append_basic_block("depth")
     done = builder.append_basic_block("done")
     builder.cbranch(builder.icmp_signed(">", depth, size(0)), loop, done)
 
     builder.position_at_end(loop)
-    k = builder.phi(size)
+    left, b_k = builder.phi(size), builder.phi(b.type)
+    a_ks = [builder.phi(a.type) for _ in a_starts]
     sums = {cell: builder.phi(vector) for cell in cells}
-    a_k, b_k = builder.mul(k, a_col), builder.mul(k, b_row)
-    b_values = [
-        builder.load(vector_at(b, builder.add(b_k, offset)), align=itemsize) for offset in b_vectors
-    ]
+    b_values = [builder.load(vector_at(b_k, offset), align=itemsize) for offset in b_vectors]
     longer = {}
     for r in range(rows):
-        value = builder.load(builder.gep(a, [builder.add(a_k, a_rows[r])]))
+        a_k = a_ks[r // 4]
+        value = builder.load(builder.gep(a_k, [a_offsets[r % 4]]))
         value = builder.insert_element(zero, value, ir.IntType(32)(0))
         value = builder.shuffle_vector(value, zero, first_lane)
-        for v in range(vectors):
+        for v in range(len(b_vectors)):
             longer[r, v] = builder.call(fma, [value, b_values[v], sums[r, v]])
-    k_next = builder.add(k, size(1))
-    k.add_incoming(size(0), before)
-    k.add_incoming(k_next, loop)
-    for cell in cells:
-        sums[cell].add_incoming(zero, before)
-        sums[cell].add_incoming(longer[cell], loop)
-    builder.cbranch(builder.icmp_signed("<", k_next, depth), loop, done)
+    less = _opaque(builder, builder.sub(left, size(1)))
+    next_a = [_opaque(builder, builder.gep(a_k, [a_col])) for a_k in a_ks]
+    for phi, first, then in (
+        (left, depth, less),
+        *zip(a_ks, a_starts, next_a, strict=True),
+        (b_k, b, _opaque(builder, builder.gep(b_k, [b_row]))),
+        *((sums[cell], zero, longer[cell]) for cell in cells),
+    ):
+        phi.add_incoming(first, before)
+        phi.add_incoming(then, loop)
+    builder.cbranch(builder.icmp_signed(">", less, size(0)), loop, done)
 
     builder.position_at_end(done)
     totals = {cell: builder.phi(vector) for cell in cells}
     for cell in cells:
         totals[cell].add_incoming(zero, before)
         totals[cell].add_incoming(longer[cell], loop)
-    outs = {
-        (r, v): vector_at(c, builder.add(times(c_row, r), times(c_vector, v))) for r, v in cells
-    }
-    for cell in cells:
+    for r, v in cells:
         # What C held is read in any case, and dropped if it is to be replaced.
-        old = builder.load(outs[cell], align=itemsize)
-        start = builder.select(accumulate, old, zero)
-        builder.store(builder.fadd(totals[cell], start), outs[cell], align=itemsize)
+        out = vector_at(c, builder.add(builder.mul(c_row, size(r)), c_vectors[v]))
+        start = builder.select(accumulate, builder.load(out, align=itemsize), zero)
+        builder.store(builder.fadd(totals[r, v], start), out, align=itemsize)
+
+
+def _opaque(builder, value):
+    """The same value, of which LLVM does not know where it comes from.
+
+    Of addresses that it sees through, it makes chains of additions that no load can overtake, or
+    so many pointers that they do not stay in registers.
+    """
+    kind = ir.FunctionType(value.type, [value.type])
+    return builder.call(ir.InlineAsm(kind, "", "=r,0"), [value])
