@@ -11,7 +11,7 @@ from sklstm._kernels.linkage import EVERY_NET, AddressTable
 from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
 
 MOST_VECTORS = 4
-# A panel of four vectors that is not tall, for a B that is near: tall tiles would read A twice.
+# A panel of four vectors that need not be tall, for a B that is near: tall tiles read A twice.
 WIDE = 5
 
 

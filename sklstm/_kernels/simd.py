@@ -1,10 +1,10 @@
 """The register tile: a small matrix product whose accumulators stay in SIMD registers.
 
 A panel is a column of tiles, 1 to 4 vectors wide, of any number of rows. A *tall* one takes 8 rows
-and two vectors at a time, which reads half as much of B for each multiplication as 4 rows and four
-vectors: this counts where B comes from afar, as weights do. What rows are left, and all of a panel
-that is not tall, make tiles as wide as the panel: a small tile has too few sums to keep the
-multipliers busy.
+(6 without AVX-512 or NEON) and two vectors at a time, which reads half as much of B for each
+multiplication as 4 rows and four vectors: this counts where B comes from afar, as weights do. What
+rows are left, and all rows of a panel that is not tall, make tiles as wide as the panel: a small
+tile has too few sums to keep the multipliers busy.
 
 BLAS packs its operands at every call; a recurrent net uses the same weights at every step. The
 tile reads weights that were packed once a minibatch (see ``gemm``), and gives each output as one
@@ -31,12 +31,12 @@ SIMD_NAME = next(
     "unknown",
 )  # fmt: skip
 SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
-# AVX-512 and NEON have 32 vector registers, which hold 16 sums and their operands; the 16 of AVX2
-# and SSE2 hold 12, and have no tall tiles.
+# AVX-512 and NEON have 32 vector registers, AVX2 and SSE2 16: for a tile's sums, its vectors of B
+# and a number of A. A tile of 3 x 4 would need 17.
 MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
-TALL_HEIGHT, TALL_VECTORS = 8, 2
+TALL_HEIGHT, TALL_VECTORS = 8 if MANY_REGISTERS else 6, 2
 # Heights of the tiles that are as wide as the panel.
-HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (3, 1)
+HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
 
 
 def panel_type(bits):
@@ -91,9 +91,9 @@ def define_panel(module, vectors, tall, bits):
         return row
 
     done = size(0)
-    if tall and MANY_REGISTERS:
-        # Three vectors make 24 sums, which still fit.
-        across = vectors if vectors == 3 else TALL_VECTORS
+    if tall or not MANY_REGISTERS:
+        # 8 rows of three vectors make 24 sums, which still fit.
+        across = 3 if vectors == 3 and MANY_REGISTERS else TALL_VECTORS
         for first in range(0, vectors, across):
             done = tiles(TALL_HEIGHT, size(0), first, min(first + across, vectors))
     for height in HEIGHTS:
