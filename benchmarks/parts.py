@@ -231,7 +231,7 @@ def _backward_gates(cell, work, starts):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
         size = (starts[t + 1] - starts[t]) * stride
         recurrence._start_step_back(
-            work, cell["gates"] + at, starts[-1] * stride, cell["c"] + before, cell["tanh_c"] + at,
+            work, cell["gates"] + at, cell["gate"], cell["c"] + before, cell["tanh_c"] + at,
             cell["dh"] + at, cell["dc"], size if t else 0, size,
         )  # fmt: skip
 

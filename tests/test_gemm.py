@@ -81,7 +81,7 @@ def multiply_gates(a, b, c, accumulate=False, transpose=False):
     c = Placed(c, (width + 3, rows * (width + 3) + 2, 1))
     unused = np.full((2, GATES, units), np.nan, b.dtype)
     source = Placed(np.concatenate([unused, b]).ravel(), (1,))
-    packed = np.zeros(6 + (2 + depth) * GATES * width, b.dtype)
+    packed = np.zeros(6 + (2 + depth) * GATES * width + 6, b.dtype)
     inputs, outside = (a.flat.tobytes(), source.flat.tobytes()), c.outside()
     call_gates(
         rows, units, width, depth, a.flat, *a.at, source.flat, source.at[0], packed, 6,
@@ -90,6 +90,7 @@ def multiply_gates(a, b, c, accumulate=False, transpose=False):
     assert (a.flat.tobytes(), source.flat.tobytes()) == inputs
     assert c.outside() == outside
     assert not packed[:6].any()
+    assert not packed[-6:].any()
     return c.view.copy()
 
 

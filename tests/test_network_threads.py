@@ -143,7 +143,7 @@ def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
         assert (bounds[0], bounds[-1]) == (0, n_rows)
         assert len(sizes).bit_count() == 1
         assert sizes.min() > 0
-        # by a tile of 4 rows, and the last tile need not be whole
+        # by four rows, and the last four need not be whole
         assert sizes.max() - sizes.min() < 8
         # what the Team's buffers are made for
         assert sizes.max() <= 3 * shard_rows // 2

@@ -178,7 +178,7 @@ def test_bits_of_a_row_do_not_depend_on_the_rows_computed_with_it(dtype, vectors
     a, b, c = operands(rng, dtype, 33, 7, vectors)
     for accumulate in (False, True):
         together = multiply(vectors, *place([a, b, c], layout), accumulate)
-        for n in (1, 2, 3, 4, 5, 7):
+        for n in (1, 2, 3, 4, 5, 7, 8, 13):
             for start in range(0, 33, n):
                 some = slice(start, start + n)
                 alone = multiply(vectors, *place([a[some], b, c[some]], layout), accumulate)

@@ -57,6 +57,7 @@ def plain_product(
     j = 0
     while j < width:
         left = (width - j) // lanes
+        # 5 are 2 and 3, for a panel ends where something that is packed together ends.
         vectors = 2 if left == 5 else min(left, 4)
         across = _next_block(left) * lanes
         panel(

@@ -8,10 +8,10 @@ from numba.np.numpy_support import as_dtype
 
 from sklstm._kernels.compile import entry
 from sklstm._kernels.linkage import EVERY_NET, AddressTable
-from sklstm._kernels.simd import SIMD_BYTES, define_panel, panel_type
+from sklstm._kernels.simd import MANY_REGISTERS, SIMD_BYTES, define_panel, panel_type
 
 MOST_VECTORS = 4
-# A panel of four vectors that need not be tall, for a B that is near: tall tiles read A twice.
+# A panel of four vectors that is not tall, for a B that is near: tall tiles read A twice.
 WIDE = 5
 
 
@@ -27,7 +27,7 @@ def _panel_twin(
     Parameters
     ----------
     vectors : {1, 2, 3, 4, WIDE}
-        Extent of the panel.
+        Extent of the panel; WIDE is 4.
     rows, depth : int
         Extent of the product.
     a, b, c : ndarray of shape (size,)
@@ -89,13 +89,20 @@ def _compiled_panel(
 def _define_panels(typingctx, addresses, like):
     def codegen(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        for vectors in range(1, WIDE + 1):
-            function = define_panel(
-                builder.module, min(vectors, MOST_VECTORS), vectors != WIDE,
-                signature.args[1].dtype.bitwidth,
-            )  # fmt: skip
-            place = builder.gep(data, [ir.IntType(64)(vectors - 1)])
-            builder.store(builder.ptrtoint(function, ir.IntType(64)), place)
+        bits = signature.args[1].dtype.bitwidth
+        panels = [
+            define_panel(builder.module, vectors, True, bits)
+            for vectors in range(1, MOST_VECTORS + 1)
+        ]
+        # With 16 registers, tall tiles are faster in any case.
+        panels.append(
+            define_panel(builder.module, MOST_VECTORS, False, bits)
+            if MANY_REGISTERS
+            else panels[-1]
+        )
+        for place, function in enumerate(panels):
+            address = builder.ptrtoint(function, ir.IntType(64))
+            builder.store(address, builder.gep(data, [ir.IntType(64)(place)]))
         return context.get_dummy_value()
 
     return types.void(addresses, like), codegen

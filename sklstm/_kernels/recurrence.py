@@ -2,10 +2,10 @@
 
 Memory. The sequences of a shard are sorted by length, longest first, so that the ones that still
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
-buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major
-(4, rows, stride): each gate of each step is one contiguous block, so every elementwise pass is a
-flat loop that vectorises. What lies between `width` and `stride` may be anything: no product reads
-it. Symbols are those of docs/mathematics.md.
+buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major,
+four times (rows, stride): each gate of each step is one contiguous block, so every elementwise pass
+is a flat loop that vectorises. What lies between `width` and `stride` may be anything: no product
+reads it. Symbols are those of docs/mathematics.md.
 """
 
 import numba

@@ -36,7 +36,7 @@ SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
 MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
 TALL_HEIGHT, TALL_VECTORS = 8 if MANY_REGISTERS else 6, 2
 # Heights of the tiles that are as wide as the panel.
-HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
+WIDE_HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
 
 
 def panel_type(bits):
@@ -91,12 +91,12 @@ def define_panel(module, vectors, tall, bits):
         return row
 
     done = size(0)
-    if tall or not MANY_REGISTERS:
+    if tall:
         # 8 rows of three vectors make 24 sums, which still fit.
         across = 3 if vectors == 3 and MANY_REGISTERS else TALL_VECTORS
         for first in range(0, vectors, across):
             done = tiles(TALL_HEIGHT, size(0), first, min(first + across, vectors))
-    for height in HEIGHTS:
+    for height in WIDE_HEIGHTS:
         done = tiles(height, done, 0, vectors)
     builder.ret_void()
     return function
@@ -143,6 +143,7 @@ def _tile(
         value = builder.shuffle_vector(value, zero, first_lane)
         for v in range(len(b_vectors)):
             longer[r, v] = builder.call(fma, [value, b_values[v], sums[r, v]])
+    # A counter that LLVM sees through would have the loop unrolled, which takes too many registers.
     less = _opaque(builder, builder.sub(left, size(1)))
     next_a = [_opaque(builder, builder.gep(a_k, [a_col])) for a_k in a_ks]
     for phi, first, then in (
@@ -164,7 +165,10 @@ def _tile(
         # What C held is read in any case, and dropped if it is to be replaced.
         out = vector_at(c, builder.add(builder.mul(c_row, size(r)), c_vectors[v]))
         start = builder.select(accumulate, builder.load(out, align=itemsize), zero)
-        builder.store(builder.fadd(totals[r, v], start), out, align=itemsize)
+        # Flags of its own keep away those of the module, with which LLVM might add no zero in some
+        # of the tiles: the sign of a zero would depend on them.
+        total = builder.fadd(totals[r, v], start, flags=("contract",))
+        builder.store(total, out, align=itemsize)
 
 
 def _opaque(builder, value):
@@ -174,4 +178,4 @@ def _opaque(builder, value):
     so many pointers that they do not stay in registers.
     """
     kind = ir.FunctionType(value.type, [value.type])
-    return builder.call(ir.InlineAsm(kind, "", "=r,0"), [value])
+    return builder.asm(kind, "", "=r,0", [value], side_effect=False)

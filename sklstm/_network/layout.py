@@ -10,6 +10,8 @@ from sklstm._kernels.gemm import GATES, round_up
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 
+LINE_BYTES = 64  # of a line of the cache
+
 
 class Layout(NamedTuple):
     """The kernels' records, and the sizes of the buffers that they point into."""
@@ -50,7 +52,7 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     packed, gradient, work = _Buffer(dtype), _Buffer(dtype), _Buffer(dtype)
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
     n_directions = architecture.n_directions
-    all_rows = rows * steps
+    all_rows, line = rows * steps, LINE_BYTES // np.dtype(dtype).itemsize
     tape_rows = all_rows if tape else rows
     input_sizes, recurrent_sizes = architecture.mask_sizes
     input_masks = np.cumsum([0, *input_sizes])
@@ -75,8 +77,8 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         cell["gradient"] = gradient.take(depth * GATES * width)
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
-        # A line more than whole rows: else the gates of a step share sets of the cache, as below.
-        cell["gate"] = tape_rows * stride + round_up(1, dtype)
+        # An odd number of lines: else the gates of a step share sets of the cache, as below.
+        cell["gate"] = (-(-tape_rows * stride // line) | 1) * line
         cell["gates"] = work.take(GATES * cell["gate"])
         cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
         cell["tanh_c"] = work.take(tape_rows * stride)
@@ -114,14 +116,15 @@ def _tape_stride(width, dtype):
     It reads a column of many rows at a time. At a distance of a multiple of four cache lines these
     share a quarter of the cache's sets or fewer; one line more, and they use all.
     """
-    lines = -(-width * np.dtype(dtype).itemsize // 64)
-    return width + (64 // np.dtype(dtype).itemsize if lines >= 8 and lines % 4 == 0 else 0)
+    line = LINE_BYTES // np.dtype(dtype).itemsize
+    lines = -(-width // line)
+    return width + (line if lines >= 8 and lines % 4 == 0 else 0)
 
 
 def aligned(shape, dtype):
     """An uninitialised array that starts on a cache line, for loads that do not straddle two."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    raw = np.empty(size + 64, np.uint8)
-    start = -raw.__array_interface__["data"][0] % 64
+    raw = np.empty(size + LINE_BYTES, np.uint8)
+    start = -raw.__array_interface__["data"][0] % LINE_BYTES
     return raw[start : start + size].view(dtype).reshape(shape)

@@ -39,7 +39,7 @@ def cut(n_rows, shard_rows):
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
     count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
-    quads = -(-n_rows // 4)  # whole tiles but for the last shard
+    quads = -(-n_rows // 4)  # small tiles, of one or two rows, in the last shard alone
     for place in range(count):
         yield min(4 * (place * quads // count), n_rows)
     yield n_rows

@@ -1,0 +1,26 @@
+"""Where the gates lie on the tape."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sklstm._kernels.gemm import GATES
+from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._network.layout import LINE_BYTES, make_layout
+from sklstm._network.parameters import Architecture
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float64)])
+@pytest.mark.parametrize("tape", [False, True])
+def test_gates_do_not_overlap_and_start_in_different_sets_of_the_cache(dtype, tape):
+    for units, rows, steps in itertools.product((1, 16, 48, 64, 100, 128), (1, 3, 8, 24), (1, 21)):
+        layout = make_layout(Architecture(2, (units,), True, "last", 1), dtype, rows, steps, tape)
+        for cell in layout.cells:
+            size = (rows * steps if tape else rows) * cell["stride"]
+            lines, rest = divmod(int(cell["gate"]) * dtype.itemsize, LINE_BYTES)
+            assert cell["gate"] >= size
+            assert cell["gates"] + GATES * cell["gate"] <= cell["c"]
+            assert cell["gates"] * dtype.itemsize % SIMD_BYTES == 0
+            # Any four multiples of an odd number differ by any power of two that is four or more.
+            assert (lines % 2, rest) == (1, 0)
