@@ -23,7 +23,7 @@ from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
-from sklstm._network.sharding import GROUP_ROWS, cut, training_rows
+from sklstm._network.sharding import GROUP_ROWS, count_shards, training_rows
 from sklstm._sequences import read_sequences
 
 CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
@@ -105,7 +105,7 @@ def _derived(workload, seconds, serial):
 
 def _groups(workload):
     """How many parts of a minibatch there are for threads to take."""
-    return len(list(cut(workload.batch, GROUP_ROWS))) - 1
+    return count_shards(workload.batch, GROUP_ROWS)
 
 
 def _epoch(model, workload, threads, rounds):

@@ -356,7 +356,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             # Weights from a read-only memory map would have kernels compiled anew for them.
             weights = weights.astype(sequences.dtype)
         with Team(Architecture(*self._shape), sequences, len(sequences), training=False) as team:
-            return team.predict(weights, np.arange(len(sequences)))
+            return team.predict(weights, np.arange(len(sequences)), last=True)
 
     def _views(self):
         if not hasattr(self, "_weights"):

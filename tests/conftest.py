@@ -1,5 +1,9 @@
 """What several test files share: small data, a small net, comparison of bits."""
 
+import _thread
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -37,6 +41,33 @@ def targets(X3):
     """Targets that the sequences explain but for some noise."""
     noise = np.random.RandomState(1).normal(size=N_SAMPLES)
     return X3[:, -1, 0] + X3[:, -2, 1] + 0.1 * noise
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """The threads that rounds are shared with: `started` and `ended` hold one entry for each."""
+    start, seen = _thread.start_new_thread, SimpleNamespace(started=[], ended=[])
+
+    def watched_start(function, arguments):
+        def run():
+            try:
+                function(*arguments)
+            finally:
+                seen.ended.append(arguments)
+
+        start(run, ())
+        seen.started.append(arguments)
+
+    def all_ended():
+        """Whether they have, or do within seconds: the last thing that they do is to say so."""
+        patience = time.monotonic() + 10
+        while len(seen.ended) < len(seen.started) and time.monotonic() < patience:
+            time.sleep(0.001)
+        return len(seen.ended) == len(seen.started)
+
+    seen.all_ended = all_ended
+    monkeypatch.setattr(_thread, "start_new_thread", watched_start)
+    return seen
 
 
 def small_net(**parameters):

@@ -14,7 +14,7 @@ from conftest import assert_same_bits
 from problems import make_problem, mixed_problem, predict, train_once, use_threads
 
 from sklstm._network import sharding
-from sklstm._network.sharding import Team, cut
+from sklstm._network.sharding import Team, count_shards, cut
 
 ROOT = Path(__file__).parents[1]
 # Nominal sizes.
@@ -37,20 +37,30 @@ def test_a_team_whose_workers_fell_asleep_still_works(n_threads, monkeypatch):
 
 
 @pytest.mark.parametrize("pause", [0, 0.1])
-def test_workers_end_with_the_team_even_after_an_error(pause, monkeypatch):
+def test_workers_end_with_the_team_even_after_an_error(pause, monkeypatch, workers):
     use_threads(monkeypatch, 3)
-    problem, before = mixed_problem(np.float64), threading.active_count()
+    problem = mixed_problem(np.float64)
 
     def interrupted_round():
         with Team(problem.architecture, problem.sequences, 100, training=True) as team:
             team.forward(problem.weights, problem.rows)
-            assert threading.active_count() == before + 2
+            assert (len(workers.started), len(workers.ended)) == (2, 0)
             time.sleep(pause)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted_round()
-    assert threading.active_count() == before
+    assert workers.all_ended()
+
+
+def test_a_last_round_sends_the_workers_away_and_gives_the_same_bits(monkeypatch, workers):
+    use_threads(monkeypatch, 3)
+    problem = mixed_problem(np.float64)
+    with Team(problem.architecture, problem.sequences, 100, training=False) as team:
+        expected = team.predict(problem.weights, problem.rows)
+        assert (len(workers.started), len(workers.ended)) == (2, 0)
+        assert_same_bits(team.predict(problem.weights, problem.rows, last=True), expected)
+        assert workers.all_ended()
 
 
 def test_small_rounds_start_no_thread(monkeypatch):
@@ -64,7 +74,7 @@ def test_no_more_threads_than_groups(monkeypatch):
     use_threads(monkeypatch, 64)
     problem = make_problem(batch=33)
     with Team(problem.architecture, problem.sequences, 33, training=True) as team:
-        assert team.n_threads == len(list(cut(33, sharding.GROUP_ROWS))) - 1
+        assert team.n_threads == count_shards(33, sharding.GROUP_ROWS)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,7 @@ def test_shards_have_sizes_that_buffers_are_made_for_and_groups_are_few(
         assert rows in SHARD_ROWS
         assert group >= 1
         if training:
-            assert (len(list(cut(n_rows, rows))) - 1) / group <= sharding.MOST_GROUPS
+            assert count_shards(n_rows, rows) / group <= sharding.MOST_GROUPS
 
 
 def test_many_teams_may_work_at_once(monkeypatch):

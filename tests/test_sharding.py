@@ -1,6 +1,6 @@
 """Threads that end whatever happens, and leave no trace in the result."""
 
-import threading
+import _thread
 import time
 import warnings
 
@@ -33,7 +33,9 @@ def fit_quietly(model, X, y, **rest):
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(monkeypatch):
+def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(
+    monkeypatch, workers
+):  # fmt: skip
     X, y = waves()
     publish, calls = team.publish, []
 
@@ -46,11 +48,11 @@ def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(monkeyp
         return publish(control, shards)
 
     monkeypatch.setattr(team, "publish", interrupted_publish)
-    before = threading.active_count()
     with pytest.warns(UserWarning, match="interrupted by user"):
         model = LSTMRegressor(4, max_iter=50, random_state=0).fit(X, y)
     assert len(calls) >= 5
-    assert threading.active_count() == before
+    assert len(workers.started) == 1
+    assert workers.all_ended()
     assert np.isfinite(model.predict(X)).all()
 
 
@@ -59,31 +61,34 @@ def test_a_machine_that_has_no_more_threads_fits_with_fewer(monkeypatch):
     X, y = waves()
     expected = fit_quietly(LSTMRegressor(4, max_iter=2, random_state=0), X, y)
 
-    def refuse(self):
+    def refuse(function, arguments):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     model = fit_quietly(LSTMRegressor(4, max_iter=2, random_state=0), X, y)
     assert_same_bits(model._weights, expected._weights)
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch):
+def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch, workers):
     X, y = waves()
     monkeypatch.setattr(sharding, "available_threads", lambda: 4)
-    start, started = threading.Thread.start, []
+    start = _thread.start_new_thread
 
-    def interrupted_start(self):
-        if started:
+    def interrupted_start(function, arguments):
+        if workers.started:
             raise KeyboardInterrupt
-        started.append(self)
-        start(self)
+        start(function, arguments)
 
     model = fit_quietly(LSTMRegressor(4, max_iter=1, random_state=0), X, y)
-    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    assert workers.all_ended()
+    workers.started.clear()
+    workers.ended.clear()
+    monkeypatch.setattr(_thread, "start_new_thread", interrupted_start)
     with pytest.raises(KeyboardInterrupt):
         model.predict(np.tile(X, (10, 1)))
-    assert not started[0].is_alive()
+    assert len(workers.started) == 1
+    assert workers.all_ended()
 
 
 def test_two_threads_give_the_bits_of_one_with_dropout_and_lengths_that_differ(request):

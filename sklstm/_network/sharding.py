@@ -4,8 +4,8 @@ How rows are cut depends on the data and the model alone, and gradients are adde
 the shards: any number of threads gives the same bits.
 """
 
+import _thread
 import math
-import threading
 import time
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -33,12 +33,17 @@ LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 WORTH_A_THREAD = 2_000_000
 
 
-def cut(n_rows, shard_rows):
-    """Yield the boundaries of shards of about `shard_rows`: a power of two of them, nearly equal.
+def count_shards(n_rows, shard_rows):
+    """The number of shards of about `shard_rows`: a power of two.
 
     A power of two shares out evenly among 2, 4 or 8 threads.
     """
-    count = 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
+    return 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
+
+
+def cut(n_rows, shard_rows):
+    """Yield the boundaries of shards of about `shard_rows`, nearly equal."""
+    count = count_shards(n_rows, shard_rows)
     quads = -(-n_rows // 4)  # small tiles, of one or two rows, in the last shard alone
     for place in range(count):
         yield min(4 * (place * quads // count), n_rows)
@@ -108,7 +113,7 @@ class Team:
         self._shard_rows, self._group = divide(
             architecture, dtype, steps, max_rows, training, sequences.equal_lengths
         )
-        most_shards = len(list(cut(max_rows, self._shard_rows))) - 1
+        most_shards = count_shards(max_rows, self._shard_rows)
         most_groups = -(-most_shards // self._group)
         layout = make_layout(
             architecture, dtype, min(max_rows, 3 * self._shard_rows // 2), steps, training,
@@ -153,34 +158,26 @@ class Team:
         self._sequences = sequences
         # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
         self._wake: SimpleQueue = SimpleQueue()
-        self._workers = [
-            threading.Thread(target=self._work, args=(member,), daemon=True)
-            for member in range(1, self.n_threads)
-        ]
+        self._left: SimpleQueue = SimpleQueue()
+        self._workers = None
 
     def __enter__(self):
-        try:
-            for worker in self._workers:
-                worker.start()
-        except RuntimeError:
-            # No more threads to be had: those that started do all the work.
-            pass
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_):
         team.dismiss(self._control)
+        workers = self._workers or 0
         # One for each, asleep or not: an interrupt may have lost count of the sleepers.
-        self._release(len(self._workers))
-        for worker in self._workers:
-            if worker.ident is not None:
-                worker.join()
+        self._release(workers)
+        for _ in range(workers):
+            self._left.get()
 
-    def predict(self, weights, rows):
-        """The raw outputs (rows, n_outputs) of some sequences; the array is new."""
-        return self._forward(weights, rows, team.PREDICT)
+    def predict(self, weights, rows, last=False):
+        """The raw outputs (rows, n_outputs) of some sequences; the array is new.
+
+        After the `last` round, workers leave as soon as they find no more work.
+        """
+        return self._forward(weights, rows, team.PREDICT, last=last)
 
     def forward(self, weights, rows, masks=None):
         """As `predict`, and ready for `backward`.
@@ -209,11 +206,11 @@ class Team:
         self._round(team.LEARN)
         return float(self._values[:n].ravel().sum()), self._sum(self._n_groups)
 
-    def _forward(self, weights, rows, task, masks=None):
+    def _forward(self, weights, rows, task, masks=None, last=False):
         if task == team.FORWARD and self._has_goal:
             raise RuntimeError("A team with a goal has one tape a thread: it can but `learn`.")
         n = self._begin(weights, rows, task == team.FORWARD, masks)
-        self._round(task)
+        self._round(task, last)
         raw = np.empty_like(self._raw[:n])
         raw[slice(None) if self._order is None else self._order] = self._raw[:n]
         return raw
@@ -241,15 +238,33 @@ class Team:
         shard.pack(self._net, self._cells, weights, self._packed, training)
         return n
 
-    def _round(self, task):
+    def _round(self, task, last=False):
         self._task[team.WHAT] = task
         self._release(team.publish(self._control, self._n_groups))
+        if last:
+            team.dismiss(self._control)
+        if self._workers is None:
+            self._start_workers()
         while not team.run(self._control, self._task, 0, *self._arguments):
             time.sleep(5e-5)
 
+    def _start_workers(self):
+        self._workers = 0
+        # `threading` would have this thread wait until each has begun, as long as a shard takes.
+        for member in range(1, self.n_threads):
+            try:
+                _thread.start_new_thread(self._work, (member,))
+            except RuntimeError:
+                # No more threads to be had: those that started do all the work.
+                return
+            self._workers += 1
+
     def _work(self, member):
-        while not team.run(self._control, self._task, member, *self._arguments):
-            self._wake.get()
+        try:
+            while not team.run(self._control, self._task, member, *self._arguments):
+                self._wake.get()
+        finally:
+            self._left.put(None)
 
     def _release(self, sleepers):
         for _ in range(sleepers):
@@ -268,7 +283,7 @@ def divide(architecture, dtype, steps, max_rows, training, equal_lengths):
     rows = min(rows, group_rows)
     group = group_rows // rows
     if training:
-        most_shards = len(list(cut(max_rows, rows))) - 1
+        most_shards = count_shards(max_rows, rows)
         group = max(group, most_shards // MOST_GROUPS)
     return rows, group
 
