@@ -11,7 +11,7 @@ reads it. Symbols are those of docs/mathematics.md.
 import numba
 import numpy as np
 
-from sklstm._kernels.activations import apply_sigmoid, apply_tanh
+from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.gemm import GATES, gates_product, plain_product
 from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
@@ -218,17 +218,13 @@ def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
             apply_tanh(work, gates0 + q * gate, size)
         else:
             apply_sigmoid(work, gates0 + q * gate, size)
-    i, f, g, o = _gates(work, gates0, gate, size)
+    i, f, g, _ = _gates(work, gates0, gate, size)
     before, c = work[before0 : before0 + old], work[c0 : c0 + size]
     for j in range(old):
         c[j] = f[j] * before[j] + i[j] * g[j]
     for j in range(old, size):
         c[j] = i[j] * g[j]
-    copy(work, c0, work, tanh_c0, size)
-    apply_tanh(work, tanh_c0, size)
-    tanh_c, h = work[tanh_c0 : tanh_c0 + size], work[h0 : h0 + size]
-    for j in range(size):
-        h[j] = o[j] * tanh_c[j]
+    multiply_tanh(work, c0, gates0 + OUTPUT * gate, tanh_c0, h0, size)
 
 
 @linked(vector_type, *[INDEX] * 8)
