@@ -17,9 +17,8 @@ from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
 from sklstm._kernels.compile import OPTIONS
-from sklstm._kernels.gemm import GATES, gates_product, plain_product
+from sklstm._kernels.gemm import GATES, plain_product
 from sklstm._kernels.linkage import EVERY_NET
-from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
@@ -186,29 +185,21 @@ def _gather(net, cell, records, rows, work, starts):
 @compiled
 def _input_product(cell, packed, work, starts):
     inputs = cell["inputs"] + 1
-    depth = inputs + cell["units"]
     span = 1 + recurrence.INPUT_BLOCK // starts[1]
     for t in range(0, starts.size - 1, span):
-        gates_product(
-            starts[min(t + span, starts.size - 1)] - starts[t], cell["width"], inputs,
-            work, cell["x"] + starts[t] * inputs, inputs, 1,
-            packed, cell["packed"], depth,
-            work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
-            cell["gate"], False,
+        recurrence._gates_product(
+            cell, packed, work, starts[min(t + span, starts.size - 1)] - starts[t], 0, inputs,
+            cell["x"] + starts[t] * inputs, inputs, starts[t], False,
         )  # fmt: skip
 
 
 @compiled
 def _recurrent_product(cell, packed, work, starts):
-    inputs, lanes = cell["inputs"] + 1, SIMD_BYTES // work.itemsize
-    depth = inputs + cell["units"]
+    stride = cell["stride"]
     for t in range(1, starts.size - 1):
-        gates_product(
-            starts[t + 1] - starts[t], cell["width"], cell["units"],
-            work, cell["h"] + starts[t - 1] * cell["stride"], cell["stride"], 1,
-            packed, cell["packed"] + inputs * 2 * lanes, depth,
-            work, cell["gates"] + starts[t] * cell["stride"], cell["stride"],
-            cell["gate"], True,
+        recurrence._gates_product(
+            cell, packed, work, starts[t + 1] - starts[t], cell["inputs"] + 1, cell["units"],
+            cell["h"] + starts[t - 1] * stride, stride, starts[t], True,
         )  # fmt: skip
 
 

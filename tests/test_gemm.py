@@ -11,11 +11,13 @@ from test_simd import Placed
 
 from sklstm._kernels.gemm import (
     GATES,
+    WORTH_COPYING,
     gates_product,
     pack_gates,
     pack_plain,
     plain_product,
     round_up,
+    split_units,
 )
 from sklstm._kernels.simd import SIMD_BYTES
 
@@ -43,12 +45,17 @@ def call_gates(
     accumulate,
 ):  # fmt: skip
     # The first two rows of what is packed are of no use to the product.
-    pack_gates(2 + depth, units, width, source, s0, packed, p0)
+    pack_gates(2 + depth, units, width, 0, source, s0, packed, p0)
     gates_product(
         rows, width, depth, a, a0, a_row, a_col,
         packed, p0 + 2 * 2 * SIMD_BYTES // c.itemsize, 2 + depth,
         c, c0, c_row, c_gate, accumulate,
     )  # fmt: skip
+
+
+@njit
+def call_pack_gates(depth, units, full, rest_width, source, s0, packed, p0):
+    pack_gates(depth, units, full, rest_width, source, s0, packed, p0)
 
 
 @njit
@@ -228,3 +235,48 @@ def test_round_up_gives_the_next_whole_vector(dtype):
     given = (0, 1, lanes - 1, lanes, lanes + 1, 9 * lanes)
     expected = [0, lanes, lanes, lanes, 2 * lanes, 9 * lanes]
     assert [round_up(columns, dtype) for columns in given] == expected
+
+
+def test_units_are_split_where_the_rest_of_all_gates_takes_fewer_vectors(dtype):
+    lanes = lanes_of(dtype)
+    for units in range(1, 4 * lanes + 1):
+        full, rest_width = split_units(units, 1000, dtype)
+        rest = units % lanes
+        saved = GATES * lanes - round_up(GATES * rest, dtype)
+        if rest and saved:
+            assert (full, rest_width) == (units - rest, GATES * lanes - saved)
+        else:
+            assert (full, rest_width) == (round_up(units, dtype), 0)
+
+
+def test_units_are_not_split_where_copying_takes_longer(dtype):
+    units = lanes_of(dtype) + 1
+    saved = GATES - round_up(GATES, dtype) // lanes_of(dtype)
+    enough = -(-WORTH_COPYING // saved)
+    assert split_units(units, enough, dtype) == (units - 1, round_up(GATES, dtype))
+    assert split_units(units, enough - 1, dtype) == (round_up(units, dtype), 0)
+
+
+def test_the_rest_is_packed_behind_the_panels_gate_by_gate(dtype):
+    lanes, depth = lanes_of(dtype), 5
+    rng = np.random.default_rng(5)
+    for n_full, rest in itertools.product((0, 1, 2), range(1, 3 * lanes // 4 + 1)):
+        full, units = n_full * lanes, n_full * lanes + rest
+        rest_width = round_up(GATES * rest, dtype)
+        b = rng.normal(size=(depth, GATES, units)).astype(dtype)
+        source, packed = (
+            Placed(b.ravel(), (1,)),
+            np.zeros(6 + depth * (GATES * full + rest_width) + 6, dtype),
+        )
+        call_pack_gates(depth, units, full, rest_width, source.flat, source.at[0], packed, 6)
+        expected = np.zeros((depth, rest_width), dtype)
+        expected[:, : GATES * rest] = b[:, :, full:].reshape(depth, -1)
+        start = 6 + depth * GATES * full
+        assert_same_bits(packed[start:-6].reshape(depth, rest_width), expected)
+        assert not packed[:6].any()
+        assert not packed[-6:].any()
+        # What comes before are the panels of the other units, as if these were all.
+        alone = np.zeros_like(packed)
+        fewer = Placed(b[:, :, :full].ravel(), (1,))
+        call_pack_gates(depth, full, full, 0, fewer.flat, fewer.at[0], alone, 6)
+        assert_same_bits(packed[:start], alone[:start])

@@ -28,6 +28,9 @@ from problems import (
     use_groups,
 )
 
+from sklstm._kernels.gemm import GATES, WORTH_COPYING, round_up
+from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._network.layout import make_layout
 from sklstm._network.sharding import Team
 
 # --- Against the twin -----------------------------------------------------------------------
@@ -80,6 +83,21 @@ def test_outputs_and_gradients_are_those_of_the_twin(case):
 @pytest.mark.parametrize("bidirectional", DIRECTIONS)
 def test_layers_may_differ_in_size(dtype, units, bidirectional):
     problem = make_problem(dtype, units, bidirectional, batch=20, lengths="ragged")
+    assert_agrees(problem, train_once(problem), reference_round(problem))
+
+
+@pytest.mark.nojit
+@for_each_dtype
+@pytest.mark.parametrize("vectors", [0, 1, 2, 3])
+def test_last_units_of_the_gates_may_share_any_number_of_vectors(dtype, vectors):
+    lanes = SIMD_BYTES // np.dtype(dtype).itemsize
+    units = -(-WORTH_COPYING // lanes) * lanes + vectors * lanes // GATES
+    problem = make_problem(dtype, (units,), True, batch=5, inputs=1, steps=2, lengths="ragged")
+    cells = make_layout(problem.architecture, np.dtype(dtype), 5, 2, True).cells
+    # A vector of SSE2 has but two float64, and the rest of one unit takes two of it.
+    expected = round_up(GATES * (units % lanes), dtype) // lanes
+    assert list(cells["rest_width"]) == [expected * lanes] * 2
+    assert expected == vectors or lanes == 2
     assert_agrees(problem, train_once(problem), reference_round(problem))
 
 

@@ -29,7 +29,7 @@ def groups(request, monkeypatch):
 
 @for_each_dtype
 @pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("units", [(5,), (37, 16), (128,)])
+@pytest.mark.parametrize("units", [(5,), (37, 16), (50,), (128,)])
 def test_a_prediction_has_the_same_bits_alone_and_in_any_batch(dtype, lengths, units):
     problem = make_problem(dtype, units, True, "mean", 70, outputs=3, lengths=lengths)
     together = predict(problem)
@@ -88,7 +88,7 @@ def test_rounds_of_one_team_may_have_any_sizes(dtype, n_threads, monkeypatch):
 
 @pytest.mark.usefixtures("groups")
 @for_each_dtype
-@pytest.mark.parametrize("units", [(37, 16), (64,)])
+@pytest.mark.parametrize("units", [(37, 16), (50,), (64,)])
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_scratch_memory_may_hold_anything_before(dtype, units, pooling, monkeypatch):
     problem = make_problem(dtype, units, True, pooling, 40, outputs=3, lengths="ragged")

@@ -140,21 +140,23 @@ def test_penalty_is_half_the_weighted_sum_of_squares_and_its_gradient(dtype, siz
 @for_each_dtype
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_gradients_are_added_in_their_order_and_padding_is_left_out(dtype, count):
-    # lines, numbers in each, their distance and start, and where they go
-    blocks = np.array([(3, 16, 16, 2, 0), (5, 7, 16, 60, 48), (1, 1, 16, 150, 83)])
-    gradients = np.full((9, 200), np.nan, dtype)
-    expected = np.empty(84, dtype)
+    # lines, numbers in each, their distance and start, where they go, and their distance there
+    blocks = np.array([(3, 16, 16, 2, 0, 16), (5, 7, 16, 60, 48, 7), (1, 1, 16, 150, 83, 1)])
+    far = 3 * updates.SUM_BLOCK - 11
+    blocks = np.concatenate([blocks, [(3, 2, 5, far, 84, 6), (3, 4, 5, far + 100, 86, 6)]])
+    gradients = np.full((9, far + 200), np.nan, dtype)
+    expected = np.empty(102, dtype)
     rng = np.random.default_rng(4)
-    for lines, size, distance, start, target in blocks:
+    for lines, size, distance, start, target, apart in blocks:
         for line in range(lines):
-            at, to = start + line * distance, target + line * size
+            at, to = start + line * distance, target + line * apart
             parts = 10.0 ** rng.integers(-6, 6, (count, size)) * rng.normal(size=(1, size))
             gradients[:count, at : at + size] = parts
             out = gradients[0, at : at + size].copy()
             for part in gradients[1:count, at : at + size]:
                 out += part
             expected[to : to + size] = out
-    total, before = np.full(84, np.nan, dtype), gradients.copy()
-    updates.add_gradients(gradients.ravel(), 200, count, blocks, total)
+    total, others = np.full(102, np.nan, dtype), gradients[1:].copy()
+    updates.add_gradients(gradients.ravel(), far + 200, count, blocks, total)
     assert_same_bits(total, expected)
-    assert_same_bits(gradients, before)
+    assert_same_bits(gradients[1:], others)

@@ -1,8 +1,9 @@
 """Matrix products of any shape, as rows of register tiles over packed panels of columns.
 
-Two forms serve the whole net. A *gates* product has four blocks of `width` columns, one a gate;
-each tile takes the same vector of units from all four, so that any number of units is whole tiles.
-A *plain* product has one block of columns.
+Two forms serve the whole net. A *gates* product has four blocks of columns, one a gate; each tile
+takes the same vector of units from all four. Units that do not fill a vector are *rest*: those of
+all gates side by side make a plain product, if that takes fewer vectors than one a gate. A *plain*
+product has one block of columns.
 
 Vectors of columns are packed in pairs, as tall tiles take them, the last three together if their
 number is odd; a panel of four is two pairs.
@@ -19,12 +20,24 @@ from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._kernels.transpose import transpose
 
 GATES = 4
+# Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
+WORTH_COPYING = 48
 
 
 def round_up(columns, dtype):
     """The number of columns, rounded up to whole SIMD vectors of `dtype`."""
     lanes = SIMD_BYTES // np.dtype(dtype).itemsize
     return -(-columns // lanes) * lanes
+
+
+def split_units(units, depth, dtype):
+    """The units that a gates product takes gate by gate, padded, and the width of the rest."""
+    width, lanes = round_up(units, dtype), round_up(1, dtype)
+    rest_width = round_up(GATES * (units % lanes), dtype)
+    saved = GATES - rest_width // lanes
+    if units == width or saved * depth < WORTH_COPYING:
+        return width, 0
+    return width - lanes, rest_width
 
 
 @kernel
@@ -76,14 +89,14 @@ def _next_block(left):
 
 
 @kernel
-def pack_gates(depth, units, width, source, s0, out, o0):
-    """Write a (depth, 4 units) matrix as panels (pair of gates, depth, gate, lanes).
+def pack_gates(depth, units, full, rest_width, source, s0, out, o0):
+    """Write a (depth, 4 units) matrix as panels (pair of gates, depth, gate, lanes), then the rest.
 
     Padding is not written: `out` is zero from the start.
     """
     lanes = SIMD_BYTES // out.itemsize
     at = o0
-    for j in range(0, width, lanes):
+    for j in range(0, full, lanes):
         filled = min(lanes, units - j)
         for pair in range(2):
             for part in range(2 * depth):
@@ -98,6 +111,12 @@ def pack_gates(depth, units, width, source, s0, out, o0):
                     for lane in range(filled):
                         target[lane] = block[lane]
                 at += lanes
+    rest = units - full
+    for k in range(depth):
+        for q in range(GATES):
+            for j in range(rest):
+                out[at + q * rest + j] = source[s0 + (k * GATES + q) * units + full + j]
+        at += rest_width
 
 
 @linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX)

@@ -4,8 +4,9 @@ Memory. The sequences of a shard are sorted by length, longest first, so that th
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
 buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major,
 four times (rows, stride): each gate of each step is one contiguous block, so every elementwise pass
-is a flat loop that vectorises. What lies between `width` and `stride` may be anything: no product
-reads it. Symbols are those of docs/mathematics.md.
+is a flat loop that vectorises. What lies between `units` and `stride` may be anything: no product
+reads it. The last units, if they are rest (see ``gemm``), have a buffer of their own in which
+products write and read them, (rows, rest_width). Symbols are those of docs/mathematics.md.
 """
 
 import numba
@@ -28,12 +29,13 @@ CELL = np.dtype(
         (name, np.int64)
         for name in (
             "inputs", "units", "width", "reverse",
+            "full", "rest_width",  # columns of the gates product: of each gate, and of the rest
             "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
             "gate",  # between the gates
             "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
             "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
             "gradient",
-            "x", "gates", "c", "tanh_c", "h", "dh", "dc",
+            "x", "gates", "rest", "c", "tanh_c", "h", "dh", "dc",
             "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
             "dh_masked",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
@@ -54,16 +56,18 @@ def forward(cell, packed, work, starts, steps, masks, tape):
 
     Without a tape, gates and tanh_c hold a single step, and c two.
     """
-    inputs, units, width, stride = cell["inputs"], cell["units"], cell["width"], cell["stride"]
+    inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     gates, gate = cell["gates"], cell["gate"]
     c, tanh_c, h = cell["c"], cell["tanh_c"], cell["h"]
-    lanes = SIMD_BYTES // work.itemsize
-    depth = inputs + 1 + units
-    recurrent = cell["packed"] + (inputs + 1) * 2 * lanes
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
+    if cell["rest_width"] > 0:
+        # What is copied from rows that are not there yet should be numbers.
+        all_rows = starts[steps] if tape else starts[1]
+        clear(work, cell["rest"], all_rows * cell["rest_width"] + SIMD_BYTES // work.itemsize)
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
-        at = starts[t] * stride if tape else 0
+        row = starts[t] if tape else 0
+        at = row * stride
         # Without a tape, two steps of c take turns: a loop over one that is read and written at
         # once would not vectorise.
         c_t = c + (at if tape else i % 2 * starts[1] * stride)
@@ -71,21 +75,17 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         if i % span == 0:
             some = min(span, steps - i)
             first = t + 1 - some if cell["reverse"] else t
-            gates_product(
-                starts[first + some] - starts[first], width, inputs + 1,
-                work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
-                packed, cell["packed"], depth,
-                work, gates + (starts[first] * stride if tape else 0), stride, gate, False,
+            _gates_product(
+                cell, packed, work, starts[first + some] - starts[first], 0, inputs + 1,
+                cell["x"] + starts[first] * (inputs + 1), inputs + 1,
+                starts[first] if tape else 0, False,
             )  # fmt: skip
         h_before = cell["h_masked"] + before * stride
         if cell["h_masked"] != h:
             copy(work, h + before * stride, work, h_before, carried * stride)
             mask_rows(work, h_before, stride, units, carried, masks, cell["recurrent_mask"])
-        gates_product(
-            carried, width, units, work, h_before, stride, 1,
-            packed, recurrent, depth,
-            work, gates + at, stride, gate, True,
-        )  # fmt: skip
+        _gates_product(cell, packed, work, carried, inputs + 1, units, h_before, stride, row, True)
+        _spread_rest(cell, work, row, rows)
         _finish_step(
             work, gates + at, gate, c_before, c_t, tanh_c + at, h + starts[t] * stride,
             carried * stride, rows * stride,
@@ -162,8 +162,58 @@ def _step(i, steps, starts, reverse):
 
 
 @kernel
+def _gates_product(cell, packed, work, rows, first, depth, a0, a_row, row, accumulate):
+    """gates[row : row + rows] (+)= A[rows, depth] @ weights[first : first + depth]."""
+    full, rest_width, lanes = cell["full"], cell["rest_width"], SIMD_BYTES // work.itemsize
+    all_depth = cell["inputs"] + 1 + cell["units"]
+    gates_product(
+        rows, full, depth, work, a0, a_row, 1,
+        packed, cell["packed"] + first * 2 * lanes, all_depth,
+        work, cell["gates"] + row * cell["stride"], cell["stride"], cell["gate"], accumulate,
+    )  # fmt: skip
+    if rest_width > 0:
+        start = cell["packed"] + all_depth * GATES * full
+        panel(
+            rest_width // lanes, rows, depth, work, a0, a_row, 1,
+            packed, start + first * rest_width, rest_width, lanes, 2 * lanes,
+            work, cell["rest"] + row * rest_width, rest_width, lanes, accumulate,
+        )  # fmt: skip
+
+
+@kernel
+def _spread_rest(cell, work, row, rows):
+    """Copy the rest of some rows to the gates.
+
+    Whole vectors are copied, for speed: what follows lands in the padding of the gates.
+    """
+    rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
+    if rest_width > 0:
+        for r in range(row, row + rows):
+            for q in range(GATES):
+                source = cell["rest"] + r * rest_width + q * (cell["units"] - full)
+                to = cell["gates"] + q * cell["gate"] + r * cell["stride"] + full
+                copy(work, source, work, to, lanes)
+
+
+@kernel
+def _collect_rest(cell, work, rows):
+    """Copy the gates' last units to the rest, of all rows.
+
+    Whole vectors are copied: what is too much is overwritten by the next, or lies behind the rest.
+    """
+    rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
+    if rest_width > 0:
+        for r in range(rows):
+            for q in range(GATES):
+                source = cell["gates"] + q * cell["gate"] + r * cell["stride"] + full
+                to = cell["rest"] + r * rest_width + q * (cell["units"] - full)
+                copy(work, source, work, to, lanes)
+
+
+@kernel
 def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
+    _collect_rest(cell, work, starts[steps])
     _gradient_product(
         cell, inputs + 1, work, cell["x"], inputs + 1, 0, starts[steps], accumulate, gradient, 0
     )
@@ -193,18 +243,25 @@ def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
 @kernel
 def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
-    width, stride = cell["width"], cell["stride"]
+    full, rest_width, stride = cell["full"], cell["rest_width"], cell["stride"]
     lanes = SIMD_BYTES // work.itemsize
+    width = GATES * full + rest_width
+    out = cell["gradient"] + row * width
     start = 0
     while start < depth or (start == 0 and not accumulate):
-        block = min(DEPTH_BLOCK, depth - start)
-        for j in range(0, width, lanes):
+        block, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
+        for j in range(0, full, lanes):
             panel(
                 WIDE, rows, block, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
-                gradient, cell["gradient"] + row * GATES * width + j, GATES * width, width,
-                accumulate or start > 0,
+                gradient, out + j, width, full, add_to,
+            )  # fmt: skip
+        if rest_width > 0:
+            panel(
+                rest_width // lanes, rows, block, work, a0 + start * a_width, 1, a_width,
+                work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
+                gradient, out + GATES * full, width, lanes, add_to,
             )  # fmt: skip
         start += DEPTH_BLOCK
 

@@ -106,7 +106,10 @@ def pack(net, cells, weights, packed, transposed):
         cell = cells[index]
         inputs, units, width = cell["inputs"], cell["units"], cell["width"]
         depth = inputs + 1 + units
-        pack_gates(depth, units, width, weights, cell["weights"], packed, cell["packed"])
+        pack_gates(
+            depth, units, cell["full"], cell["rest_width"], weights, cell["weights"],
+            packed, cell["packed"],
+        )  # fmt: skip
         if not transposed:
             continue
         row = GATES * units

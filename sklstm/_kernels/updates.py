@@ -5,10 +5,13 @@ import numpy as np
 from sklstm._kernels.compile import entry, reduction
 from sklstm._kernels.memory import add, copy
 
+# Numbers of a gradient that are added up at a time, so that their sum stays in the nearest cache.
+SUM_BLOCK = 2048
+
 
 @entry
 def add_gradients(gradients, size, count, blocks, total):
-    """Write the sum of the first gradients, in their order.
+    """Write the sum of the first gradients, in their order; the first is overwritten.
 
     Parameters
     ----------
@@ -18,20 +21,22 @@ def add_gradients(gradients, size, count, blocks, total):
         The length of one, with padding.
     count : int
         How many of them to add.
-    blocks : int64 ndarray of shape (blocks, 5)
+    blocks : int64 ndarray of shape (blocks, 6)
         Parts of a gradient: lines, numbers in each, their distance and start, and where they start
-        in `total`, without gaps.
+        in `total`, and their distance there.
     total : ndarray of shape (n_weights,)
-        The sum, written.
+        The sum without padding, written.
     """
+    for start in range(0, size, SUM_BLOCK):
+        for n in range(1, count):
+            some = min(SUM_BLOCK, size - start)
+            add(gradients, n * size + start, gradients, start, some)
     for block in range(blocks.shape[0]):
         start, target = blocks[block, 3], blocks[block, 4]
         for _ in range(blocks[block, 0]):
             copy(gradients, start, total, target, blocks[block, 1])
-            for n in range(1, count):
-                add(gradients, n * size + start, total, target, blocks[block, 1])
             start += blocks[block, 2]
-            target += blocks[block, 1]
+            target += blocks[block, 5]
 
 
 @reduction

@@ -27,23 +27,12 @@ class GradientSum:
         self.gradients = aligned((most_groups, layout.gradient_size), dtype)
         self._total = np.zeros(architecture.n_weights, dtype)
         net, cells = layout.net[0], layout.cells
-        blocks = [
-            (cell["inputs"] + 1 + cell["units"], GATES, cell["units"], cell["width"],
-             cell["gradient"], cell["weights"])
-            for cell in cells
-        ]  # fmt: skip
+        blocks = [block for cell in cells for block in _cell_blocks(cell)]
         blocks.append(
-            (net["head_inputs"] + 1, 1, net["outputs"], net["output_width"],
-             net["gradient"], net["weights"])
+            (net["head_inputs"] + 1, net["outputs"], net["output_width"], net["gradient"],
+             net["weights"], net["outputs"])
         )  # fmt: skip
-        self._blocks = np.array([self._lines(*block) for block in blocks], np.int64)
-
-    @staticmethod
-    def _lines(rows, groups, columns, width, start, target):
-        """A matrix of padded groups of columns as lines; a row is one where there is no padding."""
-        if columns == width:
-            return rows, groups * columns, groups * width, start, target
-        return rows * groups, columns, width, start, target
+        self._blocks = np.array(blocks, np.int64)
 
     def __call__(self, n_groups):
         """Add up the first `n_groups`; the vector is overwritten by the next sum."""
@@ -51,3 +40,22 @@ class GradientSum:
             self.gradients.ravel(), self.gradients.shape[1], n_groups, self._blocks, self._total
         )
         return self._total
+
+
+def _cell_blocks(cell):
+    """A cell's gradient as blocks: lines, numbers in each, distance, start; target and distance."""
+    depth, units = cell["inputs"] + 1 + cell["units"], cell["units"]
+    full, start, target = cell["full"], cell["gradient"], cell["weights"]
+    width, row = GATES * full + cell["rest_width"], GATES * units
+    if units == full:
+        return [(depth, row, width, start, target, row)]
+    taken = min(units, full)
+    blocks = [
+        (depth, taken, width, start + q * full, target + q * units, row) for q in range(GATES)
+    ]
+    rest = units - taken
+    blocks.extend(
+        (depth, rest, width, start + GATES * full + q * rest, target + q * units + full, row)
+        for q in range(GATES)
+    )
+    return [block for block in blocks if block[1] > 0]

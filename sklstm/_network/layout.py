@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels.gemm import GATES, round_up
+from sklstm._kernels.gemm import GATES, round_up, split_units
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 
@@ -64,22 +64,26 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         depth = inputs + 1 + units
         cell["inputs"], cell["units"] = inputs, units
         cell["width"] = width
+        cell["full"], cell["rest_width"] = full, rest_width = split_units(units, depth, dtype)
+        columns = GATES * full + rest_width
         cell["stride"] = stride = _tape_stride(width, dtype) if tape else width
         cell["reverse"] = not first
         cell["weights"] = architecture.starts[index]
-        cell["packed"] = packed.take(depth * GATES * width)
+        cell["packed"] = packed.take(depth * columns)
         cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
         if tape and upper:
             below = cells[index - n_directions]
             cell["packed_inputs_transposed"] = packed.take(
                 n_directions * GATES * units * below["width"]
             )
-        cell["gradient"] = gradient.take(depth * GATES * width)
+        cell["gradient"] = gradient.take(depth * columns)
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
         # An odd number of lines: else the gates of a step share sets of the cache, as below.
         cell["gate"] = (-(-tape_rows * stride // line) | 1) * line
         cell["gates"] = work.take(GATES * cell["gate"])
+        # Whole vectors are copied to and from it, also at its end.
+        cell["rest"] = work.take(tape_rows * rest_width + (line if rest_width else 0))
         cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
         cell["tanh_c"] = work.take(tape_rows * stride)
         cell["h"] = work.take(all_rows * stride)
