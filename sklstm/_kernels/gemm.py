@@ -15,6 +15,7 @@ import numpy as np
 
 from sklstm._kernels.compile import kernel
 from sklstm._kernels.linkage import INDEX, linked, vector_type
+from sklstm._kernels.memory import copy
 from sklstm._kernels.panels import panel
 from sklstm._kernels.simd import SIMD_BYTES
 from sklstm._kernels.transpose import transpose
@@ -102,21 +103,18 @@ def pack_gates(depth, units, full, rest_width, source, s0, out, o0):
             for part in range(2 * depth):
                 row = part // 2 * GATES + 2 * pair + part % 2
                 start = s0 + row * units + j
-                block, target = source[start : start + filled], out[at : at + lanes]
                 if filled == lanes:
-                    # A loop of constant length becomes a single load and store.
-                    for lane in range(SIMD_BYTES // out.itemsize):
-                        target[lane] = block[lane]
+                    # A copy of constant length is a single load and store.
+                    copy(source, start, out, at, lanes)
                 else:
-                    for lane in range(filled):
-                        target[lane] = block[lane]
+                    copy(source, start, out, at, filled)
                 at += lanes
     rest = units - full
-    for k in range(depth):
-        for q in range(GATES):
-            for j in range(rest):
-                out[at + q * rest + j] = source[s0 + (k * GATES + q) * units + full + j]
-        at += rest_width
+    if rest_width > 0:
+        for k in range(depth):
+            for q in range(GATES):
+                copy(source, s0 + (k * GATES + q) * units + full, out, at + q * rest, rest)
+            at += rest_width
 
 
 @linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX)
