@@ -17,7 +17,7 @@ from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
 from sklstm._kernels.compile import OPTIONS
-from sklstm._kernels.gemm import GATES, plain_product
+from sklstm._kernels.gemm import GATES, gates_product, plain_product
 from sklstm._kernels.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
@@ -187,20 +187,27 @@ def _input_product(cell, packed, work, starts):
     inputs = cell["inputs"] + 1
     span = 1 + recurrence.INPUT_BLOCK // starts[1]
     for t in range(0, starts.size - 1, span):
-        recurrence._gates_product(
-            cell, packed, work, starts[min(t + span, starts.size - 1)] - starts[t], 0, inputs,
-            cell["x"] + starts[t] * inputs, inputs, starts[t], False,
-        )  # fmt: skip
+        rows = starts[min(t + span, starts.size - 1)] - starts[t]
+        x = cell["x"] + starts[t] * inputs
+        _gates_product(cell, packed, work, rows, x, inputs, 0, inputs, starts[t], False)
 
 
 @compiled
 def _recurrent_product(cell, packed, work, starts):
-    stride = cell["stride"]
+    stride, inputs, units = cell["stride"], cell["inputs"] + 1, cell["units"]
     for t in range(1, starts.size - 1):
-        recurrence._gates_product(
-            cell, packed, work, starts[t + 1] - starts[t], cell["inputs"] + 1, cell["units"],
-            cell["h"] + starts[t - 1] * stride, stride, starts[t], True,
-        )  # fmt: skip
+        rows, h = starts[t + 1] - starts[t], cell["h"] + starts[t - 1] * stride
+        _gates_product(cell, packed, work, rows, h, stride, inputs, units, starts[t], True)
+
+
+@compiled
+def _gates_product(cell, packed, work, rows, a0, a_row, first, depth, row, accumulate):
+    gates_product(
+        rows, cell["full"], cell["rest_width"], depth, work, a0, a_row, 1,
+        packed, cell["packed"], first, cell["inputs"] + 1 + cell["units"],
+        work, cell["gates"] + row * cell["stride"], cell["stride"], cell["gate"],
+        cell["rest"] + row * cell["rest_width"], accumulate,
+    )  # fmt: skip
 
 
 @compiled
@@ -208,7 +215,9 @@ def _gates(cell, work, starts):
     c, stride = cell["c"], cell["stride"]
     for t in range(starts.size - 1):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
-        size = (starts[t + 1] - starts[t]) * stride
+        rows = starts[t + 1] - starts[t]
+        size = rows * stride
+        recurrence._copy_rest(cell, work, starts[t], rows, False)
         recurrence._finish_step(
             work, cell["gates"] + at, cell["gate"], c + before, c + at, cell["tanh_c"] + at,
             cell["h"] + at, size if t else 0, size,

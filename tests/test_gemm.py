@@ -41,15 +41,14 @@ def column_counts(dtype):
 
 @njit
 def call_gates(
-    rows, units, width, depth, a, a0, a_row, a_col, source, s0, packed, p0, c, c0, c_row, c_gate,
-    accumulate,
+    rows, units, full, rest_width, depth, a, a0, a_row, a_col, source, s0, packed, p0,
+    c, c0, c_row, c_gate, rest0, accumulate,
 ):  # fmt: skip
     # The first two rows of what is packed are of no use to the product.
-    pack_gates(2 + depth, units, width, 0, source, s0, packed, p0)
+    pack_gates(2 + depth, units, full, rest_width, source, s0, packed, p0)
     gates_product(
-        rows, width, depth, a, a0, a_row, a_col,
-        packed, p0 + 2 * 2 * SIMD_BYTES // c.itemsize, 2 + depth,
-        c, c0, c_row, c_gate, accumulate,
+        rows, full, rest_width, depth, a, a0, a_row, a_col, packed, p0, 2, 2 + depth,
+        c, c0, c_row, c_gate, rest0, accumulate,
     )  # fmt: skip
 
 
@@ -91,8 +90,8 @@ def multiply_gates(a, b, c, accumulate=False, transpose=False):
     packed = np.zeros(6 + (2 + depth) * GATES * width + 6, b.dtype)
     inputs, outside = (a.flat.tobytes(), source.flat.tobytes()), c.outside()
     call_gates(
-        rows, units, width, depth, a.flat, *a.at, source.flat, source.at[0], packed, 6,
-        c.flat, *c.at[:3], accumulate,
+        rows, units, width, 0, depth, a.flat, *a.at, source.flat, source.at[0], packed, 6,
+        c.flat, *c.at[:3], 0, accumulate,
     )  # fmt: skip
     assert (a.flat.tobytes(), source.flat.tobytes()) == inputs
     assert c.outside() == outside
@@ -280,3 +279,32 @@ def test_the_rest_is_packed_behind_the_panels_gate_by_gate(dtype):
         fewer = Placed(b[:, :, :full].ravel(), (1,))
         call_pack_gates(depth, full, full, 0, fewer.flat, fewer.at[0], alone, 6)
         assert_same_bits(packed[:start], alone[:start])
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_the_rest_of_a_gates_product_has_the_bits_of_one_that_is_not_split(dtype, accumulate):
+    lanes, rows, depth = lanes_of(dtype), 9, 5
+    rng = np.random.default_rng(6)
+    for n_full, rest in itertools.product((0, 1, 2), range(1, 3 * lanes // 4 + 1)):
+        full, units = n_full * lanes, n_full * lanes + rest
+        rest_width = round_up(GATES * rest, dtype)
+        a, b = rng.normal(size=(rows, depth)).astype(dtype), rng.normal(size=(7, GATES, units))
+        b, c = b.astype(dtype), np.zeros((rows, GATES, full + lanes), dtype)
+        c[:, :, :units] = rng.normal(size=(rows, GATES, units))
+        expected = multiply_gates(a, b[2:], c, accumulate=accumulate)[:, :, :units]
+        # The gates, the rest behind them, and nothing else.
+        out = np.full(rows * (GATES * full + rest_width) + 3, np.nan, dtype)
+        gates = out[: rows * GATES * full].reshape(GATES, rows, full)
+        shared = out[rows * GATES * full : -3].reshape(rows, rest_width)
+        gates[:], shared[:] = c[:, :, :full].transpose(1, 0, 2), 0
+        shared[:, : GATES * rest] = c[:, :, full:units].reshape(rows, -1)
+        packed = np.zeros(7 * (GATES * full + rest_width), dtype)
+        call_gates(
+            rows, units, full, rest_width, depth, a.ravel(), 0, depth, 1, b.ravel(), 0, packed, 0,
+            out, 0, full, rows * full, rows * GATES * full, accumulate,
+        )  # fmt: skip
+        assert_same_bits(gates.transpose(1, 0, 2).copy(), expected[:, :, :full].copy())
+        last = shared[:, : GATES * rest].reshape(rows, GATES, rest)
+        assert_same_bits(last.copy(), expected[:, :, full:].copy())
+        assert not shared[:, GATES * rest :].any()
+        assert np.isnan(out[-3:]).all()

@@ -14,7 +14,10 @@ from sklstm._network.parameters import Architecture
 @pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float64)])
 @pytest.mark.parametrize("tape", [False, True])
 def test_gates_do_not_overlap_and_start_in_different_sets_of_the_cache(dtype, tape):
-    for units, rows, steps in itertools.product((1, 16, 48, 64, 100, 128), (1, 3, 8, 24), (1, 21)):
+    widths = set()
+    for units, rows, steps in itertools.product(
+        (1, 16, 48, 51, 64, 100, 128), (1, 3, 8, 24), (1, 21)
+    ):
         layout = make_layout(Architecture(2, (units,), True, "last", 1), dtype, rows, steps, tape)
         for cell in layout.cells:
             size = (rows * steps if tape else rows) * cell["stride"]
@@ -22,9 +25,11 @@ def test_gates_do_not_overlap_and_start_in_different_sets_of_the_cache(dtype, ta
             assert cell["gate"] >= size
             assert cell["gates"] + GATES * cell["gate"] <= cell["rest"]
             width = cell["rest_width"]
+            widths.add(int(width))
             # The last row's last gate is copied as a whole vector.
             slack = SIMD_BYTES // dtype.itemsize if width else 0
             assert cell["rest"] + (rows * steps if tape else rows) * width + slack <= cell["c"]
             assert cell["gates"] * dtype.itemsize % SIMD_BYTES == 0
             # Any four multiples of an odd number differ by any power of two that is four or more.
             assert (lines % 2, rest) == (1, 0)
+    assert len(widths) > 1

@@ -1,11 +1,14 @@
 """The net's threads: how many there are, how they share the rows, and that they end."""
 
+import _thread
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 from conftest import assert_same_bits
 from problems import make_problem, mixed_problem, predict, train_once, use_threads
 
+from sklstm._kernels import team as kernels
 from sklstm._network import sharding
 from sklstm._network.sharding import Team, count_shards, cut
 
@@ -27,7 +31,6 @@ def test_a_team_whose_workers_fell_asleep_still_works(n_threads, monkeypatch):
     problem = mixed_problem(np.float64)
     expected = train_once(problem)
     with Team(problem.architecture, problem.sequences, 100, training=True) as team:
-        time.sleep(0.1)
         for pause in (0, 0.1, 0.002, 0, 0.1, 0.1):
             raw = team.forward(problem.weights, problem.rows)
             time.sleep(pause)
@@ -53,14 +56,78 @@ def test_workers_end_with_the_team_even_after_an_error(pause, monkeypatch, worke
     assert workers.all_ended()
 
 
-def test_a_last_round_sends_the_workers_away_and_gives_the_same_bits(monkeypatch, workers):
-    use_threads(monkeypatch, 3)
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_last_round_sends_the_workers_away_and_gives_the_same_bits(before, monkeypatch, workers):
     problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, 1)
+    expected = predict(problem)
+    use_threads(monkeypatch, 3)
     with Team(problem.architecture, problem.sequences, 100, training=False) as team:
-        expected = team.predict(problem.weights, problem.rows)
-        assert (len(workers.started), len(workers.ended)) == (2, 0)
+        for _ in range(before):
+            assert_same_bits(team.predict(problem.weights, problem.rows), expected)
+            assert (len(workers.started), len(workers.ended)) == (2, 0)
         assert_same_bits(team.predict(problem.weights, problem.rows, last=True), expected)
         assert workers.all_ended()
+    assert len(workers.started) == 2
+
+
+def test_a_team_does_not_end_before_its_workers(monkeypatch):
+    use_threads(monkeypatch, 3)
+    problem, run, ended = mixed_problem(np.float64), kernels.run, []
+
+    def slow_run(control, task, member, *arguments):
+        finished = run(control, task, member, *arguments)
+        if member > 0 and finished:
+            time.sleep(0.1)
+            ended.append(member)
+        return finished
+
+    monkeypatch.setattr(kernels, "run", slow_run)
+    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+        team.forward(problem.weights, problem.rows)
+        assert not ended
+    assert sorted(ended) == [1, 2]
+
+
+def test_a_worker_that_an_interrupt_did_not_count_ends_too(monkeypatch, workers):
+    use_threads(monkeypatch, 2)
+    problem, start = mixed_problem(np.float64), _thread.start_new_thread
+
+    def interrupted_start(function, arguments):
+        start(function, arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_thread, "start_new_thread", interrupted_start)
+
+    def round_with_a_pause():
+        with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+            try:
+                team.forward(problem.weights, problem.rows)
+            finally:
+                time.sleep(0.2)  # the worker falls asleep
+
+    with pytest.raises(KeyboardInterrupt):
+        round_with_a_pause()
+    assert len(workers.started) == 1
+    assert workers.all_ended()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_threads_that_it_has_not(monkeypatch):
+    use_threads(monkeypatch, 2)
+    problem = mixed_problem(np.float64)
+    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+        team.forward(problem.weights, problem.rows)
+        with warnings.catch_warnings():
+            # Python 3.12 and later warn of what is tested here.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            team.__exit__()
+            os._exit(7)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
 
 
 def test_small_rounds_start_no_thread(monkeypatch):

@@ -39,13 +39,13 @@ def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(
     X, y = waves()
     publish, calls = team.publish, []
 
-    def interrupted_publish(control, shards):
-        calls.append(shards)
+    def interrupted_publish(control, groups, last):
+        calls.append(groups)
         if len(calls) == 5:
             time.sleep(0.3)  # the worker falls asleep
-            publish(control, shards)
+            publish(control, groups, last)
             raise KeyboardInterrupt
-        return publish(control, shards)
+        return publish(control, groups, last)
 
     monkeypatch.setattr(team, "publish", interrupted_publish)
     with pytest.warns(UserWarning, match="interrupted by user"):

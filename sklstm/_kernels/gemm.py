@@ -2,8 +2,8 @@
 
 Two forms serve the whole net. A *gates* product has four blocks of columns, one a gate; each tile
 takes the same vector of units from all four. Units that do not fill a vector are *rest*: those of
-all gates side by side make a plain product, if that takes fewer vectors than one a gate. A *plain*
-product has one block of columns.
+all gates side by side make a plain product, if that spares enough work. A *plain* product has one
+block of columns.
 
 Vectors of columns are packed in pairs, as tall tiles take them, the last three together if their
 number is odd; a panel of four is two pairs.
@@ -43,19 +43,26 @@ def split_units(units, depth, dtype):
 
 @kernel
 def gates_product(
-    rows, width, depth, a, a0, a_row, a_col, b, b0, b_depth, c, c0, c_row, c_gate, accumulate
+    rows, full, rest_width, depth, a, a0, a_row, a_col, b, b0, b_first, b_depth,
+    c, c0, c_row, c_gate, rest0, accumulate,
 ):  # fmt: skip
-    """C[rows, gate, width] (+)= A[rows, depth] @ B[depth, gate, width]; writes C.
+    """C[rows, gate, full] and the rest (+)= A[rows, depth] @ B[b_first : b_first + depth].
 
-    B is in the panels of `pack_gates`, part of a matrix of `b_depth` rows. `c_gate` separates the
-    gates.
+    B is packed by `pack_gates`, of `b_depth` rows. `c_gate` separates the gates of C, which is
+    written. So is the rest: in C, from `rest0` on, in rows of `rest_width`.
     """
     lanes = SIMD_BYTES // c.itemsize
     pair = b_depth * 2 * lanes
-    for j in range(width // lanes):
+    for j in range(full // lanes):
         panel(
-            4, rows, depth, a, a0, a_row, a_col, b, b0 + 2 * j * pair, 2 * lanes, lanes, pair,
-            c, c0 + j * lanes, c_row, c_gate, accumulate,
+            4, rows, depth, a, a0, a_row, a_col, b, b0 + 2 * (j * pair + b_first * lanes),
+            2 * lanes, lanes, pair, c, c0 + j * lanes, c_row, c_gate, accumulate,
+        )  # fmt: skip
+    if rest_width > 0:
+        start = b0 + b_depth * GATES * full + b_first * rest_width
+        panel(
+            rest_width // lanes, rows, depth, a, a0, a_row, a_col, b, start, rest_width, lanes,
+            2 * lanes, c, rest0, rest_width, lanes, accumulate,
         )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ Memory. The sequences of a shard are sorted by length, longest first, so that th
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
 buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major,
 four times (rows, stride): each gate of each step is one contiguous block, so every elementwise pass
-is a flat loop that vectorises. What lies between `units` and `stride` may be anything: no product
-reads it. The last units, if they are rest (see ``gemm``), have a buffer of their own in which
-products write and read them, (rows, rest_width). Symbols are those of docs/mathematics.md.
+is a flat loop that vectorises. What lies between `units` and `stride` may be anything: products
+read it into the padding of the gradient at most. The last units, if they are rest (see ``gemm``),
+have a buffer of their own in which products write and read them, (rows, rest_width). Symbols are
+those of docs/mathematics.md.
 """
 
 import numba
@@ -54,16 +55,17 @@ DEPTH_BLOCK = 96
 def forward(cell, packed, work, starts, steps, masks, tape):
     """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
 
-    Without a tape, gates and tanh_c hold a single step, and c two.
+    Without a tape, gates, rest and tanh_c hold a single step, and c two.
     """
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
-    gates, gate = cell["gates"], cell["gate"]
+    full, rest_width, depth = cell["full"], cell["rest_width"], inputs + 1 + units
+    gates, gate, rest = cell["gates"], cell["gate"], cell["rest"]
     c, tanh_c, h = cell["c"], cell["tanh_c"], cell["h"]
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
-    if cell["rest_width"] > 0:
-        # What is copied from rows that are not there yet should be numbers.
+    if rest_width > 0:
+        # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
         all_rows = starts[steps] if tape else starts[1]
-        clear(work, cell["rest"], all_rows * cell["rest_width"] + SIMD_BYTES // work.itemsize)
+        clear(work, rest, all_rows * rest_width + SIMD_BYTES // work.itemsize)
     for i in range(steps):
         t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
         row = starts[t] if tape else 0
@@ -75,17 +77,24 @@ def forward(cell, packed, work, starts, steps, masks, tape):
         if i % span == 0:
             some = min(span, steps - i)
             first = t + 1 - some if cell["reverse"] else t
-            _gates_product(
-                cell, packed, work, starts[first + some] - starts[first], 0, inputs + 1,
-                cell["x"] + starts[first] * (inputs + 1), inputs + 1,
-                starts[first] if tape else 0, False,
+            first_row = starts[first] if tape else 0
+            gates_product(
+                starts[first + some] - starts[first], full, rest_width, inputs + 1,
+                work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
+                packed, cell["packed"], 0, depth,
+                work, gates + first_row * stride, stride, gate, rest + first_row * rest_width,
+                False,
             )  # fmt: skip
         h_before = cell["h_masked"] + before * stride
         if cell["h_masked"] != h:
             copy(work, h + before * stride, work, h_before, carried * stride)
             mask_rows(work, h_before, stride, units, carried, masks, cell["recurrent_mask"])
-        _gates_product(cell, packed, work, carried, inputs + 1, units, h_before, stride, row, True)
-        _spread_rest(cell, work, row, rows)
+        gates_product(
+            carried, full, rest_width, units, work, h_before, stride, 1,
+            packed, cell["packed"], inputs + 1, depth,
+            work, gates + at, stride, gate, rest + row * rest_width, True,
+        )  # fmt: skip
+        _copy_rest(cell, work, row, rows, False)
         _finish_step(
             work, gates + at, gate, c_before, c_t, tanh_c + at, h + starts[t] * stride,
             carried * stride, rows * stride,
@@ -162,58 +171,29 @@ def _step(i, steps, starts, reverse):
 
 
 @kernel
-def _gates_product(cell, packed, work, rows, first, depth, a0, a_row, row, accumulate):
-    """gates[row : row + rows] (+)= A[rows, depth] @ weights[first : first + depth]."""
-    full, rest_width, lanes = cell["full"], cell["rest_width"], SIMD_BYTES // work.itemsize
-    all_depth = cell["inputs"] + 1 + cell["units"]
-    gates_product(
-        rows, full, depth, work, a0, a_row, 1,
-        packed, cell["packed"] + first * 2 * lanes, all_depth,
-        work, cell["gates"] + row * cell["stride"], cell["stride"], cell["gate"], accumulate,
-    )  # fmt: skip
-    if rest_width > 0:
-        start = cell["packed"] + all_depth * GATES * full
-        panel(
-            rest_width // lanes, rows, depth, work, a0, a_row, 1,
-            packed, start + first * rest_width, rest_width, lanes, 2 * lanes,
-            work, cell["rest"] + row * rest_width, rest_width, lanes, accumulate,
-        )  # fmt: skip
+def _copy_rest(cell, work, row, rows, collect):
+    """Copy the rest of some rows to the gates, or with `collect` the gates' last units to it.
 
-
-@kernel
-def _spread_rest(cell, work, row, rows):
-    """Copy the rest of some rows to the gates.
-
-    Whole vectors are copied, for speed: what follows lands in the padding of the gates.
+    Whole vectors are copied, for speed. What is too much lands in the padding of the gates; in the
+    rest, it is overwritten by the next copy, or lies behind the last row.
     """
     rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
-    if rest_width > 0:
-        for r in range(row, row + rows):
-            for q in range(GATES):
-                source = cell["rest"] + r * rest_width + q * (cell["units"] - full)
-                to = cell["gates"] + q * cell["gate"] + r * cell["stride"] + full
-                copy(work, source, work, to, lanes)
-
-
-@kernel
-def _collect_rest(cell, work, rows):
-    """Copy the gates' last units to the rest, of all rows.
-
-    Whole vectors are copied: what is too much is overwritten by the next, or lies behind the rest.
-    """
-    rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
-    if rest_width > 0:
-        for r in range(rows):
-            for q in range(GATES):
-                source = cell["gates"] + q * cell["gate"] + r * cell["stride"] + full
-                to = cell["rest"] + r * rest_width + q * (cell["units"] - full)
-                copy(work, source, work, to, lanes)
+    if rest_width == 0:
+        return
+    for r in range(row, row + rows):
+        for q in range(GATES):
+            rest = cell["rest"] + r * rest_width + q * (cell["units"] - full)
+            gate = cell["gates"] + q * cell["gate"] + r * cell["stride"] + full
+            if collect:
+                copy(work, gate, work, rest, lanes)
+            else:
+                copy(work, rest, work, gate, lanes)
 
 
 @kernel
 def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
-    _collect_rest(cell, work, starts[steps])
+    _copy_rest(cell, work, 0, starts[steps], True)
     _gradient_product(
         cell, inputs + 1, work, cell["x"], inputs + 1, 0, starts[steps], accumulate, gradient, 0
     )
@@ -240,7 +220,9 @@ def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
         )  # fmt: skip
 
 
-@kernel
+@linked(
+    numba.from_dtype(CELL), INDEX, vector_type, INDEX, INDEX, INDEX, INDEX, FLAG, vector_type, INDEX
+)
 def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
     full, rest_width, stride = cell["full"], cell["rest_width"], cell["stride"]

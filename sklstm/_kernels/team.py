@@ -119,18 +119,20 @@ def run(
 
 
 @entry
-def publish(control, groups):
-    """Offer a round of groups; returns how many workers are asleep and must be woken."""
-    control[GROUPS] = groups
-    atomic_store(control, UNFINISHED, groups)
+def publish(control, groups, last):
+    """Offer a round of groups; returns how many workers are asleep and must be woken.
+
+    After the `last` one, workers leave; of none, they do so at once, even from the midst of a
+    round that was given up.
+    """
+    if groups > 0:
+        # Else a worker may be about to read how many the round has that it is in.
+        control[GROUPS] = groups
+        atomic_store(control, UNFINISHED, groups)
     atomic_store(control, TICKETS, groups)
+    if last:
+        atomic_store(control, STOP, 1)
     # A worker that backs out just now takes itself off once more than it was counted.
     asleep = max(0, atomic_load(control, ASLEEP))
     atomic_add(control, ASLEEP, -asleep)
     return asleep
-
-
-@entry
-def dismiss(control):
-    """Tell all workers to stop; those that are asleep must be woken."""
-    atomic_store(control, STOP, 1)

@@ -20,7 +20,7 @@ class GradientSum:
     Attributes
     ----------
     gradients : ndarray of shape (most_groups, size)
-        What the kernels write, with columns padded to whole vectors.
+        What the kernels write, with columns padded to whole vectors. A sum overwrites the first.
     """
 
     def __init__(self, architecture, layout, most_groups, dtype):

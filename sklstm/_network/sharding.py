@@ -6,6 +6,7 @@ the shards: any number of threads gives the same bits.
 
 import _thread
 import math
+import os
 import time
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -159,18 +160,19 @@ class Team:
         # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
         self._wake: SimpleQueue = SimpleQueue()
         self._left: SimpleQueue = SimpleQueue()
-        self._workers = None
+        self._workers, self._process = 0, None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        team.dismiss(self._control)
-        workers = self._workers or 0
-        # One for each, asleep or not: an interrupt may have lost count of the sleepers.
-        self._release(workers)
-        for _ in range(workers):
-            self._left.get()
+        team.publish(self._control, 0, True)
+        # One for each, asleep or not: an interrupt may have lost count of them.
+        self._release(self.n_threads)
+        # A forked child has none to wait for.
+        if self._process == os.getpid():
+            for _ in range(self._workers):
+                self._left.get()
 
     def predict(self, weights, rows, last=False):
         """The raw outputs (rows, n_outputs) of some sequences; the array is new.
@@ -240,16 +242,14 @@ class Team:
 
     def _round(self, task, last=False):
         self._task[team.WHAT] = task
-        self._release(team.publish(self._control, self._n_groups))
-        if last:
-            team.dismiss(self._control)
-        if self._workers is None:
+        self._release(team.publish(self._control, self._n_groups, last))
+        if self._process is None:
             self._start_workers()
         while not team.run(self._control, self._task, 0, *self._arguments):
             time.sleep(5e-5)
 
     def _start_workers(self):
-        self._workers = 0
+        self._process = os.getpid()
         # `threading` would have this thread wait until each has begun, as long as a shard takes.
         for member in range(1, self.n_threads):
             try:
