@@ -81,23 +81,25 @@ def run(
                 for s in range(first_shard, min(first_shard + task[GROUP], task[SHARDS])):
                     first, last = bounds[s], bounds[s + 1]
                     batch = rows[first:last]
-                    slot = s if task[WHAT] >= FORWARD else member
-                    if task[WHAT] != BACKWARD:
+                    what, batch_masks = task[WHAT], masks[first:last]
+                    slot = s if what >= FORWARD else member
+                    scratch, step_starts = work[slot], starts[slot]
+                    if what != BACKWARD:
                         shard.forward(
-                            net, cells, packed, sequences, batch, masks[first:last],
-                            work[slot], starts[slot], raw[first:last], task[WHAT] != PREDICT,
+                            net, cells, packed, sequences, batch, batch_masks,
+                            scratch, step_starts, raw[first:last], what != PREDICT,
                         )  # fmt: skip
-                    if task[WHAT] == LEARN:
+                    if what == LEARN:
                         for r in range(first, last):
                             share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
                             losses.sample_loss(
                                 task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
                                 values[r], d_raw[r],
                             )  # fmt: skip
-                    if task[WHAT] == LEARN or task[WHAT] == BACKWARD:
+                    if what == LEARN or what == BACKWARD:
                         shard.backward(
-                            net, cells, packed, sequences, batch, masks[first:last],
-                            work[slot], starts[slot], d_raw[first:last], gradients[group],
+                            net, cells, packed, sequences, batch, batch_masks,
+                            scratch, step_starts, d_raw[first:last], gradients[group],
                             s > first_shard,
                         )  # fmt: skip
                 atomic_add(control, UNFINISHED, -1)
