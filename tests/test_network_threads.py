@@ -112,6 +112,15 @@ def test_a_worker_that_an_interrupt_did_not_count_ends_too(monkeypatch, workers)
     assert workers.all_ended()
 
 
+def test_no_work_tells_workers_to_leave_and_nothing_else():
+    control = np.zeros(kernels.CONTROL_SIZE, np.int64)
+    control[[kernels.GROUPS, kernels.TICKETS, kernels.UNFINISHED, kernels.ASLEEP]] = 5, 3, 4, 1
+    assert kernels.publish(control, 0, True) == 1
+    # A worker of a round that was given up still reads how many groups there were.
+    assert (control[kernels.GROUPS], control[kernels.UNFINISHED]) == (5, 4)
+    assert (control[kernels.TICKETS], control[kernels.ASLEEP], control[kernels.STOP]) == (0, 0, 1)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_does_not_wait_for_threads_that_it_has_not(monkeypatch):
     use_threads(monkeypatch, 2)
@@ -123,9 +132,13 @@ def test_a_forked_child_does_not_wait_for_threads_that_it_has_not(monkeypatch):
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
-            signal.alarm(20)
-            team.__exit__()
-            os._exit(7)
+            code = 1
+            try:
+                signal.alarm(20)
+                team.__exit__()
+                code = 7
+            finally:
+                os._exit(code)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 7
 

@@ -50,7 +50,7 @@ def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(
     monkeypatch.setattr(team, "publish", interrupted_publish)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model = LSTMRegressor(4, max_iter=50, random_state=0).fit(X, y)
-    assert len(calls) >= 5
+    assert calls[4] > 0  # not that of the end
     assert len(workers.started) == 1
     assert workers.all_ended()
     assert np.isfinite(model.predict(X)).all()

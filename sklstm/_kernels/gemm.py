@@ -110,11 +110,7 @@ def pack_gates(depth, units, full, rest_width, source, s0, out, o0):
             for part in range(2 * depth):
                 row = part // 2 * GATES + 2 * pair + part % 2
                 start = s0 + row * units + j
-                if filled == lanes:
-                    # A copy of constant length is a single load and store.
-                    copy(source, start, out, at, lanes)
-                else:
-                    copy(source, start, out, at, filled)
+                copy(source, start, out, at, filled)
                 at += lanes
     rest = units - full
     if rest_width > 0:

@@ -174,8 +174,8 @@ def _step(i, steps, starts, reverse):
 def _copy_rest(cell, work, row, rows, collect):
     """Copy the rest of some rows to the gates, or with `collect` the gates' last units to it.
 
-    Whole vectors are copied, for speed. What is too much lands in the padding of the gates; in the
-    rest, it is overwritten by the next copy, or lies behind the last row.
+    Whole vectors are copied, so that the padding of the gates, which elementwise passes read, holds
+    numbers too. In the rest, what is too much is overwritten by the next copy, or lies behind it.
     """
     rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
     if rest_width == 0:

@@ -82,6 +82,7 @@ def run(
                     first, last = bounds[s], bounds[s + 1]
                     batch = rows[first:last]
                     what, batch_masks = task[WHAT], masks[first:last]
+                    learn = what == LEARN
                     slot = s if what >= FORWARD else member
                     scratch, step_starts = work[slot], starts[slot]
                     if what != BACKWARD:
@@ -89,14 +90,14 @@ def run(
                             net, cells, packed, sequences, batch, batch_masks,
                             scratch, step_starts, raw[first:last], what != PREDICT,
                         )  # fmt: skip
-                    if what == LEARN:
+                    if learn:
                         for r in range(first, last):
                             share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
                             losses.sample_loss(
                                 task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
                                 values[r], d_raw[r],
                             )  # fmt: skip
-                    if what == LEARN or what == BACKWARD:
+                    if learn or what == BACKWARD:
                         shard.backward(
                             net, cells, packed, sequences, batch, batch_masks,
                             scratch, step_starts, d_raw[first:last], gradients[group],

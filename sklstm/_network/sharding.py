@@ -85,6 +85,8 @@ class Goal(NamedTuple):
 class Team:
     """Threads and buffers for many rounds over one set of sequences; a context manager.
 
+    When a round is interrupted, the team must be left: workers may still be in it.
+
     Parameters
     ----------
     architecture : Architecture
