@@ -162,12 +162,13 @@ class Team:
         # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
         self._wake: SimpleQueue = SimpleQueue()
         self._left: SimpleQueue = SimpleQueue()
-        self._workers, self._process = 0, None
+        self._workers = 0
+        self._process: int | None = None
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *exception):
         team.publish(self._control, 0, True)
         # One for each, asleep or not: an interrupt may have lost count of them.
         self._release(self.n_threads)
