@@ -1,4 +1,4 @@
-"""Where the gates lie on the tape."""
+"""Where the gates lie on the tape, and what is in memory at first."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 
 from sklstm._kernels.gemm import GATES
 from sklstm._kernels.simd import SIMD_BYTES
-from sklstm._network.layout import LINE_BYTES, make_layout
+from sklstm._network.layout import LINE_BYTES, aligned, make_layout
 from sklstm._network.parameters import Architecture
 
 
@@ -33,3 +33,16 @@ def test_gates_do_not_overlap_and_start_in_different_sets_of_the_cache(dtype, ta
             # Any four multiples of an odd number differ by any power of two that is four or more.
             assert (lines % 2, rest) == (1, 0)
     assert len(widths) > 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_starts_as_zero_on_a_line_of_the_cache(dtype):
+    # small blocks are handed out again at once
+    for size in [1, 20, 100] * 5:
+        array = aligned((3, size), dtype)
+        assert array.dtype == dtype
+        assert array.shape == (3, size)
+        assert array.ctypes.data % LINE_BYTES == 0
+        assert not array.any()
+        array[...] = -1
+        del array

@@ -4,10 +4,11 @@ Memory. The sequences of a shard are sorted by length, longest first, so that th
 run at a step are a prefix of the rows. Step t owns the rows `starts[t]` to `starts[t + 1]` of every
 buffer, without gaps: cost follows the real steps, and no mask is needed. `gates` is gate-major,
 four times (rows, stride): each gate of each step is one contiguous block, so every elementwise pass
-is a flat loop that vectorises. What lies between `units` and `stride` may be anything: products
-read it into the padding of the gradient at most. The last units, if they are rest (see ``gemm``),
-have a buffer of their own in which products write and read them, (rows, rest_width). Symbols are
-those of docs/mathematics.md.
+is a flat loop that vectorises. These loops also compute on what lies between `units` and `stride`,
+which starts as zero, since leftover memory may overflow or be slow; products read it into the
+padding of the gradient at most. The last units, if they are rest (see ``gemm``), have a buffer of
+their own in which products write and read them, (rows, rest_width). Symbols are those of
+docs/mathematics.md.
 """
 
 import numba

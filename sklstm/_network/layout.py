@@ -126,9 +126,9 @@ def _tape_stride(width, dtype):
 
 
 def aligned(shape, dtype):
-    """An uninitialised array that starts on a cache line, for loads that do not straddle two."""
+    """An array of zeros that starts on a cache line, for loads that do not straddle two."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    raw = np.empty(size + LINE_BYTES, np.uint8)
+    raw = np.zeros(size + LINE_BYTES, np.uint8)
     start = -raw.__array_interface__["data"][0] % LINE_BYTES
     return raw[start : start + size].view(dtype).reshape(shape)

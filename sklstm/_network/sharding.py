@@ -126,7 +126,6 @@ class Team:
         slots = most_shards if training and goal is None else self.n_threads
         self._net, self._cells = layout.net, layout.cells
         self._packed = aligned((layout.packed_size,), dtype)
-        self._packed[:] = 0
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._task, self._parameters = np.zeros(team.TASK_SIZE, np.int64), np.zeros(2)
         self._task[team.GROUP] = self._group
