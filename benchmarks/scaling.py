@@ -1,6 +1,7 @@
 """How the time of an epoch grows with each size, beside what theory says of it."""
 
 from dataclasses import replace
+from functools import partial
 
 import numba
 import numpy as np
@@ -8,7 +9,6 @@ import numpy as np
 from benchmarks import timing
 from benchmarks.contenders import SKLSTM, TORCH, load, make
 from benchmarks.machine import n_threads
-from benchmarks.training import epoch_times
 from benchmarks.workloads import Workload
 
 BASE = Workload(512, 24, 4, (64,), 32)
@@ -33,7 +33,7 @@ def run(quick):
         if axis == "threads":
             values = [value for value in values if value <= n_threads()]
         values = values[::2] if quick and len(values) > 2 else values
-        points = [_point(classes, axis, value, rounds) for value in values]
+        points = _points(classes, axis, values, rounds)
         curves.append(
             {
                 "axis": axis,
@@ -56,22 +56,42 @@ def slope(sizes, seconds):
     return float(np.polyfit(np.log(sizes[first:]), np.log(seconds[first:]), 1)[0])
 
 
-def _point(classes, axis, value, rounds):
-    changed = (value,) if axis == "units" else value
-    workload = BASE if axis == "threads" else replace(BASE, **{axis: changed})
-    contenders = make(classes, workload)
-    most = n_threads()
+def _points(classes, axis, values, rounds):
+    """A row for each value; all values take turns, lest a slow minute bend the curve."""
+    made, epochs = {}, {}
+    for value in values:
+        changed = (value,) if axis == "units" else value
+        workload = BASE if axis == "threads" else replace(BASE, **{axis: changed})
+        made[value] = make(classes, workload)
+        made[value][SKLSTM].train(1)
+        seconds = timing.seconds(partial(made[value][SKLSTM].train, 1))
+        epochs[value] = int(np.clip(AT_LEAST / seconds, 4, 50))
+    calls = {
+        f"{name} {value}": partial(
+            _train, contender, epochs[value], value if axis == "threads" else n_threads()
+        )
+        for value, contenders in made.items()
+        for name, contender in contenders.items()
+    }
     try:
-        if axis == "threads":
-            _set_threads(value)
-        contenders[SKLSTM].train(1)
-        seconds = timing.seconds(lambda: contenders[SKLSTM].train(1))
-        epochs = int(np.clip(AT_LEAST / seconds, 4, 50))
-        times = epoch_times(contenders, epochs, rounds, f"scaling {axis} {value}")
+        times = timing.contest(calls, rounds, label=f"scaling {axis}, whole fits")
     finally:
-        if axis == "threads":
-            _set_threads(most)
-    return timing.row(str(value), times)
+        _set_threads(n_threads())
+    return [
+        timing.row(
+            str(value),
+            {
+                name: [1e3 * seconds / epochs[value] for seconds in times[f"{name} {value}"]]
+                for name in classes
+            },
+        )
+        for value in values
+    ]
+
+
+def _train(contender, epochs, threads):
+    _set_threads(threads)
+    contender.train(epochs)
 
 
 def _set_threads(count):
