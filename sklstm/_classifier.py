@@ -103,7 +103,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
         steps of a sequence [8]_.
-    max_grad_norm : float or None, default=1.0
+    max_grad_norm : float or None, default=None
         A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
         solver="lbfgs".
 
@@ -209,7 +209,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         max_fun=15000,
         dropout=0.0,
         recurrent_dropout=0.0,
-        max_grad_norm=1.0,
+        max_grad_norm=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bidirectional = bidirectional
