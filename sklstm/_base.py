@@ -17,10 +17,11 @@ from sklearn.utils.validation import (
 )
 
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
-from sklstm._network.parameters import Architecture, initial_weights, named_views
+from sklstm._network.parameters import Architecture, fold_scaling, initial_weights, named_views
 from sklstm._network.sharding import Team
 from sklstm._reporting import Reporter
-from sklstm._sequences import read_sequences
+from sklstm._scaling import FeatureMoments, no_scaling
+from sklstm._sequences import check_numbers, read_form, read_sequences
 from sklstm._training.lbfgs import LBFGS_BLOCK
 from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
@@ -37,6 +38,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "forget_bias": [Interval(Real, None, None, closed="neither"), StrOptions({"chrono"})],
         "pooling": [StrOptions({"last", "mean"})],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
+        "normalize_X": ["boolean"],
         "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -162,7 +164,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Validate everything, and set what does not change in training; what `train` takes."""
         resume = (incremental or self.warm_start) and hasattr(self, "_weights")
         known = self._shape if resume else None
-        sequences = read_sequences(self, X, reset=not (resume and incremental))
+        sequences = read_form(self, X, reset=not (resume and incremental))
+        if resume:
+            sequences = replace(check_numbers(self, sequences), scaling=self._scaling)
         if resume and incremental:
             self._check_agreement(sequences)
         self._learn_labels(y, resume, incremental, classes)
@@ -175,16 +179,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             _refuse_change(known, shape, how)
             self._check_fitted_loss(how)
         self._shape, self.n_outputs_, self.n_layers_ = shape, y.shape[1], len(shape[1]) + 2
-        if not (resume and incremental):
-            full = np.all(sequences.records["length"] == sequences.n_timesteps)
-            self.n_timesteps_ = sequences.n_timesteps if full else None
         settings = self._settings(1 if incremental else self.max_iter)
         # Streams of their own: what one draws does not change another, and a fit that goes on holds
         # out the same rows, but neither shuffles nor drops units as before.
         seeds = random_state.randint(2**31 - 1, size=3)
-        begin = self._resume if resume else self._begin
-        progress = begin(settings, sequences, np.random.RandomState(seeds[0]))
-        bit_generator = _bit_generator([seeds[2], progress.steps])
         sample_weight = _check_sample_weight(
             sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )
@@ -195,6 +193,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             _check_total_weight(sample_weight[held_out])
         _check_total_weight(sample_weight[rows])
         if not resume:
+            sequences = self._scale_inputs(sequences, sample_weight, rows)
+        if not (resume and incremental):
+            full = np.all(sequences.records["length"] == sequences.n_timesteps)
+            self.n_timesteps_ = sequences.n_timesteps if full else None
+        begin = self._resume if resume else self._begin
+        progress = begin(settings, sequences, np.random.RandomState(seeds[0]))
+        bit_generator = _bit_generator([seeds[2], progress.steps])
+        if not resume:
             self._set_targets(y[rows], sample_weight[rows], settings.loss, progress.weights)
         data = self._data(sequences, y, sample_weight, rows)
         validation = None if held_out is None else replace(data, rows=held_out)
@@ -204,6 +210,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             architecture=Architecture(*shape), data=data, validation=validation,
             settings=settings, progress=progress, bit_generator=bit_generator,
         )  # fmt: skip
+
+    def _scale_inputs(self, sequences, sample_weight, rows):
+        """Check the numbers of X, and fix how features are scaled, both in one pass."""
+        moments = None
+        if self.normalize_X:
+            trained = np.zeros_like(sample_weight)
+            trained[rows] = sample_weight[rows]
+            moments = FeatureMoments(sequences.n_features, trained)
+        sequences = check_numbers(self, sequences, moments)
+        if moments is None:
+            self._scaling = no_scaling(sequences.n_features)
+        else:
+            self._scaling = moments.scaling(sequences.records, sequences.dtype)
+        return replace(sequences, scaling=self._scaling)
 
     def _settings(self, max_iter):
         stochastic = is_stochastic(self)
@@ -273,6 +293,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val go together, got no {missing}.")
         sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
+        sequences = replace(sequences, scaling=self._scaling)
         self._check_agreement(sequences)
         y_val = self._check_targets(y_val, sequences, "y_val")
         if len(y_val) < 2:
@@ -319,7 +340,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._scaled_weights, self._memory = progress.weights, progress.memory
         self._steps, self.t_ = progress.steps, progress.samples
         self._weights = progress.weights.copy()
-        views = self._views()
+        views = named_views(Architecture(*self._shape), self._weights)
         views["output_weights"] *= self._target_deviation[:, np.newaxis]
         views["output_bias"] *= self._target_deviation
         views["output_bias"] += self._target_mean
@@ -351,6 +372,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             check_is_fitted(self)
         sequences = read_sequences(self, X, reset=False)
         self._check_agreement(sequences)
+        sequences = replace(sequences, scaling=self._scaling)
         weights = self._weights
         if weights.dtype != sequences.dtype or not weights.flags.writeable:
             # Weights from a read-only memory map would have kernels compiled anew for them.
@@ -361,7 +383,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _views(self):
         if not hasattr(self, "_weights"):
             raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
-        return named_views(Architecture(*self._shape), self._weights)
+        architecture = Architecture(*self._shape)
+        weights = fold_scaling(architecture, self._weights, self._scaling)
+        weights.flags.writeable = False
+        return named_views(architecture, weights)
 
     @property
     def input_weights_(self):

@@ -41,6 +41,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
+    normalize_X : bool, default=True
+        Whether to fit on standardised features: each less its mean, divided by its deviation, over
+        all steps of the training rows, by sample weight. Constant features are only centred. The
+        first fit of a warm start, or the first `partial_fit`, fixes both. Attributes are in the
+        units of X.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply those of the samples: {label: weight}, 1 for labels
         left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"
@@ -185,6 +190,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         forget_bias=1.0,
         pooling="last",
         n_timesteps=None,
+        normalize_X=True,
         class_weight=None,
         solver="adam",
         alpha=1e-4,
@@ -216,6 +222,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.forget_bias = forget_bias
         self.pooling = pooling
         self.n_timesteps = n_timesteps
+        self.normalize_X = normalize_X
         self.class_weight = class_weight
         self.solver = solver
         self.alpha = alpha
@@ -318,10 +325,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`; never 0, but the smallest normal number of their type.
         """
         raw = self._raw_output(X)
-        return softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
+        exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
+        return exact.clip(min=np.finfo(exact.dtype).tiny)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of the classes' probabilities.

@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
 from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._scaling import mean_and_deviation
 from sklstm._training.losses import LOSSES
 
 
@@ -39,6 +40,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
+    normalize_X : bool, default=True
+        Whether to fit on standardised features: each less its mean, divided by its deviation, over
+        all steps of the training rows, by sample weight. Constant features are only centred. The
+        first fit of a warm start, or the first `partial_fit`, fixes both. Attributes are in the
+        units of X.
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
             default="squared_error"
         What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
@@ -192,6 +198,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         forget_bias=1.0,
         pooling="last",
         n_timesteps=None,
+        normalize_X=True,
         loss="squared_error",
         quantile=0.5,
         huber_delta=1.35,
@@ -226,6 +233,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.forget_bias = forget_bias
         self.pooling = pooling
         self.n_timesteps = n_timesteps
+        self.normalize_X = normalize_X
         self.loss = loss
         self.quantile = quantile
         self.huber_delta = huber_delta
@@ -337,13 +345,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self._fitted_loss = self.loss
         if not (self.normalize_y and self._loss().equivariant):
             return np.zeros(y.shape[1]), np.ones(y.shape[1])
-        # No products of matrices: their bits depend on the number of BLAS threads.
-        share = (sample_weight / sample_weight.sum(dtype=np.float64))[:, np.newaxis]
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = (share * y).sum(axis=0)
-            deviation = np.sqrt((share * np.square(y - mean)).sum(axis=0))
-        constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        return mean, np.where(constant, 1.0, deviation)
+        return mean_and_deviation(y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,6 +5,7 @@ import pytest
 from conftest import small_net
 
 from sklstm import LSTMClassifier
+from sklstm._network.parameters import Architecture, named_views
 
 # What is computed twice from the same bits differs by the rounding of a sum or an exponential.
 ROUNDING = {"rtol": 1e-12, "atol": 1e-12}
@@ -21,6 +22,12 @@ def small_classifier(**parameters):
     shared = small_net().get_params()
     defaults = {name: shared[name] for name in LSTMClassifier().get_params().keys() & shared.keys()}
     return LSTMClassifier(**defaults | parameters)
+
+
+def set_head(model, weights, bias):
+    """Give a fitted net another dense layer."""
+    views = named_views(Architecture(*model._shape), model._weights)
+    views["output_weights"][:], views["output_bias"][:] = weights, bias
 
 
 def classes_of(X3, n_classes):

@@ -13,6 +13,7 @@ from sklstm._network import gradients, sharding
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views
 from sklstm._network.sharding import Team
+from sklstm._scaling import no_scaling
 
 N_TIMESTEPS = 4
 DTYPES = (np.float32, np.float64)
@@ -51,6 +52,7 @@ class Problem:
         return SimpleNamespace(
             records=records,
             dtype=self.dtype,
+            scaling=no_scaling(self.X.shape[2]),
             longest=max(self.lengths),
             equal_lengths=len(set(self.lengths)) == 1,
         )

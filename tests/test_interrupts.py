@@ -29,8 +29,8 @@ def fit_interrupted(model, *data, **validation):
 def test_keyboard_interrupt_keeps_the_best_weights_so_far(X, y, monkeypatch, solver):
     # A rate at which the loss rises now and then.
     settings = {
-        "solver": solver, "shuffle": False, "n_iter_no_change": 100, "max_grad_norm": None,
-        "learning_rate_init": {"sgd": 3.0}.get(solver, 0.5),
+        "solver": solver, "shuffle": False, "n_iter_no_change": 100,
+        "learning_rate_init": {"sgd": 3.0, "rmsprop": 2.0}.get(solver, 0.5),
     }  # fmt: skip
     curve = small_net(max_iter=20, **settings).fit(X, y).loss_curve_
     epochs = next(n for n in range(3, 20) if min(curve[:n]) < curve[n - 1])

@@ -22,7 +22,14 @@ def scipy_on_the_twin():
     rng = np.random.RandomState(0)
     X, y = rng.normal(size=(8, 2, 2)), rng.normal(size=(8, 1))
     model = LSTMRegressor(
-        2, solver="lbfgs", alpha=1.0, normalize_y=False, max_iter=200, tol=1e-5, random_state=0
+        2,
+        normalize_X=False,
+        normalize_y=False,
+        solver="lbfgs",
+        alpha=1.0,
+        max_iter=200,
+        tol=1e-5,
+        random_state=0,
     )
     architecture, start, _ = start_of(model, X, y[:, 0])
 

@@ -36,6 +36,7 @@ BAD_VALUES = {
     "loss": ["mse", "", None, 1],
     "quantile": [0, 1, -0.5, np.nan, "0.5", None],
     "huber_delta": NOT_POSITIVE,
+    "normalize_X": NOT_A_BOOLEAN,
     "normalize_y": NOT_A_BOOLEAN,
     "solver": ["newton", "", None, 1],
     "alpha": NEGATIVE,
@@ -72,6 +73,7 @@ GOOD_VALUES = {
     "loss": ["squared_error", "absolute_error", "huber", "quantile"],
     "quantile": [0.01, 0.99],
     "huber_delta": [1e-3, 10],
+    "normalize_X": [True, False, np.False_],
     "normalize_y": [True, False, np.False_],
     "solver": ["adam", "adamw", "sgd", "rmsprop", "lbfgs"],
     "alpha": [0, 1.0],
@@ -262,7 +264,8 @@ def test_without_normalize_y_the_loss_is_in_the_units_of_y(X, y):
 def test_the_loss_includes_alpha_over_the_sum_of_sample_weights(X, y, weight):
     start = {"max_iter": 1, "batch_size": 100, "learning_rate_init": 1e-12}
     free, penalised = (
-        small_net(alpha=alpha, **start).fit(X, y, np.full(len(y), weight)) for alpha in (0, 50)
+        small_net(alpha=alpha, normalize_X=False, **start).fit(X, y, np.full(len(y), weight))
+        for alpha in (0, 50)
     )
     arrays = *free.input_weights_, *free.recurrent_weights_
     # The penalty knows the head as it is in training, before the scale of y is folded in.
@@ -272,18 +275,27 @@ def test_the_loss_includes_alpha_over_the_sum_of_sample_weights(X, y, weight):
     assert_allclose(penalised.loss_ - free.loss_, expected, rtol=1e-6)
 
 
-def test_alpha_shrinks_weights(X, y):
-    norms = [
-        np.linalg.norm(weights(small_net(max_iter=60, alpha=alpha, **ENDLESS).fit(X, y)))
-        for alpha in (0, 10, 1000)
+def test_alpha_shrinks_weights_but_not_biases(X, y):
+    nets = [
+        small_net(max_iter=60, alpha=alpha, normalize_X=False, **ENDLESS).fit(X, y)
+        for alpha in (0, 0.1, 1)
     ]
-    assert norms[0] > norms[1] > norms[2]
+    norms = [
+        np.linalg.norm(np.hstack([*net.input_weights_[0].T, *net.recurrent_weights_[0].T]))
+        for net in nets
+    ]
+    assert norms[0] > 1.5 * norms[1] > 3 * norms[2]
+    assert all(np.linalg.norm(net.biases_) > 1 for net in nets)
 
 
 @pytest.mark.parametrize("forget_bias", [-1.5, 0, 3.0])
 def test_forget_bias_is_where_the_forget_gate_starts(X, y, forget_bias):
     model = small_net(
-        forget_bias=forget_bias, learning_rate_init=1e-12, max_iter=1, hidden_layer_sizes=(3, 2)
+        forget_bias=forget_bias,
+        normalize_X=False,
+        learning_rate_init=1e-12,
+        max_iter=1,
+        hidden_layer_sizes=(3, 2),
     ).fit(X, y)
     for bias, units in zip(model.biases_, (3, 2), strict=True):
         gates = bias.reshape(4, units)
@@ -293,7 +305,11 @@ def test_forget_bias_is_where_the_forget_gate_starts(X, y, forget_bias):
 
 def test_chrono_starts_the_gates_with_memories_up_to_the_length_of_a_sequence(X, y):
     model = small_net(
-        forget_bias="chrono", learning_rate_init=1e-12, max_iter=1, hidden_layer_sizes=50
+        forget_bias="chrono",
+        normalize_X=False,
+        learning_rate_init=1e-12,
+        max_iter=1,
+        hidden_layer_sizes=50,
     ).fit(X, y)
     input_gate, forget_gate, *others = model.biases_[0].reshape(4, 50)
     assert_allclose(input_gate, -forget_gate, atol=1e-9)
@@ -318,7 +334,7 @@ def test_max_grad_norm_is_the_longest_gradient_of_a_step(X, y):
         def net(rate):
             return small_net(
                 learning_rate_init=rate, max_grad_norm=max_grad_norm, max_iter=1, batch_size=100,
-                beta_1=0, beta_2=0, epsilon=1e9, normalize_y=False, alpha=0,
+                beta_1=0, beta_2=0, epsilon=1e9, normalize_X=False, normalize_y=False, alpha=0,
             ).fit(X, 100 * y)  # fmt: skip
 
         return (weights(net(1e8)) - weights(net(1e-12))) * 1e9 / 1e8

@@ -21,6 +21,7 @@ for_each_solver = pytest.mark.parametrize("solver", list(OPTIMIZERS))
 for_each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 IN_ORDER = {"shuffle": False, "n_iter_no_change": 1000}
+AS_THEY_ARE = {"normalize_X": False, "normalize_y": False}
 
 
 def assert_same_training(one, other):
@@ -37,7 +38,7 @@ def assert_same_training(one, other):
 @for_each_solver
 def test_chunks_in_order_are_an_epoch_of_such_minibatches(X, y, solver, dtype):
     X = X.astype(dtype)
-    settings = {"solver": solver, "normalize_y": False, "max_iter": 1, **IN_ORDER}
+    settings = {"solver": solver, "max_iter": 1, **AS_THEY_ARE, **IN_ORDER}
     whole = small_net(batch_size=8, **settings).fit(X, y)
     streamed = small_net(batch_size=8, **settings)
     for start in range(0, len(X), 8):

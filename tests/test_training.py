@@ -36,8 +36,8 @@ SETTINGS_OF_TWINS = {"huber": {"delta": 0.5}, "quantile": {"quantile": 0.8}}
 def test_a_step_is_the_gradient_of_the_penalised_loss_clipped(X3, y, parameters, weighted):
     parameters = {"max_grad_norm": None, "alpha": 0.0, **parameters}
     model = small_net(
-        solver="sgd", momentum=0, batch_size=len(y), max_iter=1, shuffle=False, normalize_y=False,
-        **parameters,
+        solver="sgd", momentum=0, batch_size=len(y), max_iter=1, shuffle=False, normalize_X=False,
+        normalize_y=False, **parameters,
     )  # fmt: skip
     y = np.abs(np.column_stack([y, y**2]))
     sample_weight = np.random.RandomState(1).uniform(size=len(y)) if weighted else None

@@ -205,7 +205,7 @@ def one_step(net):
     """A net, and the loss's gradient there as one step of gradient descent shows it."""
     model = small_net(
         solver="sgd", momentum=0, nesterovs_momentum=False, learning_rate_init=RATE, alpha=0,
-        max_grad_norm=None, normalize_y=False, batch_size=N_SAMPLES, **net,
+        normalize_X=False, normalize_y=False, batch_size=N_SAMPLES, **net,
     )  # fmt: skip
     before = copy.deepcopy(model.partial_fit(STEPS, Y))
     model.partial_fit(STEPS, Y)
@@ -294,14 +294,14 @@ def torch_twin(torch, model):
     with torch.no_grad():
         for index, cell in enumerate(torch_cells(layers)):
             for name, tensor in cell.items():
-                tensor.copy_(torch.from_numpy(parts(model)[name][index]))
+                tensor.copy_(torch.tensor(parts(model)[name][index]))
         # PyTorch adds a second bias.
         for layer in layers:
             for name, tensor in layer.named_parameters():
                 if name.startswith("bias_hh"):
                     tensor.zero_()
-        head.weight.copy_(torch.from_numpy(model.output_weights_))
-        head.bias.copy_(torch.from_numpy(model.output_bias_))
+        head.weight.copy_(torch.tensor(model.output_weights_))
+        head.bias.copy_(torch.tensor(model.output_bias_))
     return layers, head
 
 

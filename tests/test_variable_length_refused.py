@@ -25,7 +25,6 @@ def with_steps(i, t, value, feature=slice(None)):
 
 # Sequences of these lengths, to spoil.
 SHORT, FULL = int(np.flatnonzero(LENGTHS == 3)[0]), int(np.flatnonzero(LENGTHS == LONGEST)[0])
-OTHER_FORM = "X must be numbers of shape .* or a list of arrays of shape"
 
 REFUSED = {
     "no steps": (with_sequence(7, np.ones((0, 2))), r"X\[7\] has 0 timesteps"),
@@ -44,9 +43,18 @@ REFUSED = {
     "inf": (with_sequence(7, [[-np.inf, 2], [3, 4]]), r"contains infinity: X\[7\], at timestep 0"),
     "complex": (with_sequence(7, [[1j, 2]]), r"Complex data not supported: X\[7\]"),
     "strings": (with_sequence(7, [["a", "b"]]), r"X\[7\] must be numbers"),
-    "a 1-D sequence": (with_sequence(7, [1.0, 2.0]), OTHER_FORM),
-    "a 3-D sequence": (with_sequence(7, [[[1.0, 2.0]]]), OTHER_FORM),
-    "None": (with_sequence(7, None), OTHER_FORM),
+    "a 1-D sequence": (with_sequence(7, [1.0, 2.0]), r"X\[7\] must be .*, got shape \(2,\)"),
+    "a 1-D sequence at the start": (
+        with_sequence(0, [1.0, 2.0]), r"X\[0\] must be .*, got shape \(2,\)",
+    ),
+    "a 3-D sequence": (
+        with_sequence(7, [[[1.0, 2.0]]]), r"X\[7\] must be .*, got shape \(1, 1, 2\)",
+    ),
+    "a number": ([*STEPS[:7], 3.5, *STEPS[8:]], r"X\[7\] must be .*, got 3\.5"),
+    "None": ([*STEPS[:7], None, *STEPS[8:]], r"X\[7\] must be .*, got None"),
+    "all 1-D": (
+        [steps[:, 0] for steps in STEPS], r"A sequence of one feature has the shape",
+    ),
     "nothing but padding": (
         with_steps(SHORT, slice(None), np.nan), rf"X\[{SHORT}\] has 0 timesteps",
     ),

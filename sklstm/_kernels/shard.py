@@ -11,6 +11,7 @@ from sklstm._kernels.compile import entry, kernel
 from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
 from sklstm._kernels.linkage import (
     FLAG,
+    FLOAT64,
     INDEX,
     INDICES,
     UPPER_LAYERS,
@@ -42,15 +43,16 @@ SEQUENCE = np.dtype(
 _NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
 _SHARD_ARGUMENTS = (
     _NET_TYPE[::1], _CELL_TYPE[::1], vector_type,
-    numba.from_dtype(SEQUENCE)[::1], INDICES, matrix_type, vector_type, INDICES, matrix_type,
+    numba.from_dtype(SEQUENCE)[::1], FLOAT64[:, ::1], INDICES, matrix_type, vector_type, INDICES,
+    matrix_type,
 )  # fmt: skip
 
 
 @linked(*_SHARD_ARGUMENTS, FLAG)
-def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape):
+def forward(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, tape):
     """Write the raw output of the sequences `rows`, sorted by length, longest first."""
     steps = _start_steps(sequences, rows, starts)
-    _gather(net[0], cells[0]["x"], sequences, rows, work, starts)
+    _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts)
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
         first = cells[layer * directions]
@@ -76,7 +78,7 @@ def forward(net, cells, packed, sequences, rows, masks, work, starts, raw, tape)
 
 @linked(*_SHARD_ARGUMENTS, vector_type, FLAG)
 def backward(
-    net, cells, packed, sequences, rows, masks, work, starts, d_raw, gradient, accumulate
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, gradient, accumulate
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
@@ -154,7 +156,8 @@ def _start_steps(sequences, rows, starts):
 
 
 @kernel
-def _gather(net, x, sequences, rows, work, starts):
+def _gather(net, x, sequences, scaling, rows, work, starts):
+    """Write the standardised features of each step; differences are taken in float64."""
     features = net["features"]
     for r in range(rows.size):
         sequence = sequences[rows[r]]
@@ -162,7 +165,8 @@ def _gather(net, x, sequences, rows, work, starts):
             address = sequence["address"] + t * sequence["step_stride"]
             at = x + (starts[t] + r) * (features + 1)
             for k in range(features):
-                work[at + k] = load(address + k * sequence["feature_stride"], work)
+                number = np.float64(load(address + k * sequence["feature_stride"], work))
+                work[at + k] = (number - scaling[0, k]) * scaling[1, k]
             work[at + features] = 1
 
 

@@ -23,8 +23,8 @@ PATIENCE = 1_000_000
 
 @entry
 def run(
-    control, task, member, net, cells, packed, sequences, rows, masks, bounds, work, starts,
-    raw, d_raw, gradients, parameters, targets, sample_weight, values,
+    control, task, member, net, cells, packed, sequences, scaling, rows, masks, bounds, work,
+    starts, raw, d_raw, gradients, parameters, targets, sample_weight, values,
 ):  # fmt: skip
     """Do groups until there are no more; member 0 then waits for the others, they for more work.
 
@@ -42,6 +42,8 @@ def run(
         The packed weights.
     sequences : ndarray of shard.SEQUENCE, of shape (samples,)
         Where the data is.
+    scaling : float64 ndarray of shape (2, features)
+        What is subtracted from features, and what multiplies them then.
     rows : int64 ndarray
         The minibatch: indices into `sequences`.
     masks : ndarray of shape (rows, columns)
@@ -87,7 +89,7 @@ def run(
                     scratch, step_starts = work[slot], starts[slot]
                     if what != BACKWARD:
                         shard.forward(
-                            net, cells, packed, sequences, batch, batch_masks,
+                            net, cells, packed, sequences, scaling, batch, batch_masks,
                             scratch, step_starts, raw[first:last], what != PREDICT,
                         )  # fmt: skip
                     if learn:
@@ -99,7 +101,7 @@ def run(
                             )  # fmt: skip
                     if learn or what == BACKWARD:
                         shard.backward(
-                            net, cells, packed, sequences, batch, batch_masks,
+                            net, cells, packed, sequences, scaling, batch, batch_masks,
                             scratch, step_starts, d_raw[first:last], gradients[group],
                             s > first_shard,
                         )  # fmt: skip

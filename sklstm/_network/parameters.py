@@ -108,6 +108,20 @@ def named_views(architecture, weights):
     }
 
 
+def fold_scaling(architecture, weights, scaling):
+    """The weights of the same net for features as they are, not standardised by `scaling`."""
+    folded = weights.copy()
+    views = named_views(architecture, folded)
+    mean, inverse_deviation = scaling
+    for cell in range(architecture.n_directions):
+        input_weights, bias = views["input_weights"][cell], views["biases"][cell]
+        scaled = input_weights * inverse_deviation
+        input_weights[...] = scaled
+        # No product of matrices: its bits depend on the number of BLAS threads.
+        bias -= (scaled * mean).sum(axis=1).astype(bias.dtype)
+    return folded
+
+
 def penalized(architecture, dtype):
     """A flat vector of 1 for every weight and 0 for every bias."""
     mask = np.ones(architecture.n_weights, dtype)

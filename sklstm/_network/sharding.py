@@ -151,7 +151,8 @@ class Team:
                 np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
             )
         self._arguments = (
-            self._net, self._cells, self._packed, sequences.records, self._rows, self._masks,
+            self._net, self._cells, self._packed, sequences.records, np.array(sequences.scaling),
+            self._rows, self._masks,
             self._bounds, aligned((slots, layout.work_size), dtype),
             np.zeros((slots, steps + 1), np.int64), self._raw, self._d_raw, gradients,
             self._parameters, targets, sample_weight, self._values,
