@@ -172,7 +172,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         steps = self._read(X)
-        return self._as_given(steps, self.transformer_.transform(steps.rows), X)
+        rows = _a_row_a_step(self.transformer_, steps, self.transformer_.transform(steps.rows))
+        return self._as_given(steps, rows, X)
 
     @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X):
@@ -193,7 +194,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         if steps is None:
             X = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
             steps = _from_2d(X, self.n_timesteps_ if self._fitted_on_2d else self.n_timesteps)
-        return steps.restore(_dense(self.transformer_.inverse_transform(steps.rows)))
+        rows = self.transformer_.inverse_transform(steps.rows)
+        return steps.restore(_a_row_a_step(self.transformer_, steps, rows))
 
     @available_if(_inner_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features=None):
@@ -278,6 +280,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         }
         trial.transformer_ = clone(self.transformer)
         returned = getattr(trial.transformer_, method)(steps.rows, y, **fit_params)
+        if method == "fit_transform":
+            returned = _a_row_a_step(trial.transformer_, steps, returned)
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(trial.__dict__)
         return steps, returned
@@ -307,7 +311,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
 
     def _as_given(self, steps, rows, X):
         """Transformed rows in the form that X had."""
-        result = steps.restore(_dense(rows))
+        result = steps.restore(rows)
         container = _get_output_config("transform", self)["dense"]
         has_names = steps.from_2d and hasattr(self, "get_feature_names_out")
         if container == "default" or not has_names:
@@ -421,5 +425,13 @@ def _for_each_step(values, lengths):
     return np.repeat(entries, lengths, axis=0)
 
 
-def _dense(rows):
-    return rows.toarray() if issparse(rows) else np.asarray(rows)
+def _a_row_a_step(transformer, steps, rows):
+    """What a transformer returned, as an array; refused unless it has a row for each step."""
+    rows = rows.toarray() if issparse(rows) else np.asarray(rows)
+    if len(rows) != len(steps.rows):
+        raise ValueError(
+            f"transformer={type(transformer).__name__} was given {len(steps.rows)} rows, one for "
+            f"each time step, and returned {len(rows)}: add or remove steps before "
+            f"TimestepTransformer."
+        )
+    return rows

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import assert_same_bits, small_net
 from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +17,7 @@ from sklstm.preprocessing import TimestepTransformer
 
 X3 = np.random.RandomState(0).normal(size=(20, 6, 2))
 X2 = X3.reshape(20, 12)
+PAD = ((0, 0), (0, 2), (0, 0))
 COUNT = "X has {} features, but TimestepTransformer is expecting {} features as input"
 
 BAD_X = {
@@ -114,6 +116,43 @@ OTHER_FEATURES = {
 def test_transform_refuses_other_features_than_in_fit(seen, other, match):
     model = TimestepTransformer(StandardScaler()).fit(seen)
     refused(model, lambda: model.transform(other), ValueError, match)
+
+
+class OtherRows(TransformerMixin, BaseEstimator):
+    """Returns zeros in one method, as many rows as it is told, and what it is given in others."""
+
+    def __init__(self, method="", n_rows=0):
+        self.method = method
+        self.n_rows = n_rows
+
+    def fit(self, X, y=None):
+        return self
+
+    def fit_transform(self, X, y=None):
+        return self._rows("fit_transform", X)
+
+    def transform(self, X):
+        return self._rows("transform", X)
+
+    def inverse_transform(self, X):
+        return self._rows("inverse_transform", X)
+
+    def _rows(self, method, X):
+        return np.zeros((self.n_rows, 2)) if method == self.method else X
+
+
+FORMS = {"2-D": X2, "3-D": X3, "list": list(X3), "padded": np.pad(X3, PAD, constant_values=np.nan)}
+
+
+# 60 and 240 rows could be cut into 20 sequences, which would be other ones.
+@pytest.mark.parametrize("n_rows", [0, 60, 119, 240])
+@pytest.mark.parametrize("method", ["fit_transform", "transform", "inverse_transform"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_transformer_must_return_a_row_for_each_step(form, method, n_rows):
+    model = TimestepTransformer(OtherRows(method, n_rows))
+    model.set_params(n_timesteps=6 if form is X2 else None).fit(form)
+    match = f"transformer=OtherRows was given 120 rows, .* and returned {n_rows}: "
+    refused(model, lambda: getattr(model, method)(form), ValueError, match)
 
 
 def test_y_and_weights_have_an_entry_for_each_sequence(model):
