@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_array
 
+from sklstm._frames import refuse_non_numeric
 from sklstm._sequences import FLOATS
 
 
@@ -56,8 +57,8 @@ def sliding_windows(series, n_timesteps, horizon=1, *, step=1, target=None, exog
     Raises
     ------
     ValueError
-        If series or exog has NaN or infinity, if they differ in length, if the series is shorter
-        than `n_timesteps + horizon`, or has no column `target`.
+        If series or exog has NaN or infinity, or a column that is not numbers, if they differ in
+        length, if the series is shorter than `n_timesteps + horizon`, or has no column `target`.
 
     Notes
     -----
@@ -137,6 +138,7 @@ def sliding_windows(series, n_timesteps, horizon=1, *, step=1, target=None, exog
 
 def _as_columns(values, name):
     """A series or covariates as finite floats of shape (n, n_columns)."""
+    refuse_non_numeric(values, name)
     values = check_array(values, dtype=FLOATS, ensure_2d=False, input_name=name)
     return values.reshape(len(values), -1)
 

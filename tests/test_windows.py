@@ -102,6 +102,16 @@ def test_columns_of_different_types_become_float64():
     np.testing.assert_array_equal(y, COUNT[4:])
 
 
+def test_a_frame_of_polars_is_read_like_one_of_pandas():
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(COLUMNS, schema=["load", "sun", "wind"])
+    expected = sliding_windows(COLUMNS, 4, 2, target=[2, 0], exog=COUNT)
+    exog = pl.Series("hour", COUNT)
+    assert_same_bits(sliding_windows(frame, 4, 2, target=["wind", "load"], exog=exog), expected)
+    with pytest.raises(ValueError, match="got dtype String in column 'city': encode them"):
+        sliding_windows(frame.with_columns(city=pl.lit("Oslo")), 4)
+
+
 # --- Memory ---------------------------------------------------------------------------------
 
 
@@ -307,6 +317,22 @@ REFUSED = {
     "3-D": ({"series": COLUMNS[np.newaxis]}, "Found array with dim 3"),
     "a number": ({"series": 3.0}, "'series' parameter of sliding_windows must be an array-like"),
     "strings": ({"series": ["a"] * 30}, "could not convert string to float: 'a'"),
+    "a column of strings": (
+        {"series": pd.DataFrame({"load": COUNT, "city": "Oslo"})},
+        "series must be numbers, got dtype .* in column 'city': encode them, .* OneHotEncoder",
+    ),
+    "a column of categories": (
+        {"exog": pd.DataFrame({"day": pd.Categorical(["Mo", "Tu"] * 15)})},
+        "exog must be numbers, got dtype category in column 'day': encode them",
+    ),
+    "dates": (
+        {"exog": pd.DataFrame({"when": pd.date_range("2024", periods=30)})},
+        "exog must be numbers, got dtype datetime64.* in column 'when': take numbers",
+    ),
+    "an array of dates": (
+        {"series": np.arange(30).astype("datetime64[D]")},
+        "series must be numbers, got dtype datetime64.*: take numbers from the times",
+    ),
     "complex": ({"series": COUNT + 1j}, "Complex data not supported"),
     "n_timesteps": ({"n_timesteps": 0}, "'n_timesteps' parameter .* Got 0 instead"),
     "no n_timesteps": ({"n_timesteps": None}, "'n_timesteps' parameter .* Got None instead"),

@@ -1,0 +1,71 @@
+"""What data frames and series of pandas and polars say of themselves, without importing either."""
+
+import numpy as np
+
+
+def refuse_non_numeric(X, name):
+    """Refuse X if it has a column that is not numbers, which an error should call by its name.
+
+    Parameters
+    ----------
+    X : object
+        Arrays and lists pass, except arrays of times, which NumPy would turn into numbers.
+    name : str
+        What the user calls X.
+    """
+    column = non_numeric_column(X)
+    if column is None:
+        return
+    label = getattr(column, "name", None)
+    where = "" if label is None else f" in column {quoted(label)}"
+    if _kind(column) in "mM":
+        mend = "take numbers from the times, such as the hour, or leave them out"
+    else:
+        mend = "encode them, for example with OneHotEncoder or OrdinalEncoder, or leave them out"
+    raise ValueError(f"{name} must be numbers, got dtype {column.dtype}{where}: {mend}.")
+
+
+def non_numeric_column(X):
+    """The first column of a data frame that is not numbers, or X itself if it is a series.
+
+    Parameters
+    ----------
+    X : object
+
+    Returns
+    -------
+    column : series, ndarray or None
+        Its `name` may be None, or missing if X is an array of times. None: all are numbers, or can
+        be read as such, as strings and categories of digits can.
+    """
+    return next((column for column in _columns(X) if _kind(column) not in "biufc"), None)
+
+
+def _columns(X):
+    if hasattr(X, "iter_columns"):  # of polars
+        return X.iter_columns()
+    if hasattr(X, "columns") and hasattr(X, "items"):  # of pandas, where names may be repeated
+        return (column for _, column in X.items())
+    is_series = hasattr(X, "name") and hasattr(X, "dtype")
+    is_times = isinstance(X, np.ndarray) and X.dtype.kind in "mM"
+    return [X] if is_series or is_times else []
+
+
+def _kind(column):
+    """NumPy's letter for the type of a column; that of floats for what can be read as floats."""
+    kind = getattr(column.dtype, "kind", "O")  # types of polars have none
+    if kind != "O":
+        return kind
+    array = np.asarray(column)
+    if array.dtype.kind not in "OSU":
+        return array.dtype.kind
+    try:
+        array.astype(np.float64)
+    except (TypeError, ValueError):
+        return array.dtype.kind
+    return "f"
+
+
+def quoted(label):
+    """A label of a row or a column in a sentence: strings in quotes, others as they print."""
+    return repr(label) if isinstance(label, str) else str(label)
