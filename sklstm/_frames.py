@@ -1,5 +1,7 @@
 """What data frames and series of pandas and polars say of themselves, without importing either."""
 
+from numbers import Integral
+
 import numpy as np
 
 
@@ -66,6 +68,36 @@ def _kind(column):
     return "f"
 
 
+def place(X, row, column):
+    """Where an entry of X is: its row, with the label if it has another one, and its column.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows,) or (n_rows, n_columns)
+    row, column : int
+        Positions.
+
+    Returns
+    -------
+    words : str
+    """
+    words = f"row {row}"
+    if hasattr(X, "iloc") and not _is_position(label := X.index[row], row):
+        words += f" (index {quoted(label)})"
+    if hasattr(X, "columns"):
+        name = list(X.columns)[column]
+    else:
+        name = column if np.ndim(X) == 2 else getattr(X, "name", None)
+    return words if name is None else f"{words}, column {quoted(name)}"
+
+
+def _is_position(label, row):
+    # A default index counts rows; so does one that agrees with it.
+    return isinstance(label, Integral) and label == row
+
+
 def quoted(label):
     """A label of a row or a column in a sentence: strings in quotes, others as they print."""
+    if isinstance(label, tuple):
+        return f"({', '.join(map(quoted, label))})"
     return repr(label) if isinstance(label, str) else str(label)

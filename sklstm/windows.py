@@ -4,10 +4,11 @@ from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_array
 
-from sklstm._frames import refuse_non_numeric
+from sklstm._frames import place, refuse_non_numeric
 from sklstm._sequences import FLOATS
 
 
@@ -139,8 +140,29 @@ def sliding_windows(series, n_timesteps, horizon=1, *, step=1, target=None, exog
 def _as_columns(values, name):
     """A series or covariates as finite floats of shape (n, n_columns)."""
     refuse_non_numeric(values, name)
-    values = check_array(values, dtype=FLOATS, ensure_2d=False, input_name=name)
-    return values.reshape(len(values), -1)
+    array = check_array(
+        values, dtype=FLOATS, ensure_2d=False, ensure_all_finite=False, input_name=name
+    )
+    columns = array.reshape(len(array), -1)
+    try:
+        assert_all_finite(columns)
+    except ValueError:
+        raise ValueError(_what_is_not_finite(values, columns, name)) from None
+    return columns
+
+
+def _what_is_not_finite(given, columns, name):
+    finite = np.isfinite(columns)
+    row = np.argmin(finite.all(axis=1))
+    column = np.argmin(finite[row])
+    where = place(given, row, column)
+    if np.isnan(columns[row, column]):
+        return (
+            f"Input {name} contains NaN, first in {where}: fill gaps before cutting, for example "
+            f"with interpolate() of pandas or an imputer of sklearn.impute; afterwards it is too "
+            f"late, as y would hold them too."
+        )
+    return f"Input {name} contains infinity, first in {where}: replace it before cutting."
 
 
 def _targets(series, values, target):

@@ -1,5 +1,8 @@
 """Windows of a series that counts upwards, so that a leak or an off-by-one shows as a number."""
 
+import copy
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -299,11 +302,18 @@ def with_entry(array, value):
     return array
 
 
+MEND = "fill gaps before cutting, .* interpolate.* sklearn.impute; afterwards it is too late"
 REFUSED = {
-    "NaN": ({"series": with_entry(COUNT, np.nan)}, "Input series contains NaN"),
-    "inf": ({"series": with_entry(COUNT, -np.inf)}, "Input series contains infinity"),
-    "NaN in exog": ({"exog": with_entry(COUNT, np.nan)}, "Input exog contains NaN"),
-    "inf in exog": ({"exog": with_entry(COUNT, np.inf)}, "Input exog contains infinity"),
+    "NaN": (
+        {"series": with_entry(COUNT, np.nan)},
+        f"Input series contains NaN, first in row 3: {MEND}",
+    ),
+    "inf": (
+        {"series": with_entry(COUNT, -np.inf)},
+        "Input series contains infinity, first in row 3: replace it before cutting",
+    ),
+    "NaN in exog": ({"exog": with_entry(COUNT, np.nan)}, f"exog contains NaN, .* row 3: {MEND}"),
+    "inf in exog": ({"exog": with_entry(COUNT, np.inf)}, "Input exog contains infinity, .* row 3:"),
     "too short": (
         {"series": COUNT[:5]},
         "series has 5 rows, but a window of n_timesteps=4 and its targets of horizon=2 need 6",
@@ -355,3 +365,49 @@ def test_what_cannot_be_cut_is_refused(arguments, match):
     arguments = {"series": COUNT, "n_timesteps": 4, "horizon": 2} | arguments
     with pytest.raises(ValueError, match=match):
         sliding_windows(**arguments)
+
+
+FRAME = pd.DataFrame(COLUMNS, columns=["load", "sun", "wind"])
+HOURS = pd.date_range("2024-01-01", periods=30, freq="h")
+
+
+@pytest.mark.parametrize(
+    ("series", "where"),
+    [
+        (COUNT.tolist(), "row 7"),
+        (COLUMNS, "row 7, column 1"),
+        (FRAME, "row 7, column 'sun'"),
+        (FRAME.set_index(HOURS), "row 7 (index 2024-01-01 07:00:00), column 'sun'"),
+        (FRAME.set_index(FRAME.index + 1), "row 7 (index 8), column 'sun'"),
+        (FRAME.set_index(FRAME.index.astype(str)), "row 7 (index '7'), column 'sun'"),
+        (FRAME.set_index(["wind"], append=True), "row 7 (index (7, 207.0)), column 'sun'"),
+        (pd.Series(COUNT, HOURS), "row 7 (index 2024-01-01 07:00:00)"),
+        (pd.Series(COUNT, name="load"), "row 7, column 'load'"),
+        (pd.Series(COUNT), "row 7"),
+    ],
+)
+@pytest.mark.parametrize("name", ["series", "exog"])
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_the_first_entry_that_is_not_finite_is_named_as_the_user_would(series, where, name, entry):
+    series = copy.deepcopy(series)
+    for row in (7, 9):
+        if hasattr(series, "iloc"):
+            series.iloc[(row, 1) if series.ndim == 2 else row] = entry
+        else:
+            series[row if np.ndim(series) == 1 else (row, 1)] = entry
+    what = "NaN" if np.isnan(entry) else "infinity"
+    with pytest.raises(ValueError, match=re.escape(f"{name} contains {what}, first in {where}: ")):
+        sliding_windows(**{"series": COUNT, "n_timesteps": 4} | {name: series})
+
+
+def test_missing_values_of_nullable_and_polars_columns_are_named_too():
+    frame = pd.DataFrame({"load": COUNT, "sun": pd.array([1, None] * 15, dtype="Int64")})
+    with pytest.raises(ValueError, match="series contains NaN, first in row 1, column 'sun'"):
+        sliding_windows(frame, 4)
+    pl = pytest.importorskip("polars")
+    for X in (
+        pl.DataFrame({"load": COUNT, "sun": [1, None] * 15}),
+        pl.Series("sun", [1, None] * 15),
+    ):
+        with pytest.raises(ValueError, match="series contains NaN, first in row 1, column 'sun'"):
+            sliding_windows(X, 4)
