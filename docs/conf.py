@@ -11,6 +11,8 @@ extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathj
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False
+# The docstrings say more, in fewer words.
+autodoc_typehints = "none"
 
 html_theme = "furo"
 html_title = "sklstm"

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import get_tags
@@ -28,6 +30,7 @@ from sklstm._sequences import (
     count_dimensions,
     is_list_of_sequences,
 )
+from sklstm._typing import SequencesLike, keeps_type
 
 
 def _inner_has(method):
@@ -98,18 +101,22 @@ class TimestepTransformer(  # type: ignore[call-arg]
     (50,)
     """
 
+    transformer_: Any
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    n_timesteps_: int | None
     _fitted_on_2d: bool
     _parameter_constraints: dict = {
         "transformer": [HasMethods(["fit", "fit_transform", "transform"])],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init__(self, transformer, *, n_timesteps=None):
+    def __init__(self, transformer: Any, *, n_timesteps: int | None = None) -> None:
         self.transformer = transformer
         self.n_timesteps = n_timesteps
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **fit_params):
+    @keeps_type(_fit_context(prefer_skip_nested_validation=False))
+    def fit(self, X: SequencesLike, y: ArrayLike | None = None, **fit_params: Any) -> Self:
         """Fit the transformer to the time steps of X.
 
         Parameters
@@ -136,8 +143,9 @@ class TimestepTransformer(  # type: ignore[call-arg]
         self._fit("fit", X, y, fit_params)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X, y=None, **fit_params):
+    # No type says that X comes back in the form it was given in, or in that of set_output.
+    @keeps_type(_fit_context(prefer_skip_nested_validation=False))
+    def fit_transform(self, X: SequencesLike, y: ArrayLike | None = None, **fit_params: Any) -> Any:
         """Fit the transformer to the time steps of X, and transform these.
 
         Parameters
@@ -157,7 +165,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
         steps, transformed = self._fit("fit_transform", X, y, fit_params)
         return self._as_given(steps, transformed, X)
 
-    def transform(self, X):
+    def transform(self, X: SequencesLike) -> Any:
         """Transform each time step.
 
         Parameters
@@ -175,8 +183,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         rows = _a_row_a_step(self.transformer_, steps, self.transformer_.transform(steps.rows))
         return self._as_given(steps, rows, X)
 
-    @available_if(_inner_has("inverse_transform"))
-    def inverse_transform(self, X):
+    @keeps_type(available_if(_inner_has("inverse_transform")))
+    def inverse_transform(self, X: SequencesLike) -> Any:
         """Undo the transformation of each time step.
 
         Parameters
@@ -197,8 +205,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         rows = self.transformer_.inverse_transform(steps.rows)
         return steps.restore(_a_row_a_step(self.transformer_, steps, rows))
 
-    @available_if(_inner_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features=None):
+    @keeps_type(available_if(_inner_has("get_feature_names_out")))
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the transformed features.
 
         Parameters
@@ -221,7 +229,9 @@ class TimestepTransformer(  # type: ignore[call-arg]
         named = input_features is not None or hasattr(self, "feature_names_in_")
         return self._column_names(self.n_timesteps_, names if named else None)
 
-    def set_output(self, *, transform=None):
+    def set_output(
+        self, *, transform: Literal["default", "pandas", "polars"] | None = None
+    ) -> Self:
         """Choose the container that 2-D X is returned in; sequences stay arrays and lists.
 
         It has no effect either if the transformer cannot name its features.
@@ -241,7 +251,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Say which parameters go to the transformer.
 
         Returns

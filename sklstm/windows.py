@@ -1,29 +1,43 @@
 """A series cut into windows and the targets that follow them."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_array
 
 from sklstm._frames import place, refuse_non_numeric
 from sklstm._sequences import FLOATS
+from sklstm._typing import Floats, keeps_type
 
 
-@validate_params(
-    {
-        "series": ["array-like"],
-        "n_timesteps": [Interval(Integral, 1, None, closed="left")],
-        "horizon": [Interval(Integral, 1, None, closed="left")],
-        "step": [Interval(Integral, 1, None, closed="left")],
-        "target": [Integral, str, "array-like", None],
-        "exog": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
+@keeps_type(
+    validate_params(
+        {
+            "series": ["array-like"],
+            "n_timesteps": [Interval(Integral, 1, None, closed="left")],
+            "horizon": [Interval(Integral, 1, None, closed="left")],
+            "step": [Interval(Integral, 1, None, closed="left")],
+            "target": [Integral, str, "array-like", None],
+            "exog": ["array-like", None],
+        },
+        prefer_skip_nested_validation=True,
+    )
 )
-def sliding_windows(series, n_timesteps, horizon=1, *, step=1, target=None, exog=None):
+def sliding_windows(
+    series: ArrayLike,
+    n_timesteps: int,
+    horizon: int = 1,
+    *,
+    step: int = 1,
+    target: int | str | Sequence[int | str] | NDArray[Any] | None = None,
+    exog: ArrayLike | None = None,
+) -> tuple[Floats, Floats]:
     """Cut a series into windows X and the values y that follow each.
 
     Window i is the `n_timesteps` rows of the series from row `i * step` on; its targets are the

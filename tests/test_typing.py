@@ -1,0 +1,128 @@
+"""Types: what users write passes `mypy --strict`, and what cannot work does not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mypy")
+
+ROOT = Path(__file__).parents[1]
+HEAD = """\
+from importlib import import_module
+from typing import Any, assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer, sliding_windows
+
+series: npt.NDArray[np.float64] = np.sin(0.3 * np.arange(60.0))
+"""
+SERIES = """
+X, y = sliding_windows(series, n_timesteps=8)
+assert_type(X, npt.NDArray[np.floating[Any]])
+assert_type(y, npt.NDArray[np.floating[Any]])
+table = np.column_stack([series, -series])
+sliding_windows(table, 8, 2, step=3, target=1, exog=series.tolist())
+sliding_windows(table.tolist(), n_timesteps=8, horizon=2, target=[0, -1])
+sliding_windows([1, 2.5, 3], 2, target=np.array([0]), exog=None)
+
+scaler: Any = import_module("sklearn.preprocessing").StandardScaler()  # which has no types
+transformer = TimestepTransformer(scaler, n_timesteps=8)
+assert_type(transformer.fit(X), TimestepTransformer)
+assert_type(transformer.set_output(transform="default"), TimestepTransformer)
+assert_type(transformer.get_feature_names_out(["load"]), npt.NDArray[Any])
+assert_type(transformer.n_features_in_, int)
+assert_type(transformer.n_timesteps_, int | None)
+scaled: npt.NDArray[np.float64] = transformer.fit_transform(X, y)
+back: npt.NDArray[np.float64] = transformer.inverse_transform(transformer.transform(scaled))
+of_any_length = TimestepTransformer(scaler).fit([table[:5], table[:3]])
+cut: list[npt.NDArray[np.float64]] = of_any_length.transform([[[1, 2], [3, 4]], [[5, 6]]])
+"""
+ESTIMATORS = """
+X, y = sliding_windows(series, n_timesteps=8)
+sequences = [np.ones((5, 2)), np.zeros((3, 2))]
+
+regressor = LSTMRegressor(4, n_timesteps=8, max_iter=2, random_state=0)
+assert_type(regressor.fit(X, y), LSTMRegressor)
+assert_type(regressor.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMRegressor)
+assert_type(regressor.predict(X), npt.NDArray[np.floating[Any]])
+score: float = regressor.score(X, y)
+of_any_length = LSTMRegressor((4, 3), forget_bias="chrono", max_grad_norm=1, max_iter=2)
+assert_type(of_any_length.partial_fit(sequences, [1.0, 2.0]), LSTMRegressor)
+of_any_length.fit([[[1, 2], [3, 4]], [[5, 6]]], [1.0, 2.0]).predict(sequences)
+
+classifier = LSTMClassifier(hidden_layer_sizes=[4], class_weight={"up": 2.0}, max_iter=2)
+assert_type(classifier.fit(X, np.where(y > 0, "up", "down")), LSTMClassifier)
+assert_type(classifier.predict_proba(X), npt.NDArray[np.floating[Any]])
+labels: npt.NDArray[np.str_] = classifier.predict(X)
+accuracy: float = classifier.score(X, labels)
+"""
+WRONG_SERIES = {
+    'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
+    "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
+    "sliding_windows(series, 3, 1, 2)": 'Too many positional arguments for "sliding_windows"',
+    "text: str = sliding_windows(series, 3)[1]": "Incompatible types in assignment",
+    'TimestepTransformer(0, n_timesteps="3")': '"TimestepTransformer" has incompatible type "str"',
+    "TimestepTransformer(0).fit(print)": 'Argument 1 to "fit" of "TimestepTransformer"',
+    "TimestepTransformer(0).transform()": 'Missing positional argument "X"',
+    'TimestepTransformer(0).set_output(transform="csv")': 'Argument "transform" to "set_output"',
+}
+WRONG_ESTIMATORS = {
+    'LSTMRegressor(n_timesteps="3")': '"LSTMRegressor" has incompatible type "str"',
+    'LSTMClassifier(n_timesteps="3")': '"LSTMClassifier" has incompatible type "str"',
+    "LSTMRegressor().fit(print, series)": 'Argument 1 to "fit"',
+    "LSTMRegressor().fit(series)": 'Missing positional argument "y"',
+    "LSTMClassifier().predict_proba(print)": 'Argument 1 to "predict_proba"',
+    "text: str = LSTMRegressor().predict(series)": "Incompatible types in assignment",
+}
+# To be taken away with the first commit that gives them types.
+estimators_are_untyped = pytest.mark.xfail(reason="the estimators have no types yet")
+
+
+def mypy(code, folder):
+    """Whether a user's file passes `mypy --strict`, and the lines of its errors."""
+    (folder / "consumer.py").write_text(code, encoding="utf-8")
+    options = ["--strict", "--config-file=", f"--cache-dir={folder.parent / 'mypy-cache'}"]
+    # On this path mypy looks as in site-packages: without py.typed there would be no types.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("MYPYPATH", None)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "consumer.py"],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.stderr == ""
+    errors = [line for line in checked.stdout.splitlines() if ": error: " in line]
+    return checked.returncode == 0, errors
+
+
+@pytest.mark.parametrize(
+    "code",
+    [SERIES, pytest.param(ESTIMATORS, marks=estimators_are_untyped)],
+    ids=["series", "estimators"],
+)
+def test_what_users_write_passes(code, tmp_path):
+    assert mypy(HEAD + code, tmp_path) == (True, [])
+
+
+@pytest.mark.parametrize("code", [SERIES, ESTIMATORS], ids=["series", "estimators"])
+def test_what_passes_runs(code):
+    exec(HEAD + code, {})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [WRONG_SERIES, pytest.param(WRONG_ESTIMATORS, marks=estimators_are_untyped)],
+    ids=["series", "estimators"],
+)
+def test_what_cannot_work_is_found_before_it_runs(wrong, tmp_path):
+    passes, errors = mypy(HEAD + "\n".join(wrong), tmp_path)
+    assert not passes
+    assert len(errors) == len(wrong)
+    first = HEAD.count("\n") + 1
+    for number, (error, message) in enumerate(zip(errors, wrong.values(), strict=True), first):
+        assert error.startswith(f"consumer.py:{number}: error: ")
+        assert message in error
