@@ -1,0 +1,49 @@
+"""The page on versions says what the package asks for and what CI tests."""
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CI = ROOT / ".ci"
+ROW = re.compile(r"^\| ([\w-]+) \| ([\d.]+) \| ([\d-]+) \| ([\d-]+) \|$", re.MULTILINE)
+TABLE = ROW.findall((ROOT / "docs" / "versions.md").read_text(encoding="utf-8"))
+PYTHONS = [version for package, version, *_ in TABLE if package == "Python"]
+PACKAGES = {package.lower(): version for package, version, *_ in TABLE if package != "Python"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# The source distribution comes without it.
+needs_ci = pytest.mark.skipif(not CI.exists(), reason="the scripts of CI are not here")
+
+
+def test_the_table_has_the_lower_bounds():
+    bounds = [f"{package}>={version}" for package, version in PACKAGES.items()]
+    assert sorted(PROJECT["dependencies"]) == sorted(bounds)
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+
+
+def test_the_table_has_every_python_of_the_classifiers():
+    classifiers = [c.split(" :: ")[-1] for c in PROJECT["classifiers"] if " :: Python :: 3." in c]
+    assert classifiers == PYTHONS
+
+
+def test_the_dates_are_three_and_two_years_from_release():
+    for package, _, released, until in TABLE:
+        day = date.fromisoformat(released)
+        years = 3 if package == "Python" else 2
+        assert date.fromisoformat(until) == day.replace(year=day.year + years)
+
+
+@needs_ci
+def test_ci_tests_the_lower_bounds_and_every_python():
+    oldest = re.findall(r"^([\w-]+)==(\d+\.\d+)", (CI / "oldest.txt").read_text(), re.MULTILINE)
+    requirements = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    assert {f"{name}>={version}" for name, version in oldest} <= set(requirements)
+    assert PACKAGES.items() <= dict(oldest).items()
+    script = (CI / "run").read_text(encoding="utf-8")
+    suites = re.findall(r"^suite_on (\S+)( \.ci/oldest\.txt)?$", script, re.MULTILINE)
+    assert sorted(version for version, _ in suites) == PYTHONS
+    assert [version for version, constraints in suites if constraints] == PYTHONS[:1]
