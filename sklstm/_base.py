@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from types import SimpleNamespace
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import (
@@ -17,9 +17,11 @@ from sklearn.utils.validation import (
 )
 
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
+from sklstm._frames import warn_of_unlike_columns
+from sklstm._messages import speaking_of, warn_user
 from sklstm._network.parameters import Architecture, fold_scaling, initial_weights, named_views
 from sklstm._network.sharding import Team
-from sklstm._reporting import Reporter
+from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import check_numbers, read_form, read_sequences
 from sklstm._training.lbfgs import LBFGS_BLOCK
@@ -27,6 +29,9 @@ from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.state import Data, End, Hooks, Progress, Settings
+
+# A byte more could not be addressed: weights and their like are kept several times.
+_MOST_WEIGHTS = np.iinfo(np.intp).max // 64
 
 
 class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -93,43 +98,16 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _target_scale(self, y, sample_weight):
         """What is subtracted from, and what divides, each output's targets in training."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
-        """Fit the net to sequences X and targets y.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
-                list of array-like of shape (n_timesteps_i, n_features)
-            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
-            float32, everything else in float64.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets; of a classifier, the labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
-            all rows make one minibatch, else in expectation.
-        X_val, y_val : array-like, default=None
-            Sequences and targets to validate on, of the form of X and y. Given them, training
-            stops early as with `early_stopping`, and holds nothing out of X.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If the data cannot be used. The estimator is left as it was.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val)
-
     def _partial_fit(self, X, y, sample_weight, classes=None):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, incremental=False, classes=None):
+        with compilation_told(self.verbose):
+            return self._fit_aloud(X, y, sample_weight, X_val, y_val, incremental, classes)
+
+    def _fit_aloud(self, X, y, sample_weight, X_val, y_val, incremental, classes):
         # All is done on a copy, so that a call that fails changes nothing.
         trial = copy(self)
         random_state = check_random_state(self.random_state)
@@ -194,6 +172,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         _check_total_weight(sample_weight[rows])
         if not resume:
             sequences = self._scale_inputs(sequences, sample_weight, rows)
+        if sequences.from_2d and self.n_timesteps is None:
+            warn_of_unlike_columns(X, sequences.source[:, :, 0])
         if not (resume and incremental):
             full = np.all(sequences.records["length"] == sequences.n_timesteps)
             self.n_timesteps_ = sequences.n_timesteps if full else None
@@ -238,24 +218,30 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             | {
                 "loss": self._loss(),
                 "optimizer": OPTIMIZERS[self.solver](self) if stochastic else None,
-                "batch_size": self.batch_size if stochastic else LBFGS_BLOCK,
+                "batch_size": int(self.batch_size) if stochastic else LBFGS_BLOCK,
                 "max_iter": max_iter,
             }
         )
 
     def _units(self):
         """hidden_layer_sizes as a tuple."""
-        sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-        if not sizes or not all(isinstance(u, Integral) and int(u) >= 1 for u in sizes):
+        sizes = np.asarray(self.hidden_layer_sizes, dtype=object)
+        wrong = [u for u in sizes.flat if not (isinstance(u, Integral) and int(u) >= 1)]
+        if sizes.ndim > 1 or sizes.size == 0 or wrong:
             raise ValueError(
                 f"hidden_layer_sizes must be integers of at least 1, one a layer, got "
                 f"{self.hidden_layer_sizes!r}."
             )
-        return tuple(int(u) for u in sizes)
+        return tuple(int(u) for u in sizes.flat)
 
     def _check_targets(self, y, sequences, name="y"):
         y = self._check_y(y, name)
+        if len(y) == 1 < len(sequences) and sequences.from_2d:
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"[{len(sequences)}, 1]. If X is one sequence of {len(sequences)} time steps, pass "
+                "X[np.newaxis]."
+            )
         check_consistent_length(sequences.records, y)
         self._loss().check(y)
         return y
@@ -292,25 +278,35 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if X_val is None or y_val is None:
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val go together, got no {missing}.")
-        sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
-        sequences = replace(sequences, scaling=self._scaling)
-        self._check_agreement(sequences)
-        y_val = self._check_targets(y_val, sequences, "y_val")
-        if len(y_val) < 2:
-            raise ValueError(f"X_val has {len(y_val)} sample: at least 2 are needed.")
-        if y_val.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y_val has {y_val.shape[1]} outputs, but y has {self.n_outputs_} outputs."
-            )
-        weight = np.ones(len(y_val), sequences.dtype)
-        return self._data(sequences, y_val, weight, np.arange(len(y_val)))
+        with speaking_of("X_val"):
+            sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
+            sequences = replace(sequences, scaling=self._scaling)
+            self._check_agreement(sequences)
+            if len(sequences) < 2:
+                raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
+        with speaking_of("y_val"):
+            y = self._check_targets(y_val, sequences, "y_val")
+            if y.shape[1] != self.n_outputs_:
+                raise ValueError(
+                    f"y_val has {y.shape[1]} outputs, but those of training are {self.n_outputs_}."
+                )
+            weight = np.ones(len(y), sequences.dtype)
+            return self._data(sequences, y, weight, np.arange(len(y)))
 
     def _begin(self, settings, sequences, random_state):
         """A new net, and an empty history."""
-        weights = initial_weights(
-            Architecture(*self._shape), sequences.dtype, self.forget_bias, sequences.longest,
-            random_state,
-        )  # fmt: skip
+        architecture = Architecture(*self._shape)
+        try:
+            if architecture.n_weights > _MOST_WEIGHTS:
+                raise MemoryError
+            weights = initial_weights(
+                architecture, sequences.dtype, self.forget_bias, sequences.longest, random_state
+            )
+        except MemoryError as error:
+            raise MemoryError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes} makes a net of "
+                f"{architecture.n_weights:.2g} weights, which do not fit into memory: take fewer."
+            ) from error
         memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
         return Progress(weights, memory)
 
@@ -331,8 +327,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             memory[name][:] = self._memory[name]
         steps = self._steps if memory.keys() == self._memory.keys() else 0
         return Progress(
-            weights, memory, steps, self.t_, list(self.loss_curve_),
-            list(self.validation_scores_ or []), self.best_loss_,
+            weights, memory, steps, self.t_, list(self._history), self.best_loss_
         )  # fmt: skip
 
     def _record(self, progress):
@@ -344,11 +339,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         views["output_weights"] *= self._target_deviation[:, np.newaxis]
         views["output_bias"] *= self._target_deviation
         views["output_bias"] += self._target_mean
-        self.loss_curve_ = list(progress.losses)
-        self.loss_ = progress.losses[-1] if progress.losses else np.inf
-        self.best_loss_, self.n_iter_ = progress.best_loss, len(progress.losses)
-        self.validation_scores_ = list(progress.scores) or None
-        self.best_validation_score_ = max(progress.scores, default=None)
+        self._history, self.n_iter_ = list(progress.history), len(progress.history)
+        self.loss_curve_, self.validation_scores_ = progress.losses, progress.scores or None
+        self.loss_ = progress.losses[-1] if progress.history else np.inf
+        self.best_loss_, self.best_validation_score_ = progress.best_loss, progress.best_score
         return dict(vars(self))
 
     def _check_agreement(self, sequences):
@@ -359,10 +353,22 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sequences.n_timesteps is None and sequences.longest <= n_timesteps
         )
         if sequences.n_features != n_features or not same_steps:
+            is_one = sequences.from_2d and sequences.n_timesteps == n_features
             raise ValueError(
                 f"X has {sequences.n_timesteps or 'other'} timesteps of {sequences.n_features} "
                 f"features, but {type(self).__name__} is expecting {n_timesteps or 'any'} "
                 f"timesteps of {n_features} features as input."
+                + " If X is one sequence, pass X[np.newaxis] or [X]."
+                * is_one
+            )
+        if (
+            sequences.from_2d
+            and sequences.n_timesteps == 1 < len(sequences)
+            and n_timesteps is None
+        ):
+            warn_user(
+                f"X of shape ({len(sequences)}, 1) is read as {len(sequences)} sequences of one "
+                "time step; if it is one sequence, pass X[np.newaxis] or [X]."
             )
 
     def _raw_output(self, X):
@@ -387,6 +393,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         weights = fold_scaling(architecture, self._weights, self._scaling)
         weights.flags.writeable = False
         return named_views(architecture, weights)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
 
     @property
     def input_weights_(self):

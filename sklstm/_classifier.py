@@ -1,6 +1,10 @@
 """LSTMClassifier: labels to targets, raw outputs to probabilities."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
@@ -11,6 +15,7 @@ from sklearn.utils.validation import check_array
 
 from sklstm._base import BaseLSTM, is_stochastic
 from sklstm._training.losses import BinaryLogLoss, MultinomialLogLoss
+from sklstm._typing import Floats, SequencesLike, keeps_type
 
 
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
@@ -68,7 +73,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     power_t : float, default=0.5
         Exponent of learning_rate="invscaling".
     max_iter : int, default=200
-        The most epochs; iterations of solver="lbfgs".
+        The most epochs; iterations of solver="lbfgs". To end there warns, unless it was planned:
+        with learning_rate="cosine" or n_iter_no_change=np.inf.
     shuffle : bool, default=True
         Whether to shuffle samples in each epoch, and draw the validation set at random.
     random_state : int, RandomState instance or None, default=None
@@ -78,10 +84,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         An epoch improves if it lowers the loss, or raises the validation score, by at least `tol`.
         For solver="lbfgs", the largest entry of the gradient at which it has converged.
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, and to say when kernels are compiled.
     warm_start : bool, default=False
         Whether `fit` continues where the last one ended: `max_iter` more epochs, with the weights,
-        the optimizer's state and the scale of the targets as they were.
+        the optimizer's state and the scale of features and targets as they were. With validation,
+        these weights are scored anew, and kept if no epoch does better.
     momentum : float, default=0.9
         Momentum of solver="sgd".
     nesterovs_momentum : bool, default=True
@@ -98,8 +105,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Decay of the second moment of "adam", "adamw" and "rmsprop".
     epsilon : float, default=1e-8
         Keeps the division of "adam", "adamw" and "rmsprop" stable.
-    n_iter_no_change : int, default=10
-        Patience runs out after more epochs in a row than this without improvement.
+    n_iter_no_change : int or np.inf, default=10
+        Patience runs out after more epochs in a row than this without improvement; np.inf: never.
     max_fun : int, default=15000
         The most evaluations of the loss by solver="lbfgs".
     dropout : float, default=0.0
@@ -109,7 +116,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Share of the hidden state that is dropped on its way to the next step, the same for all
         steps of a sequence [8]_.
     max_grad_norm : float or None, default=None
-        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Where memory has
+        to be long, 1 helps; elsewhere it lets rounding grow, and losses end higher. Not with
         solver="lbfgs".
 
     Attributes
@@ -136,7 +144,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
     best_validation_score_ : float or None
-        The highest of these.
+        The score of the weights that were kept, by the loss and the validation data of the last
+        fit; None if it validated on nothing.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
@@ -184,39 +193,39 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def __init__(
         self,
-        hidden_layer_sizes=(64,),
+        hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]] = (64,),
         *,
-        bidirectional=False,
-        forget_bias=1.0,
-        pooling="last",
-        n_timesteps=None,
-        normalize_X=True,
-        class_weight=None,
-        solver="adam",
-        alpha=1e-4,
-        batch_size=32,
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        max_grad_norm=None,
-    ):
+        bidirectional: bool = False,
+        forget_bias: float | str = 1.0,
+        pooling: str = "last",
+        n_timesteps: int | None = None,
+        normalize_X: bool = True,
+        class_weight: Mapping[Any, float] | str | None = None,
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int = 32,
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        max_grad_norm: float | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bidirectional = bidirectional
         self.forget_bias = forget_bias
@@ -249,16 +258,61 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.recurrent_dropout = recurrent_dropout
         self.max_grad_norm = max_grad_norm
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: SequencesLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the net to sequences X and labels y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
+            float32, everything else in float64.
+        y : array-like of shape (n_samples,)
+            The labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
+            all rows make one minibatch, else in expectation.
+        X_val, y_val : array-like or list of array-like, default=None
+            Sequences and labels to validate on, of the form of X and y. Given them, training
+            stops early as with `early_stopping`, and holds nothing out of X.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used. The estimator is left as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @keeps_type(available_if(is_stochastic))
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def partial_fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Train for one pass over the given rows, from where the last call ended.
 
         The first call fixes timesteps, features and classes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,)
             The labels.
@@ -280,12 +334,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X: SequencesLike) -> Floats:
         """The raw outputs.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit.
 
         Returns
@@ -296,12 +351,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         raw = self._raw_output(X)
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> NDArray[Any]:
         """Predict the labels of sequences.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit.
 
         Returns
@@ -314,12 +370,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(int)
         ]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: SequencesLike) -> Floats:
         """Predict the probabilities of the classes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit.
 
         Returns
@@ -331,12 +388,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
         return exact.clip(min=np.finfo(exact.dtype).tiny)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: SequencesLike) -> Floats:
         """Predict the logarithms of the classes' probabilities.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit.
 
         Returns

@@ -4,6 +4,11 @@ from numbers import Integral
 
 import numpy as np
 
+from sklstm._messages import warn_user
+
+# Rows that tell whether columns are alike.
+_ENOUGH_ROWS = 10_000
+
 
 def refuse_non_numeric(X, name):
     """Refuse X if it has a column that is not numbers, which an error should call by its name.
@@ -66,6 +71,46 @@ def _kind(column):
     except (TypeError, ValueError):
         return array.dtype.kind
     return "f"
+
+
+def warn_of_unlike_columns(X, values):
+    """Warn if X is a data frame whose columns are not lags of one feature, by their numbers.
+
+    Parameters
+    ----------
+    X : object
+        As the user gave it. Nothing is said of an array: its columns have no names of their own.
+    values : ndarray of shape (n_rows, n_columns)
+        Its numbers.
+    """
+    if not hasattr(X, "columns") or values.shape[1] < 2:
+        return
+    some = np.asarray(values[:_ENOUGH_ROWS], np.float64)
+    if _are_shifted(some) or _are_alike(some):
+        return
+    warn_user(
+        "columns are read as time steps of one feature; if they are features, cut the rows into "
+        f"sequences first, as sliding_windows does, or set n_timesteps (n_timesteps=1 reads a row "
+        f"as one time step of {values.shape[1]} features)."
+    )
+
+
+def _are_shifted(values):
+    """Whether each row is the one before, moved by one place: lags in the order of time."""
+    forward, back = values[:-1], values[1:]
+    return bool(
+        len(values) > 1
+        and (np.array_equal(forward[:, 1:], back[:, :-1])
+             or np.array_equal(forward[:, :-1], back[:, 1:]))
+    )  # fmt: skip
+
+
+def _are_alike(values):
+    """Whether columns have nearly the same mean and deviation, as lags do whatever their order."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        means, deviations = values.mean(axis=0), values.std(axis=0)
+        apart = np.ptp(means) > 2 * deviations.max()
+        return not (apart or deviations.max() > 3 * deviations.min())
 
 
 def place(X, row, column):

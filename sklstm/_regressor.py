@@ -1,8 +1,11 @@
 """LSTMRegressor: its parameters and its predictions."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -11,6 +14,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sklstm._base import BaseLSTM, is_stochastic
 from sklstm._scaling import mean_and_deviation
 from sklstm._training.losses import LOSSES
+from sklstm._typing import Floats, SequencesLike, keeps_type
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
@@ -75,7 +79,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     power_t : float, default=0.5
         Exponent of learning_rate="invscaling".
     max_iter : int, default=200
-        The most epochs; iterations of solver="lbfgs".
+        The most epochs; iterations of solver="lbfgs". To end there warns, unless it was planned:
+        with learning_rate="cosine" or n_iter_no_change=np.inf.
     shuffle : bool, default=True
         Whether to shuffle samples in each epoch, and draw the validation set at random.
     random_state : int, RandomState instance or None, default=None
@@ -85,10 +90,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         An epoch improves if it lowers the loss, or raises the validation score, by at least `tol`.
         For solver="lbfgs", the largest entry of the gradient at which it has converged.
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, and to say when kernels are compiled.
     warm_start : bool, default=False
         Whether `fit` continues where the last one ended: `max_iter` more epochs, with the weights,
-        the optimizer's state and the scale of the targets as they were.
+        the optimizer's state and the scale of features and targets as they were. With validation,
+        these weights are scored anew, and kept if no epoch does better.
     momentum : float, default=0.9
         Momentum of solver="sgd".
     nesterovs_momentum : bool, default=True
@@ -106,8 +112,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Decay of the second moment of "adam", "adamw" and "rmsprop".
     epsilon : float, default=1e-8
         Keeps the division of "adam", "adamw" and "rmsprop" stable.
-    n_iter_no_change : int, default=10
-        Patience runs out after more epochs in a row than this without improvement.
+    n_iter_no_change : int or np.inf, default=10
+        Patience runs out after more epochs in a row than this without improvement; np.inf: never.
     max_fun : int, default=15000
         The most evaluations of the loss by solver="lbfgs".
     dropout : float, default=0.0
@@ -117,7 +123,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Share of the hidden state that is dropped on its way to the next step, the same for all
         steps of a sequence [8]_.
     max_grad_norm : float or None, default=None
-        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Not with
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Where memory has
+        to be long, 1 helps; elsewhere it lets rounding grow, and losses end higher. Not with
         solver="lbfgs".
 
     Attributes
@@ -142,7 +149,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
     best_validation_score_ : float or None
-        The highest of these.
+        The score of the weights that were kept, by the loss and the validation data of the last
+        fit; None if it validated on nothing.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
@@ -192,42 +200,42 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def __init__(
         self,
-        hidden_layer_sizes=(64,),
+        hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]] = (64,),
         *,
-        bidirectional=False,
-        forget_bias=1.0,
-        pooling="last",
-        n_timesteps=None,
-        normalize_X=True,
-        loss="squared_error",
-        quantile=0.5,
-        huber_delta=1.35,
-        normalize_y=True,
-        solver="adam",
-        alpha=1e-4,
-        batch_size=32,
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        max_grad_norm=None,
-    ):
+        bidirectional: bool = False,
+        forget_bias: float | str = 1.0,
+        pooling: str = "last",
+        n_timesteps: int | None = None,
+        normalize_X: bool = True,
+        loss: str = "squared_error",
+        quantile: float = 0.5,
+        huber_delta: float = 1.35,
+        normalize_y: bool = True,
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int = 32,
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        max_grad_norm: float | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bidirectional = bidirectional
         self.forget_bias = forget_bias
@@ -263,16 +271,57 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.recurrent_dropout = recurrent_dropout
         self.max_grad_norm = max_grad_norm
 
-    @available_if(is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: SequencesLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the net to sequences X and targets y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
+            float32, everything else in float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
+            all rows make one minibatch, else in expectation.
+        X_val, y_val : array-like or list of array-like, default=None
+            Sequences and targets to validate on, of the form of X and y. Given them, training
+            stops early as with `early_stopping`, and holds nothing out of X.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used. The estimator is left as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @keeps_type(available_if(is_stochastic))
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def partial_fit(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one pass over the given rows, from where the last call ended.
 
         The first call fixes timesteps, features, outputs and the scale of the targets.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
@@ -292,14 +341,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X: SequencesLike) -> Floats:
         """Predict the targets of sequences.
 
         A prediction does not depend on the other rows of X, bit for bit.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features)
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit.
 
         Returns

@@ -1,10 +1,21 @@
 """What a fit says: lines as it goes on, if verbose, and warnings at its end."""
 
-import warnings
+from contextlib import nullcontext
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklstm._kernels.announce import announced_compilation
+from sklstm._messages import warn_user
 from sklstm._training.state import End
+
+
+def compilation_told(verbose):
+    """A context in which it is said, if verbose, when kernels are compiled."""
+    if not verbose:
+        return nullcontext()
+    line = "Compiling kernels for this processor, which takes some seconds the first time."
+    return announced_compilation(lambda: print(line, flush=True))
 
 
 class Reporter:
@@ -26,40 +37,47 @@ class Reporter:
     def epoch(self):
         """An epoch has ended."""
         progress = self._progress
-        self._print(f"Iteration {len(progress.losses)}, loss = {progress.losses[-1]:.8f}")
-        if progress.scores:
-            self._print(f"Validation score: {progress.scores[-1]:f}")
+        loss, score = progress.history[-1]
+        self._print(f"Iteration {len(progress.history)}, loss = {loss:.8f}")
+        if score is not None:
+            self._print(f"Validation score: {score:f}")
 
     def plateau(self, rate):
         """Patience has run out, and the learning rate falls to `rate`."""
         self._print(f"{self._impatience()} Setting learning rate to {rate:f}")
 
     def end(self, end):
-        """Training has ended; warnings name the caller of `fit`."""
+        """Training has ended."""
         lbfgs = self._settings.optimizer is None
         if end is End.PATIENCE and not lbfgs:
             adaptive = self._settings.learning_rate == "adaptive"
             why = " Learning rate too small." if adaptive else ""
             self._print(f"{self._impatience()}{why} Stopping.")
         if end is End.INTERRUPTED:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        if end is End.MAX_ITER:
+            warn_user("Training interrupted by user.")
+        if end is End.MAX_ITER and not self._planned():
             solver = "lbfgs" if lbfgs else "Stochastic Optimizer"
-            self._warn(
+            self._warn_of_convergence(
                 f"{solver}: Maximum iterations ({self._settings.max_iter}) reached and the "
                 "optimization hasn't converged yet."
             )
         if end is End.MAX_FUN:
-            self._warn(
+            self._warn_of_convergence(
                 f"lbfgs: Maximum loss evaluations ({self._settings.max_fun}) reached and the "
                 "optimization hasn't converged yet."
             )
         if end is End.DIVERGED:
-            self._warn(
-                f"The loss became infinite or NaN in epoch {len(self._progress.losses) + 1}; the "
-                "last weights with a finite loss are kept. Scale X, or lower learning_rate_init or "
-                "max_grad_norm."
+            self._warn_of_convergence(
+                f"The loss became infinite or NaN in epoch {len(self._progress.history) + 1}; the "
+                "last weights with a finite loss are kept. Lower learning_rate_init, or set "
+                "max_grad_norm, for example to 1."
             )
+
+    def _planned(self):
+        """Whether it was to go on until max_iter in any case."""
+        settings = self._settings
+        endless = settings.n_iter_no_change == np.inf or settings.learning_rate == "cosine"
+        return settings.optimizer is not None and endless
 
     def _impatience(self):
         return (
@@ -71,5 +89,5 @@ class Reporter:
         if self._verbose:
             print(line)
 
-    def _warn(self, message):
-        warnings.warn(message, ConvergenceWarning, stacklevel=6)
+    def _warn_of_convergence(self, message):
+        warn_user(message, ConvergenceWarning)

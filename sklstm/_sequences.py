@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_array, validate_data
 
+from sklstm._frames import refuse_non_numeric
 from sklstm._kernels.shard import SEQUENCE
 
 FLOATS = (np.float64, np.float32)
@@ -165,6 +166,7 @@ def count_dimensions(X):
 
 def _from_2d(estimator, X, reset, dtype):
     if reset or not _is_as_in_fit(estimator, X, dtype):
+        refuse_non_numeric(X, "X")
         own = _own_type(X, dtype)
         if reset or _was_fitted_on_2d(estimator):
             X = validate_data(estimator, X, reset=reset, dtype=own, ensure_all_finite=False)
@@ -208,6 +210,8 @@ def as_blocks(X, n_timesteps):
         raise ValueError(
             f"X has {n_columns} columns, which n_timesteps={n_timesteps} does not divide: a row of "
             f"2-D X is n_timesteps blocks of features."
+            + " If X is one sequence, pass X[np.newaxis]."
+            * (len(X) == n_timesteps)
         )
     return X.reshape(len(X), n_timesteps or n_columns, -1)
 

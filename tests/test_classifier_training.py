@@ -140,7 +140,7 @@ def test_validation_labels_may_lack_a_class_and_may_not_have_another(X, y):
             model.fit(X, y, X_val=X[:5], y_val=labels)
     for targets, match in (
         ([0.5, 0, 1, 2, 0], "Unknown label type: continuous"),
-        (np.ones((5, 2)), "y should be a 1d array"),
+        (np.ones((5, 2)), "y_val should be a 1d array"),
         ([np.nan, 0, 1, 2, 0], "Input y_val contains NaN"),
     ):
         with pytest.raises(ValueError, match=match):

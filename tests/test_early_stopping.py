@@ -136,7 +136,7 @@ def test_validation_data_go_together(X, y, missing):
 def test_validation_data_of_another_shape_are_refused(X, y):
     with pytest.raises(ValueError, match=r"features|timesteps"):
         small_net().fit(X, y, X_val=X[:, :5], y_val=y)
-    with pytest.raises(ValueError, match="y_val has 2 outputs, but y has 1"):
+    with pytest.raises(ValueError, match="y_val has 2 outputs, but those of training are 1"):
         small_net().fit(X, y, X_val=X, y_val=np.c_[y, y])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         small_net().fit(X, y, X_val=X[:5], y_val=y[:6])

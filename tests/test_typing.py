@@ -80,7 +80,6 @@ WRONG_ESTIMATORS = {
     "text: str = LSTMRegressor().predict(series)": "Incompatible types in assignment",
 }
 # To be taken away with the first commit that gives them types.
-estimators_are_untyped = pytest.mark.xfail(reason="the estimators have no types yet")
 
 
 def mypy(code, folder):
@@ -101,7 +100,7 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, pytest.param(ESTIMATORS, marks=estimators_are_untyped)],
+    [SERIES, ESTIMATORS],
     ids=["series", "estimators"],
 )
 def test_what_users_write_passes(code, tmp_path):
@@ -115,7 +114,7 @@ def test_what_passes_runs(code):
 
 @pytest.mark.parametrize(
     "wrong",
-    [WRONG_SERIES, pytest.param(WRONG_ESTIMATORS, marks=estimators_are_untyped)],
+    [WRONG_SERIES, WRONG_ESTIMATORS],
     ids=["series", "estimators"],
 )
 def test_what_cannot_work_is_found_before_it_runs(wrong, tmp_path):

@@ -17,6 +17,11 @@ def with_sequence(i, steps):
     return sequences
 
 
+def of_x_val(match):
+    """What a refusal of X says where it is X_val that is refused."""
+    return match.replace("X", "X_val")
+
+
 def with_steps(i, t, value, feature=slice(None)):
     X = padded(STEPS)
     X[i, t, feature] = value
@@ -96,7 +101,7 @@ def test_bad_sequences_are_refused_by_their_index(X, match):
     refused(fitted, lambda: fitted.partial_fit(X, Y), match)
     refused(fitted, lambda: fitted.predict(X), match)
     refused(fitted, lambda: fitted.score(X, Y), match)
-    refused(fitted, lambda: fitted.fit(STEPS, Y, X_val=X, y_val=Y), match)
+    refused(fitted, lambda: fitted.fit(STEPS, Y, X_val=X, y_val=Y), of_x_val(match))
 
 
 def test_targets_must_be_as_many_as_sequences():

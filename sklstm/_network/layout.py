@@ -111,6 +111,8 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     record["pooled"] = work.take(rows * (inputs + 1))
     record["raw"], record["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
     record["d_pooled"] = work.take(rows * head_width)
+    # Many nets share them.
+    net.flags.writeable = cells.flags.writeable = False
     return Layout(net, cells, packed.size, gradient.size, work.size)
 
 

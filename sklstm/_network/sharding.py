@@ -124,7 +124,8 @@ class Team:
         )  # fmt: skip
         self.n_threads = _useful_threads(architecture, max_rows * steps, most_groups)
         slots = most_shards if training and goal is None else self.n_threads
-        self._net, self._cells = layout.net, layout.cells
+        # Kernels are compiled for arrays that can be written.
+        self._net, self._cells = layout.net.copy(), layout.cells.copy()
         self._packed = aligned((layout.packed_size,), dtype)
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._task, self._parameters = np.zeros(team.TASK_SIZE, np.int64), np.zeros(2)

@@ -33,9 +33,6 @@ def train(architecture, data, validation, settings, progress, bit_generator, hoo
     """
     start = progress.weights.copy()
     patience = Patience(settings.tol, settings.n_iter_no_change)
-    if validation is not None and progress.scores:
-        # The best of earlier fits is still to be beaten.
-        patience.best, patience.best_weights = -max(progress.scores), start
     with ExitStack() as stack, np.errstate(over="ignore", invalid="ignore"):
         objective = stack.enter_context(Objective(architecture, data, settings))
         score = None
@@ -43,6 +40,8 @@ def train(architecture, data, validation, settings, progress, bit_generator, hoo
             score = stack.enter_context(Scorer(architecture, validation, settings.loss))
         watch = Watch(progress, patience, score, hooks)
         try:
+            if watch.validates and progress.history:
+                watch.score_start()
             if settings.optimizer is None:
                 end = run_lbfgs(objective, watch, data, settings, progress)
             else:

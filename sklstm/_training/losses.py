@@ -124,7 +124,9 @@ class Poisson(KernelLoss):
 
     def baseline(self, y, sample_weight):
         """The log of the mean."""
-        mean = np.average(y, axis=0, weights=sample_weight)
+        # Shares first: y times a weight may overflow.
+        share = sample_weight / sample_weight.sum(dtype=np.float64)
+        mean = (share[:, np.newaxis] * y).sum(axis=0)
         if (mean <= 0).any():
             raise ValueError("loss='poisson' wants y of at least 0 with a positive sum, got zeros.")
         return np.log(mean)

@@ -72,19 +72,31 @@ class Progress:
         Minibatches so far.
     samples : int
         Samples seen so far.
-    losses, scores : list of float
-        The mean objective of each epoch, and its validation score.
+    history : list of (float, float or None)
+        Of each epoch the mean objective, and the validation score if there was one.
     best_loss : float
         The lowest objective so far.
+    best_score : float or None
+        The validation score of the weights, as the last fit computes it, if it does.
     """
 
     weights: np.ndarray
     memory: dict
     steps: int = 0
     samples: int = 0
-    losses: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
+    history: list = field(default_factory=list)
     best_loss: float = np.inf
+    best_score: float | None = None
+
+    @property
+    def losses(self):
+        """The mean objective of each epoch."""
+        return [loss for loss, _ in self.history]
+
+    @property
+    def scores(self):
+        """The validation scores of the epochs that were validated."""
+        return [score for _, score in self.history if score is not None]
 
     def forget_steps(self):
         """Let the optimizer start anew from the weights as they are."""

@@ -51,6 +51,12 @@ class Watch:
         """Whether patience goes by a validation score."""
         return self._score is not None
 
+    def score_start(self):
+        """Let what earlier fits ended with be beaten, by this fit's loss and rows."""
+        weights = self._progress.weights
+        self.patience.watch(-self._score(weights), weights)
+        self._progress.best_score = -self.patience.best
+
     def begin(self):
         """Say that an epoch begins."""
         self.hooks.begin()
@@ -58,13 +64,13 @@ class Watch:
     def end(self, loss):
         """Take note of an epoch; why to stop, or None."""
         progress = self._progress
-        progress.losses.append(loss)
+        score = None if self._score is None else self._score(progress.weights)
+        # At once, and not before there is a score: an interrupt leaves both or none.
+        progress.history.append((loss, score))
         progress.best_loss = min(progress.best_loss, loss)
-        falling = loss
-        if self._score is not None:
-            progress.scores.append(self._score(progress.weights))
-            falling = -progress.scores[-1]
-        impatient = self.patience.watch(falling, progress.weights)
+        impatient = self.patience.watch(loss if score is None else -score, progress.weights)
+        if self.validates:
+            progress.best_score = -self.patience.best
         if self.hooks.end():
             return End.CALLBACK
         return End.PATIENCE if impatient else None

@@ -1,0 +1,30 @@
+"""Whom errors and warnings speak to, and of what."""
+
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+from types import FrameType
+
+# What stands between the line that a user wrote and this package.
+_BETWEEN = {"joblib", "sklearn", "sklstm"}
+
+
+def warn_user(message, category=UserWarning):
+    """Warn at the user's own line, however many pipelines and searches lie between."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def speaking_of(name):
+    """Let errors about X or y, whoever raises them, speak of `name`: X_val or y_val."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        short = name.split("_")[0]
+        message = re.sub(rf"\b{short}\b", name, str(error))
+        raise type(error)(message if name in message else f"{name}: {message}") from error

@@ -1,0 +1,226 @@
+"""What is probably a mistake is said, at the user's line; what is not, is not."""
+
+import inspect
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_net
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from sklstm import LSTMClassifier, LSTMRegressor, sliding_windows
+
+# --- Columns of a table ---------------------------------------------------------------------
+
+COLUMNS = "columns are read as time steps of one feature"
+N = 120
+
+
+@pytest.fixture(name="weather")
+def table_of_unlike_columns():
+    """Load, temperature and pressure, an hour a row."""
+    rng = np.random.RandomState(0)
+    return pd.DataFrame(
+        {
+            "load": rng.normal(500, 100, N),
+            "temperature": rng.normal(15, 8, N),
+            "pressure": rng.normal(1013, 8, N),
+        },
+        index=pd.date_range("2024-01-01", periods=N, freq="h"),
+    )
+
+
+def lags(series, n=24):
+    """A frame with a column a lag, the oldest first."""
+    windows = np.lib.stride_tricks.sliding_window_view(series, n)
+    return pd.DataFrame(windows, columns=[f"lag {n - j}" for j in range(n)])
+
+
+def messages(model, X):
+    """What a fit to X warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, np.arange(len(X)) % 2)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("columns", [["load", "temperature"], ["pressure", "temperature"], None])
+def test_features_in_the_columns_of_a_frame_warn_once(weather, columns):
+    X = weather if columns is None else weather[columns]
+    for model in (small_net(), LSTMClassifier(4, max_iter=2)):
+        (message,) = messages(model, X)
+        assert message.startswith(f"{COLUMNS}; ")
+        # What helps is named.
+        assert "sliding_windows" in message
+        assert f"n_timesteps=1 reads a row as one time step of {X.shape[1]} features" in message
+
+
+def test_polars_frames_warn_too(weather):
+    polars = pytest.importorskip("polars")
+    assert len(messages(small_net(), polars.DataFrame(weather.to_dict("list")))) == 1
+
+
+def test_the_warning_names_the_users_line(weather):
+    with pytest.warns(UserWarning, match=COLUMNS) as caught:
+        make_pipeline("passthrough", small_net()).fit(weather, np.arange(N))
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+SERIES = {
+    "noise": np.random.RandomState(0).normal(size=N),
+    "a random walk": np.random.RandomState(0).normal(size=N).cumsum(),
+    "a trend": np.arange(N, dtype=float),
+    "far from 0": 1e6 + np.sin(np.arange(N)),
+    "a step near the end": np.r_[np.zeros(N - 5), np.ones(5)],
+    "constant": np.full(N, 3.0),
+}
+
+
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+def test_lags_do_not_warn(series):
+    frame = lags(series)
+    for X in (frame, frame.iloc[:, ::-1], frame.to_numpy()):
+        assert messages(small_net(), X) == []
+
+
+@pytest.mark.parametrize("name", ["noise", "a random walk", "far from 0"])
+def test_shuffled_lags_do_not_warn(name):
+    assert messages(small_net(), lags(SERIES[name]).sample(frac=1, random_state=0)) == []
+
+
+def test_arrays_and_scaled_frames_do_not_warn(weather):
+    scaler = StandardScaler().set_output(transform="pandas")
+    assert messages(make_pipeline(scaler, small_net()), weather) == []
+    assert messages(small_net(), weather.to_numpy()) == []
+    assert messages(make_pipeline(MinMaxScaler(), small_net()), weather) == []
+    assert messages(small_net(n_timesteps=1), weather) == []
+    assert messages(small_net(), sliding_windows(weather, 5)[0]) == []
+
+
+def test_predict_does_not_warn(weather):
+    with pytest.warns(UserWarning, match=COLUMNS):
+        model = small_net().fit(weather, np.arange(N))
+    model.predict(weather)
+
+
+def test_a_column_that_is_not_numbers_is_named(weather):
+    for values in (["a", "b"] * (N // 2), pd.Categorical(["a", "b"] * (N // 2))):
+        X = weather.assign(weekday=values)
+        for call in (
+            lambda X=X: small_net().fit(X, np.arange(N)),
+            lambda X=X: small_net(n_timesteps=2).fit(X, np.arange(N)),
+        ):
+            with pytest.raises(ValueError, match=r"X must be numbers.*column 'weekday'.*encode"):
+                call()
+    encode = make_column_transformer((StandardScaler(), ["load", "temperature"]))
+    encoded = make_pipeline(encode, small_net())
+    assert messages(encoded, weather.assign(weekday="a")) == []
+
+
+# --- One sequence without its brackets ------------------------------------------------------
+
+
+def test_fit_on_one_sequence_says_how_to_pass_it(X3):
+    with pytest.raises(ValueError, match=r"one sequence of 6 time steps, pass X\[np\.newaxis\]"):
+        small_net().fit(X3[0], [1.0])
+
+
+@pytest.mark.parametrize("form", [np.asarray, list], ids=["array", "list"])
+def test_predict_on_one_sequence_says_how_to_pass_it(X3, y, form):
+    model = small_net().fit(form(X3), y)
+    with pytest.raises(ValueError, match=r"If X is one sequence, pass X\[np\.newaxis\] or \[X\]"):
+        model.predict(X3[0])
+    assert model.predict(X3[0][np.newaxis]).shape == model.predict([X3[0]]).shape == (1,)
+
+
+def test_predict_on_one_sequence_of_one_feature_warns():
+    sequences = [np.arange(float(n))[:, np.newaxis] for n in (3, 5, 4)]
+    model = small_net().fit(sequences, [1.0, 2.0, 3.0])
+    with pytest.warns(UserWarning, match=r"\(5, 1\) is read as 5 sequences of one time step"):
+        model.predict(sequences[1])
+    assert model.predict([sequences[1]]).shape == (1,)
+    # Of one step, it is not told apart, and need not be.
+    model.predict(sequences[1][:1])
+
+
+def test_one_sequence_that_n_timesteps_does_not_divide_is_told_too(X3, y):
+    model = small_net(n_timesteps=6).fit(X3, y)
+    with pytest.raises(ValueError, match=r"If X is one sequence, pass X\[np\.newaxis\]"):
+        model.predict(X3[0])
+
+
+# --- Whom messages name ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+def test_messages_name_the_class_that_users_know(estimator):
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(TypeError, match=f"{estimator.__name__}.{method}"):
+            getattr(estimator(), method)(np.zeros((3, 2)))
+        assert "BaseLSTM" not in inspect.getdoc(getattr(estimator, method))
+
+
+BAD_VALIDATION = {
+    "NaN": lambda X, y: (np.where(X == X[0, 0], np.nan, X), y),
+    "columns": lambda X, y: (X[:, :5], y),
+    "one row": lambda X, y: (X[:1], y[:1]),
+    "rows": lambda X, y: (X[:5], y[:6]),
+    "1-D": lambda X, y: (X[0], y),
+    "strings": lambda X, y: (X.astype(str)[:, :1] + "a", y),
+    "targets of NaN": lambda X, y: (X, y * np.nan),
+    "more outputs": lambda X, y: (X, np.c_[y, y]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("spoil", BAD_VALIDATION.values(), ids=BAD_VALIDATION)
+def test_faults_in_validation_data_say_so(X, y, spoil):
+    X_val, y_val = spoil(X, y)
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        small_net().fit(X, y, X_val=X_val, y_val=y_val)
+    words = set(re.findall(r"\w+", str(caught.value)))
+    assert words & {"X_val", "y_val"}
+    assert not words & {"X", "y"}
+
+
+# --- Ends that were planned, and others -----------------------------------------------------
+
+
+@pytest.mark.parametrize("planned", [{"learning_rate": "cosine"}, {"n_iter_no_change": np.inf}])
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+def test_a_planned_end_does_not_warn(X, y, planned, estimator):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator(4, max_iter=3, **planned).fit(X, (y > 0).astype(int))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_end_that_was_not_planned_warns(X, y, solver):
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        small_net(solver=solver).fit(X, y)
+
+
+def test_warnings_name_the_users_line_through_all_that_lies_between(X, y, monkeypatch):
+    def failing(self, *rest):
+        return np.nan, np.zeros_like(rest[0])
+
+    monkeypatch.setattr("sklstm._network.sharding.Team.learn", failing)
+    net = small_net()
+    calls = {
+        "fit": lambda: net.fit(X, y),
+        "partial_fit": lambda: net.partial_fit(X, y),
+        "a pipeline": lambda: make_pipeline(StandardScaler(), net).fit(X, y),
+        "a search": lambda: GridSearchCV(net, {"alpha": [0]}, cv=2).fit(X, y),
+        "cross-validation": lambda: cross_val_score(net, X, y, cv=2),
+    }
+    for name, call in calls.items():
+        with pytest.warns(ConvergenceWarning) as caught:
+            call()
+        assert {warning.filename for warning in caught} == {__file__}, name
