@@ -215,6 +215,69 @@ def test_the_best_epoch_of_all_warm_starts_is_kept(X, y):
     np.testing.assert_allclose(model.score(X[30:], y[30:]), good, rtol=1e-9)
 
 
+def assert_kept_weights_have_the_best_score(model, X_val, y_val):
+    """best_validation_score_ is what the kept weights score, by the last fit's loss and data."""
+    raw = (model.predict(X_val) - model._target_mean) / model._target_deviation
+    y_val = (y_val - model._target_mean) / model._target_deviation
+    score = model._loss().score(raw[:, np.newaxis], y_val[:, np.newaxis], None)
+    np.testing.assert_allclose(model.best_validation_score_, score, rtol=1e-9)
+
+
+# Too small a step to be better than what was learned before; whose scores mean another thing.
+TO_GO_ON = {"warm_start": True, "max_iter": 60, "learning_rate_init": 0.05, "n_iter_no_change": 99}
+
+
+@pytest.mark.parametrize("first", ["squared_error", "absolute_error"])
+def test_a_warm_start_with_another_loss_is_judged_by_that_loss(X, y, first):
+    # R2 is at most 1, and minus a mean loss at most 0: by the other's scale one would always win.
+    second = {"squared_error": "absolute_error", "absolute_error": "squared_error"}[first]
+    data, validation = (X[:30], y[:30]), {"X_val": X[30:], "y_val": y[30:]}
+    model = small_net(loss=first, **TO_GO_ON | {"max_iter": 5}).fit(*data, **validation)
+    before = weights(model)
+    model.set_params(loss=second, max_iter=100).fit(*data, **validation)
+    assert_kept_weights_have_the_best_score(model, X[30:], y[30:])
+    new = model.validation_scores_[5:]
+    assert model.best_validation_score_ >= max(new)
+    # It goes on learning: what it ends with is its own.
+    assert not np.array_equal(weights(model), before)
+
+
+def test_a_warm_start_on_other_validation_data_is_judged_by_these(X, y):
+    # Easy ones first, on which a score is reached that the others never allow.
+    noise = 3 * np.random.RandomState(5).normal(size=10)
+    model = small_net(**TO_GO_ON).fit(X[:30], y[:30], X_val=X[:30], y_val=y[:30])
+    easy, before = model.best_validation_score_, weights(model)
+    model.fit(X[:30], y[:30] - X[:30, 0], X_val=X[30:], y_val=y[30:] - X[30:, 0] + noise)
+    assert model.best_validation_score_ < easy
+    assert not np.array_equal(weights(model), before)
+    np.testing.assert_allclose(
+        model.score(X[30:], y[30:] - X[30:, 0] + noise), model.best_validation_score_, rtol=1e-9
+    )
+
+
+def test_a_warm_start_that_only_gets_worse_keeps_the_weights_and_their_score(X, y):
+    data, other = (X[:30], y[:30]), {"X_val": X[30:35], "y_val": y[30:35]}
+    model = small_net(**TO_GO_ON).fit(*data, X_val=X[30:], y_val=y[30:])
+    before = weights(model)
+    model.set_params(solver="sgd", learning_rate_init=1.0, max_iter=3).fit(*data, **other)
+    assert_same_bits(weights(model), before)
+    np.testing.assert_allclose(
+        model.best_validation_score_, model.score(X[30:35], y[30:35]), rtol=1e-9
+    )
+
+
+def test_after_partial_fit_the_weights_are_scored_anew(X, y):
+    data, validation = (X[:30], y[:30]), {"X_val": X[30:], "y_val": y[30:]}
+    model = small_net(**TO_GO_ON).fit(*data, **validation)
+    good = model.best_validation_score_
+    # A pass over nonsense spoils the weights, and validates nothing.
+    model.set_params(learning_rate_init=1.0).partial_fit(X[:30], 100 * y[29::-1])
+    assert model.best_validation_score_ is None
+    assert model.score(X[30:], y[30:]) < good
+    model.set_params(learning_rate_init=0.01, max_iter=5).fit(*data, **validation)
+    np.testing.assert_allclose(model.score(X[30:], y[30:]), model.best_validation_score_, rtol=1e-9)
+
+
 def test_scores_are_weighted_as_the_loss_is(X, y):
     sample_weight = np.arange(len(y)) % 3
     model = small_net(early_stopping=True, shuffle=False, max_iter=1)

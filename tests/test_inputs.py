@@ -238,6 +238,18 @@ def test_float32_x_keeps_weights_and_predictions_in_float32(X, y):
     assert model.predict(X.astype(np.float32)).dtype == np.float32
 
 
+@pytest.mark.parametrize("form", ["2-D", "3-D", "a list"])
+def test_the_byte_order_of_float32_does_not_matter(X, X3, y, form):
+    as_given = {"2-D": (X, np.asarray), "3-D": (X3, np.asarray), "a list": (X3, list)}
+    numbers, make = as_given[form]
+    native = small_net().fit(make(numbers.astype(np.float32)), y)
+    for order in "<>":
+        swapped = make(numbers.astype(f"{order}f4"))
+        model = small_net().fit(swapped, y)
+        assert_same_bits(weights(model), weights(native))
+        assert_same_bits(model.predict(swapped), native.predict(make(numbers.astype(np.float32))))
+
+
 @pytest.mark.parametrize("fitted_in", [np.float32, np.float64])
 def test_a_prediction_has_the_dtype_of_its_x(X, y, fitted_in):
     model = small_net().fit(X.astype(fitted_in), y)

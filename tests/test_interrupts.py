@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklstm._network.sharding import Team
 from sklstm._training.optimizers import OPTIMIZERS
+from sklstm._training.stopping import Scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -56,6 +57,25 @@ def test_keyboard_interrupt_keeps_the_best_validated_weights(X, y, monkeypatch):
     model = fit_interrupted(small_net(max_iter=100, **settings), *data, **validation)
     assert_same_bits(model.validation_scores_, scores[:24])
     assert_same_bits(weights(model), weights(expected))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupt_of_a_validation_score_leaves_curves_of_one_length(X, y, monkeypatch, solver):
+    score, calls = Scorer.__call__, []
+
+    def interrupted_score(self, weights):
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return score(self, weights)
+
+    settings = {"solver": solver, "early_stopping": True, "max_iter": 20}
+    full = small_net(**settings).fit(X, y)
+    monkeypatch.setattr(Scorer, "__call__", interrupted_score)
+    model = fit_interrupted(small_net(**settings), X, y)
+    assert len(model.loss_curve_) == len(model.validation_scores_) == model.n_iter_ == 3
+    assert_same_bits(model.loss_curve_, full.loss_curve_[:3])
+    assert_same_bits(model.validation_scores_, full.validation_scores_[:3])
 
 
 def test_keyboard_interrupt_of_lbfgs_keeps_the_last_iteration(X, y, monkeypatch):

@@ -46,3 +46,10 @@ def test_memory_starts_as_zero_on_a_line_of_the_cache(dtype):
         assert not array.any()
         array[...] = -1
         del array
+
+
+def test_a_layout_that_nets_share_cannot_be_changed():
+    layout = make_layout(Architecture(2, (3,), True, "last", 1), np.dtype(np.float32), 4, 5, True)
+    for records in (layout.net, layout.cells):
+        with pytest.raises(ValueError, match="read-only"):
+            records["units" if "units" in records.dtype.names else "outputs"] = 0

@@ -168,7 +168,7 @@ def test_messages_name_the_class_that_users_know(estimator):
 
 
 BAD_VALIDATION = {
-    "NaN": lambda X, y: (np.where(X == X[0, 0], np.nan, X), y),
+    "NaN": lambda X, y: (np.where(X[0, 0] == X, np.nan, X), y),
     "columns": lambda X, y: (X[:, :5], y),
     "one row": lambda X, y: (X[:1], y[:1]),
     "rows": lambda X, y: (X[:5], y[:6]),

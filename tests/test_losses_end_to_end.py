@@ -146,6 +146,16 @@ def test_poisson_refuses_targets_that_are_all_zero(X):
 
 
 @ignores_convergence
+def test_counts_whose_products_with_their_weights_overflow_are_fitted(X):
+    y, weight = np.where(np.arange(len(X)) % 2, 2.0**300, 2.0**301), np.ones(len(X))
+    # The penalty counts for less, the more all rows weigh.
+    model, heavy = (small_net(loss="poisson", alpha=0, n_iter_no_change=np.inf) for _ in range(2))
+    heavy.fit(X, y, weight * 2.0**900)
+    assert np.isfinite(heavy.predict(X)).all()
+    np.testing.assert_allclose(heavy.predict(X), model.fit(X, y).predict(X), rtol=1e-9)
+
+
+@ignores_convergence
 def test_poisson_validates_on_counts_that_are_all_zero(X):
     model = small_net(loss="poisson")
     model.fit(X, np.arange(len(X)), X_val=X[:5], y_val=np.zeros(5))

@@ -227,6 +227,7 @@ def test_verbose_prints_each_epoch_as_mlp_regressor_does(X, y, capsys):
     settings = {"max_iter": 30, "tol": 0.05, "n_iter_no_change": 2, "random_state": 0}
     MLPRegressor(verbose=True, **settings).fit(X, y)
     theirs = capsys.readouterr().out.splitlines()
+    LSTMRegressor(4, **settings).fit(X, y)  # compiles, which would be told
     model = LSTMRegressor(4, verbose=True, **settings).fit(X, y)
     *epochs, end = capsys.readouterr().out.splitlines()
     assert theirs[0].startswith("Iteration 1, loss = ")
@@ -318,6 +319,36 @@ def test_chrono_starts_the_gates_with_memories_up_to_the_length_of_a_sequence(X,
     assert np.exp(forget_gate).min() >= 1 - 1e-6
     assert np.exp(forget_gate).max() <= 11 + 1e-6
     assert 4 < np.exp(forget_gate).mean() < 8
+
+
+def test_an_array_of_one_number_is_that_many_units(X, y):
+    assert_same_bits(
+        weights(small_net(hidden_layer_sizes=np.array(3)).fit(X, y)),
+        weights(small_net(hidden_layer_sizes=3).fit(X, y)),
+    )
+
+
+@pytest.mark.parametrize("sizes", [[[3, 2]], [3, [2]], (3, 0), (3, 2.0), ()])
+def test_sizes_that_are_no_row_of_integers_are_refused(X, y, sizes):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must be .*one a layer, got"):
+        small_net(hidden_layer_sizes=sizes).fit(X, y)
+
+
+@pytest.mark.parametrize("units", [10**7, 10**9, 10**10, 10**30])
+def test_a_net_that_no_memory_holds_is_refused_by_the_parameters_name(X, y, units):
+    model = small_net(hidden_layer_sizes=(2, units))
+    before = copy.deepcopy(vars(model))
+    match = rf"hidden_layer_sizes=\(2, {units}\) makes a net of \S+ weights"
+    with pytest.raises(MemoryError, match=match):
+        model.fit(X, y)
+    assert_same_bits(vars(model), before)
+
+
+def test_a_batch_size_of_true_is_one_row(X, y):
+    # A boolean is an integer, to Python and to scikit-learn's constraints.
+    assert_same_bits(
+        weights(small_net(batch_size=True).fit(X, y)), weights(small_net(batch_size=1).fit(X, y))
+    )
 
 
 def test_a_batch_larger_than_the_data_is_all_of_the_data(X, y):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import small_net
+from conftest import assert_same_bits, small_net, weights
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
 from sklstm._training.optimizers import OPTIMIZERS
@@ -58,6 +58,14 @@ def test_invscaling_is_mlp_regressors(power_t):
         np.testing.assert_allclose(
             rate("invscaling", power_t=power_t, samples=samples), peer.learning_rate, rtol=1e-15
         )
+
+
+def test_a_power_that_overflows_is_a_rate_of_0(X, y):
+    assert SCHEDULES["invscaling"](0.1, Clock(1, 10, 1000, 0), 1000) == 0
+    # The first epoch still has the rate it starts with: 1 to any power is 1.
+    model = small_net(learning_rate="invscaling", power_t=1000, n_iter_no_change=np.inf).fit(X, y)
+    first = small_net(max_iter=1, n_iter_no_change=np.inf).fit(X, y)
+    assert_same_bits(weights(model), weights(first))
 
 
 def test_adaptive_is_mlp_regressors():

@@ -1,9 +1,12 @@
 """verbose: what is printed of each epoch, pass and iteration, as MLPRegressor prints it."""
 
 import re
+import warnings
 
+import numpy as np
 import pytest
 from conftest import ignores_convergence, small_net
+from processes import copy_package, run
 from sklearn.neural_network import MLPRegressor
 
 
@@ -23,6 +26,15 @@ VERBOSE = {
         "early_stopping": True,
     },
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """What a fit compiles it tells too, once: here before the lines are counted."""
+    X = np.random.RandomState(0).normal(size=(40, 4))
+    for parameters in ({}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"early_stopping": True}):
+        with warnings.catch_warnings(action="ignore"):
+            small_net(**parameters).fit(X, X[:, 0])
 
 
 @ignores_convergence
@@ -68,3 +80,25 @@ def test_verbose_lbfgs_prints_each_iteration(X, y, capsys):
     assert capsys.readouterr().out.splitlines() == [
         f"Iteration {number}, loss = {loss:.8f}" for number, loss in enumerate(model.loss_curve_, 1)
     ]
+
+
+FIT_TWICE = """
+import sys, warnings
+import numpy as np
+from sklstm import LSTMRegressor
+
+warnings.simplefilter("ignore")
+X = np.random.RandomState(0).normal(size=(20, 4))
+for verbose in (sys.argv[-1] == "told", True):
+    LSTMRegressor(2, verbose=verbose, max_iter=1, random_state=0).fit(X, X[:, 0])
+"""
+
+
+@pytest.mark.cold
+def test_verbose_says_once_when_kernels_are_compiled(tmp_path):
+    package = copy_package(tmp_path)
+    first, *rest = run(FIT_TWICE.replace("sys.argv[-1]", "'told'"), package).splitlines()
+    assert first.startswith("Compiling kernels")
+    assert [line.split(",")[0] for line in rest] == ["Iteration 1", "Iteration 1"]
+    # From disk, there is nothing to wait for.
+    assert "Compiling" not in run(FIT_TWICE, package)
