@@ -382,11 +382,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; never 0, but the smallest normal number of their type.
+            In the order of `classes_`, in float64; never 0, but the smallest normal number.
         """
-        raw = self._raw_output(X)
+        raw = self._logits(X)
         exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
-        return exact.clip(min=np.finfo(exact.dtype).tiny)
+        return exact.clip(min=np.finfo(np.float64).tiny)
 
     def predict_log_proba(self, X: SequencesLike) -> Floats:
         """Predict the logarithms of the classes' probabilities.
@@ -400,10 +400,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`, in float64.
         """
-        raw = self._raw_output(X)
+        raw = self._logits(X)
         return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(np.hstack([-raw, raw]))
+
+    def _logits(self, X):
+        """The raw output in float64: float32 cannot tell a probability near 1 from 1."""
+        return self._raw_output(X).astype(np.float64)
 
     def _loss(self):
         return BinaryLogLoss() if len(self.classes_) == 2 else MultinomialLogLoss()

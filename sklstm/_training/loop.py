@@ -96,9 +96,9 @@ def _run_epoch(objective, dropout, settings, progress, order, rate):
     for batch in gen_batches(len(order), objective.batch_size):
         rows = order[batch]
         masks = dropout.draw(len(rows))
-        weight, loss, gradient = objective(progress.weights, rows, masks)
-        value += weight * loss
-        total += weight
+        count, loss, gradient = objective(progress.weights, rows, masks)
+        value += count * loss
+        total += count
         if gradient is None:
             continue
         first_loss = loss if first_loss is None else first_loss

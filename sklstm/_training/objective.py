@@ -46,13 +46,13 @@ class Objective:
         self._team.__exit__(*exception)
 
     def __call__(self, weights, rows, masks=None):
-        """The rows' total, the objective, and its gradient; None if no row has a weight.
+        """How many rows have a weight, the objective, and its gradient; None if there are none.
 
         The gradient is overwritten by the next call.
 
-        The total is the number of rows with a weight, times the mean of all positive weights, and
-        not the sum of these rows' own: else a row would count the more, the lighter the rows that
-        it is drawn with.
+        The loss is divided by the number of rows with a weight, times the mean of all positive
+        weights, and not by the sum of these rows' own: else a row would count the more, the lighter
+        the rows that it is drawn with.
 
         Parameters
         ----------
@@ -65,11 +65,12 @@ class Objective:
         batch_weight = self._batch_weight[: len(rows)]
         # Unless told to clip, `take` goes through a buffer.
         np.take(self._data.sample_weight, rows, out=batch_weight, mode="clip")
-        total = np.count_nonzero(batch_weight) * self._mean_weight
-        if total == 0:
-            return 0.0, 0.0, None
+        count = np.count_nonzero(batch_weight)
+        if count == 0:
+            return 0, 0.0, None
+        total = count * self._mean_weight
         loss, gradient = self.mean_loss(weights, rows, 1 / total, masks)
-        return total, loss + self.penalize(weights, gradient, total), gradient
+        return count, loss + self.penalize(weights, gradient, total), gradient
 
     def penalize(self, weights, gradient, total):
         """Add the penalty's gradient for a sum of sample weights; returns its value."""
