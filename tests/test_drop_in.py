@@ -32,8 +32,9 @@ from sklearn.model_selection import (
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMClassifier, LSTMRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -290,3 +291,10 @@ def test_set_params_reaches_a_net_inside_a_pipeline(X, y):
     pipeline = make_pipeline(StandardScaler(), small_net())
     pipeline.set_params(lstmregressor__hidden_layer_sizes=7).fit(X, y)
     assert pipeline[-1].recurrent_weights_[0].shape == (28, 7)
+
+
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+def test_tags_say_that_x_may_be_2d_and_3d(estimator):
+    tags = get_tags(estimator()).input_tags
+    assert tags.two_d_array
+    assert tags.three_d_array

@@ -9,8 +9,7 @@ from sklstm import LSTMClassifier, LSTMRegressor
 
 ESTIMATORS = LSTMRegressor, LSTMClassifier
 # Nothing is smaller or faster than what it is by default, and nothing is expected to fail.
-AS_CONSTRUCTED = [
-    {},
+OTHERS = [
     {"hidden_layer_sizes": (32, 16)},
     {"bidirectional": True},
     {"learning_rate_init": 0.003},
@@ -21,10 +20,17 @@ AS_CONSTRUCTED = [
 
 
 @ignores_convergence
-@parametrize_with_checks(
-    [estimator(**parameters) for parameters in AS_CONSTRUCTED for estimator in ESTIMATORS]
-)
+@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@ignores_convergence
+@parametrize_with_checks(
+    [estimator(**parameters) for parameters in OTHERS for estimator in ESTIMATORS]
+)
+def test_scikit_learn_check_of_other_settings(estimator, check):
     check(estimator)
 
 
