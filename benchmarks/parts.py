@@ -23,6 +23,7 @@ from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized
 from sklstm._network.sharding import GROUP_ROWS, count_shards, training_rows
+from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
 
 CHOSEN = [WORKLOADS[1], WORKLOADS[3], WORKLOADS[4]]
@@ -141,7 +142,7 @@ def _parts(workload):
     n_rows = training_rows(architecture, DTYPE, workload.steps)
     layout = make_layout(architecture, DTYPE, n_rows, workload.steps, True)
     weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
-    sequences = read_sequences(Contender(workload)._model, X, reset=True)
+    sequences = as_they_are(read_sequences(Contender(workload)._model, X, reset=True))
     packed, work = aligned((layout.packed_size,), DTYPE), aligned((layout.work_size,), DTYPE)
     packed[:], work[:] = 0, 0.001
     groups = _groups(workload)
@@ -151,7 +152,8 @@ def _parts(workload):
     gradient, mean, square = (np.zeros_like(weights) for _ in range(3))
     penalty = penalized(architecture, DTYPE)
     starts = np.arange(workload.steps + 1) * n_rows
-    net, cells, cell = layout.net, layout.cells, layout.cells[0]
+    net, cells = layout.net.copy(), layout.cells.copy()
+    cell = cells[0]
     rows = np.arange(n_rows)
     EVERY_NET.link(DTYPE)
 
@@ -161,7 +163,9 @@ def _parts(workload):
         updates.adam(weights, gradient, mean, square, 1, 0.0, 0.9, 0.999, 1e-8)
 
     calls = {
-        "gathering of X": lambda: _gather(net, cell, sequences.records, rows, work, starts),
+        "gathering of X": lambda: _gather(
+            net, cell, sequences.records, sequences.scaling, rows, work, starts
+        ),
         "input product": lambda: _input_product(cell, packed, work, starts),
         "recurrent product": lambda: _recurrent_product(cell, packed, work, starts),
         "gates, cell and hidden state": lambda: _gates(cell, work, starts),
@@ -178,8 +182,8 @@ def _parts(workload):
 
 
 @compiled
-def _gather(net, cell, records, rows, work, starts):
-    shard._gather(net[0], cell["x"], records, rows, work, starts)
+def _gather(net, cell, records, scaling, rows, work, starts):
+    shard._gather(net[0], cell["x"], records, scaling, rows, work, starts)
 
 
 @compiled

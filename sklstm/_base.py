@@ -23,7 +23,7 @@ from sklstm._network.parameters import Architecture, fold_scaling, initial_weigh
 from sklstm._network.sharding import Team
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
-from sklstm._sequences import check_numbers, read_form, read_sequences
+from sklstm._sequences import FLOATS, check_numbers, read_form, read_sequences
 from sklstm._training.lbfgs import LBFGS_BLOCK
 from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
@@ -120,8 +120,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             random_state.set_state(unused)
             raise
         callbacks = FitCallbacks(
-            self, fit.settings.max_iter, lambda: trial._record(fit.progress), X, y, sample_weight
-        )
+            self, fit.settings.max_iter, lambda: trial._record(fit.progress.copy()), X, y,
+            sample_weight,
+        )  # fmt: skip
 
         reporter = Reporter(self.verbose, fit.settings, fit.progress, fit.validation is not None)
 
@@ -131,8 +132,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         hooks = Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau)
         end = train(**vars(fit), hooks=hooks)
-        self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update(trial._record(fit.progress))
+        fitted = trial._record(fit.progress)
+        self.__dict__.update(fitted)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)
         callbacks.end_fit()
         if not (incremental and end is End.MAX_ITER):
             reporter.end(end)
@@ -370,6 +373,49 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"X of shape ({len(sequences)}, 1) is read as {len(sequences)} sequences of one "
                 "time step; if it is one sequence, pass X[np.newaxis] or [X]."
             )
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if {"_shape", "_weights"} & state.keys():
+            self._check_state()
+
+    def _check_state(self):
+        """Refuse a state that no fit leaves behind; kernels would read beyond what there is."""
+        state = vars(self)
+        try:
+            architecture = Architecture(*state["_shape"])
+            n_weights, n_outputs = architecture.n_weights, architecture.n_outputs
+            wanted = {
+                "_weights": (n_weights,),
+                "_scaled_weights": (n_weights,),
+                "_scaling": (2, architecture.n_features),
+                "_target_mean": (n_outputs,),
+                "_target_deviation": (n_outputs,),
+            }
+            arrays = {name: state[name] for name in wanted}
+            moments = {f"_memory[{name!r}]": each for name, each in state["_memory"].items()}
+            arrays |= moments
+            wanted |= dict.fromkeys(moments, (n_weights,))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"This is not the state of a fitted net: {error!r}.") from error
+        for name, array in arrays.items():
+            if (
+                type(array) not in (np.ndarray, np.memmap)
+                or array.dtype not in FLOATS
+                or not array.dtype.isnative
+                or array.shape != wanted[name]
+            ):
+                raise ValueError(
+                    f"{name} must be an array of float32 or float64 of shape {wanted[name]}, got "
+                    f"{getattr(array, 'dtype', type(array))} of {np.shape(array)}."
+                )
+
+    def _as_it_stands(self):
+        """A copy to predict with: another thread may fit this estimator meanwhile."""
+        standing = object.__new__(type(self))
+        # In one step, to all other threads.
+        standing.__dict__.update(self.__dict__)
+        return standing
 
     def _raw_output(self, X):
         """The head's output for each sequence, of shape (n_samples, n_outputs)."""

@@ -348,7 +348,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of the second.
         """
-        raw = self._raw_output(X)
+        raw = self._as_it_stands()._raw_output(X)
         return raw[:, 0] if raw.shape[1] == 1 else raw
 
     def predict(self, X: SequencesLike) -> NDArray[Any]:
@@ -365,8 +365,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y : ndarray of shape (n_samples,)
             The labels.
         """
-        raw = self._raw_output(X)
-        return self.classes_[
+        fitted = self._as_it_stands()
+        raw = fitted._raw_output(X)
+        return fitted.classes_[
             raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(int)
         ]
 
@@ -407,7 +408,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _logits(self, X):
         """The raw output in float64: float32 cannot tell a probability near 1 from 1."""
-        return self._raw_output(X).astype(np.float64)
+        return self._as_it_stands()._raw_output(X).astype(np.float64)
 
     def _loss(self):
         return BinaryLogLoss() if len(self.classes_) == 2 else MultinomialLogLoss()

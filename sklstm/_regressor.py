@@ -365,8 +365,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             If X cannot be read, or has other timesteps or features.
         """
         with np.errstate(over="ignore"):
-            raw = self._raw_output(X)
-            prediction = LOSSES[self._fitted_loss](self).inverse_link(raw)
+            fitted = self._as_it_stands()
+            raw = fitted._raw_output(X)
+            prediction = LOSSES[fitted._fitted_loss](fitted).inverse_link(raw)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
     def _check_y(self, y, name):

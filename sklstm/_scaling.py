@@ -1,5 +1,7 @@
 """How features and targets are standardised: by mean and deviation, weighted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklstm._kernels.moments import add_moments
@@ -64,6 +66,11 @@ class FeatureMoments:
 def no_scaling(n_features):
     """Features as they are."""
     return np.stack([np.zeros(n_features), np.ones(n_features)])
+
+
+def as_they_are(sequences):
+    """Sequences whose features are not scaled."""
+    return replace(sequences, scaling=no_scaling(sequences.n_features))
 
 
 def mean_and_deviation(y, sample_weight):

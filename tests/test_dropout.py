@@ -1,7 +1,5 @@
 """Dropout: how masks are drawn, what they do to a gradient, and that prediction has none."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import reference
@@ -11,17 +9,11 @@ from twin_objective import as_lists, draw_masks, twin_objective
 from sklstm import LSTMRegressor
 from sklstm._network.parameters import Architecture
 from sklstm._network.sharding import Team
-from sklstm._scaling import no_scaling
+from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
 from sklstm._training.dropout import Dropout
 
 DEEP = Architecture(3, (4, 5), True, "last", 2)
-
-
-def as_they_are(X):
-    """Sequences that no fit has scaled."""
-    sequences = read_sequences(LSTMRegressor(), X, reset=True)
-    return replace(sequences, scaling=no_scaling(sequences.n_features))
 
 
 def padded(arrays):
@@ -93,7 +85,7 @@ def test_gradient_with_masks_is_the_twins(kinds, bidirectional, pooling, lengths
     rng = np.random.RandomState(0)
     architecture = Architecture(3, (4, 5), bidirectional, pooling, 2)
     arrays = [rng.normal(size=(length, 3)) for length in lengths]
-    sequences = as_they_are(arrays)
+    sequences = as_they_are(read_sequences(LSTMRegressor(), arrays, reset=True))
     flat, y = rng.normal(size=architecture.n_weights), rng.normal(size=(len(arrays), 2))
     masks = draw_masks(
         architecture, len(y), 0.4 * kinds[0], 0.3 * kinds[1], np.random.MT19937(1), np.float64
@@ -121,7 +113,7 @@ def test_the_expected_output_is_unchanged():
     bits = (np.arange(n_masks)[:, np.newaxis] >> np.arange(4)) % 2
     masks = np.hstack([np.ones((n_masks, 2)), bits / (1 - 0.5), np.ones((n_masks, 4))])
     X = np.repeat(rng.normal(size=(1, 5, 2)), n_masks, axis=0)
-    sequences = as_they_are(X)
+    sequences = as_they_are(read_sequences(LSTMRegressor(), X, reset=True))
     with Team(architecture, sequences, n_masks, True, dropout=True) as team:
         raw = team.forward(flat, np.arange(n_masks), masks)
         plain = team.forward(flat, np.arange(n_masks), np.ones_like(masks))

@@ -7,6 +7,7 @@ from conftest import assert_same_bits
 
 from sklstm import LSTMRegressor
 from sklstm._network.parameters import Architecture, named_views
+from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
 from sklstm._training.objective import Objective
 from sklstm._training.optimizers import OPTIMIZERS
@@ -107,7 +108,7 @@ def objective(estimator):
         max_fun=1, shuffle=False, tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0,
         max_grad_norm=None,
     )  # fmt: skip
-    sequences = read_sequences(estimator, np.zeros((1, 2, 2)), reset=True)
+    sequences = as_they_are(read_sequences(estimator, np.zeros((1, 2, 2)), reset=True))
     data = Data(sequences, np.zeros((1, 2)), np.ones(1), np.arange(1))
     return Objective(ARCHITECTURE, data, settings), settings.optimizer
 

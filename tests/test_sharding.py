@@ -116,9 +116,10 @@ def test_the_number_of_blas_threads_does_not_change_a_bit(solver):
 def test_the_data_outlives_the_kernels_that_know_its_address():
     X, _ = waves()
     from sklstm._network.parameters import Architecture
+    from sklstm._scaling import as_they_are
     from sklstm._sequences import _from_array
 
-    sequences = _from_array(X[:, :, np.newaxis].copy(), np.full(len(X), 10))
+    sequences = as_they_are(_from_array(X[:, :, np.newaxis].copy()))
     source = sequences.source
     held = sharding.Team(Architecture(1, (4,), False, "last", 1), sequences, 8, training=False)
     del sequences

@@ -16,6 +16,8 @@ from sklstm._kernels.gemm import GATES
 from sklstm._kernels.orthogonal import orthonormalize
 from sklstm._kernels.recurrence import FORGET, INPUT
 
+POOLINGS = "last", "mean"
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -40,6 +42,16 @@ class Architecture:
     bidirectional: bool
     pooling: str
     n_outputs: int
+
+    def __post_init__(self):
+        sizes = self.n_features, self.n_outputs, *(self.units if type(self.units) is tuple else ())
+        if (
+            not all(type(size) is int and size >= 1 for size in sizes)
+            or len(sizes) < 3
+            or type(self.bidirectional) is not bool
+            or self.pooling not in POOLINGS
+        ):
+            raise ValueError(f"No net has this architecture: {self}.")
 
     @property
     def n_directions(self):

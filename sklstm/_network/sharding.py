@@ -107,6 +107,9 @@ class Team:
         goal=None,
     ):  # fmt: skip
         dtype, steps = sequences.dtype, sequences.longest
+        # Kernels trust sizes: what they read at an address is checked where it is handed to them.
+        check_size("scaling", sequences.scaling, (2, architecture.n_features))
+        self._n_weights = architecture.n_weights
         EVERY_NET.link(dtype)
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
@@ -148,6 +151,8 @@ class Team:
             losses.link(goal.loss, dtype)
             self._task[team.LOSS], self._parameters[0] = goal.loss, goal.parameter
             # A read-only array, or one of other strides, would be compiled for once more.
+            check_size("targets", goal.targets, (len(sequences.records), architecture.n_outputs))
+            check_size("sample_weight", goal.sample_weight, (len(sequences.records),))
             targets, sample_weight = (
                 np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
             )
@@ -241,6 +246,7 @@ class Team:
             rows.take(self._order, out=self._rows[:n], mode="clip")
             if masks is not None:
                 masks.take(self._order, axis=0, out=self._masks[:n], mode="clip")
+        check_size("weights", weights, (self._n_weights,), self._raw.dtype)
         shard.pack(self._net, self._cells, weights, self._packed, training)
         return n
 
@@ -273,6 +279,16 @@ class Team:
     def _release(self, sleepers):
         for _ in range(sleepers):
             self._wake.put(None)
+
+
+def check_size(name, array, shape, dtype=None):
+    """Refuse what is not of the size that the architecture says."""
+    # A dtype of float64 equals None.
+    if array.shape != shape or not (dtype is None or array.dtype == dtype):
+        raise ValueError(
+            f"{name} of shape {array.shape} and type {array.dtype} are not those of the net, which "
+            f"has {shape}{'' if dtype is None else f' and {dtype}'}."
+        )
 
 
 def divide(architecture, dtype, steps, max_rows, training, equal_lengths):

@@ -10,7 +10,7 @@ LBFGS_BLOCK = 1024
 
 
 class _StopIteration(Exception):  # noqa: N818 -- as the built-in
-    """Carries the reason to stop out of scipy."""
+    """Carries out of scipy the reason to stop, or an exception that scipy takes for one."""
 
 
 def run_lbfgs(objective, watch, data, settings, progress):
@@ -36,8 +36,11 @@ def run_lbfgs(objective, watch, data, settings, progress):
             raise _StopIteration(End.DIVERGED)
         progress.weights[:] = x
         progress.samples += len(data.rows)
-        watch.begin()
-        end = watch.end(value)
+        try:
+            watch.begin()
+            end = watch.end(value)
+        except StopIteration as error:
+            raise _StopIteration(error) from error
         if end is End.CALLBACK or (end is End.PATIENCE and watch.validates):
             raise _StopIteration(end)
 
@@ -56,6 +59,8 @@ def run_lbfgs(objective, watch, data, settings, progress):
         if result.nit == 0:
             callback(result.x)
     except _StopIteration as stop:
+        if isinstance(stop.args[0], StopIteration):
+            raise stop.args[0] from None
         return stop.args[0]
     if result.status != 1:
         # Converged, or no step can be found that lowers the loss any further.

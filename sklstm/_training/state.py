@@ -1,7 +1,7 @@
 """What the training code passes around."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -97,6 +97,11 @@ class Progress:
     def scores(self):
         """The validation scores of the epochs that were validated."""
         return [score for _, score in self.history if score is not None]
+
+    def copy(self):
+        """What training goes on from here does not change."""
+        memory = {name: moment.copy() for name, moment in self.memory.items()}
+        return replace(self, weights=self.weights.copy(), memory=memory, history=list(self.history))
 
     def forget_steps(self):
         """Let the optimizer start anew from the weights as they are."""
