@@ -51,6 +51,23 @@ class Recorder:
         return False
 
 
+class Keeper(Recorder):
+    """Keeps the model of each epoch, and trains it on."""
+
+    def __init__(self, trains):
+        super().__init__()
+        self.models, self.trains = [], trains
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        if context.task_name == "epoch":
+            self.models.append(fitted_estimator)
+            self.predictions.append(fitted_estimator.predict(X))
+            if self.trains:
+                further = fitted_estimator.set_params(warm_start=True, max_iter=2)
+                further.set_callbacks().fit(*self.data)
+        return False
+
+
 # --- What callbacks are told ----------------------------------------------------------------
 
 
@@ -73,6 +90,25 @@ def test_a_callback_gets_the_model_of_that_epoch(X, y, solver):
     for epochs, prediction in enumerate(recorder.predictions, 1):
         stopped = small_net(solver=solver, shuffle=False, max_iter=epochs).fit(X, y)
         np.testing.assert_allclose(prediction, stopped.predict(X), rtol=1e-9)
+
+
+@for_each_solver
+def test_a_model_that_a_callback_keeps_does_not_change_any_more(X, y, solver):
+    keeper = Keeper(trains=False)
+    small_net(solver=solver, max_iter=5).set_callbacks(keeper).fit(X, y)
+    assert len(keeper.models) == 5
+    for model, prediction in zip(keeper.models, keeper.predictions, strict=True):
+        assert_same_bits(model.predict(X), prediction)
+    assert [len(model.loss_curve_) for model in keeper.models] == [1, 2, 3, 4, 5]
+
+
+@for_each_solver
+def test_training_the_model_of_an_epoch_does_not_change_the_fit(X, y, solver):
+    alone = small_net(solver=solver, max_iter=4).fit(X, y)
+    watched = small_net(solver=solver, max_iter=4).set_callbacks(Keeper(trains=True)).fit(X, y)
+    assert_same_bits(weights(watched), weights(alone))
+    assert_same_bits(watched.loss_curve_, alone.loss_curve_)
+    assert_same_bits(watched._memory, alone._memory)
 
 
 @for_each_solver
@@ -148,12 +184,14 @@ def test_a_fit_that_a_callback_stops_keeps_the_best_validated_weights(X, y):
     assert_same_bits(weights(model), weights(small_net(max_iter=best, **settings).fit(X, y)))
 
 
+# What ends an iteration of Python's must not pass for what ends one of scipy's.
+@pytest.mark.parametrize("kind", [RuntimeError, StopIteration])
 @for_each_solver
-def test_teardown_runs_when_the_fit_fails(X, y, solver):
-    recorder = Recorder(error=RuntimeError("from a callback"))
+def test_teardown_runs_when_the_fit_fails(X, y, solver, kind):
+    recorder = Recorder(error=kind("from a callback"))
     model = small_net(solver=solver).set_callbacks(recorder)
     before = dict(vars(model))
-    with pytest.raises(RuntimeError, match="from a callback"):
+    with pytest.raises(kind, match="from a callback"):
         model.fit(X, y)
     assert recorder.calls[-1] == "teardown"
     assert_same_bits(vars(model).keys(), before.keys())
