@@ -7,11 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from conftest import assert_same_bits
+from problems import make_problem, mixed_problem, predict, train_once, use_groups, use_threads
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor
 from sklstm._kernels import team
 from sklstm._network import sharding
+from sklstm._network.sharding import Team
 
 
 @pytest.fixture
@@ -124,3 +126,65 @@ def test_the_data_outlives_the_kernels_that_know_its_address():
     held = sharding.Team(Architecture(1, (4,), False, "last", 1), sequences, 8, training=False)
     del sequences
     assert any(value is source for value in vars(held._sequences).values())
+
+
+# --- Interrupts -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_round_that_returns_to_see_signals_has_the_same_bits(monkeypatch, n_threads, training):
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, n_threads)
+    round_ = train_once if training else predict
+    whole = round_(problem)
+    returns, run = [], team.run
+
+    def counting_run(*arguments):
+        returns.append(run(*arguments))
+        return returns[-1]
+
+    monkeypatch.setattr(sharding, "BETWEEN_SIGNALS", 1)
+    monkeypatch.setattr(team, "run", counting_run)
+    use_groups(monkeypatch)
+    in_parts = round_(problem)
+    monkeypatch.setattr(sharding, "BETWEEN_SIGNALS", 10**12)
+    assert_same_bits(in_parts, round_(problem))
+    # Groups of several shards are left in their midst, and gone on with.
+    assert returns.count(False) >= (1 if n_threads > 1 else 4)
+    if not training:
+        assert_same_bits(in_parts, whole)
+
+
+def test_between_two_looks_for_signals_there_is_work_for_a_tenth_of_a_second_at_most():
+    for units, steps, rows in (((64,), 100, 400_000), ((512, 512), 1000, 64), ((4,), 20, 10**6)):
+        problem = make_problem(units=units, batch=1, steps=2)
+        sequences = problem.sequences
+        sequences.longest = steps
+        sequences.records = np.zeros(rows, sequences.records.dtype)
+        at_a_time = sharding._shards_at_a_time(problem.architecture, 32 * steps)
+        work = sum(4 * u * (i + u) for i, u in problem.architecture.cells)
+        assert at_a_time * 32 * steps * work <= max(2e9, 32 * steps * work)
+
+
+def test_workers_leave_a_team_that_was_dropped_without_a_word(monkeypatch, workers):
+    # As an interrupt may drop it, which comes between two lines of Python.
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, 3)
+    dropped = Team(problem.architecture, problem.sequences, len(problem.rows), training=False)
+    dropped.predict(problem.weights, problem.rows)
+    assert len(workers.started) == 2
+    del dropped
+    assert workers.all_ended()
+
+
+def test_workers_keep_the_sequences_that_they_read(monkeypatch):
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, 2)
+    started = []
+    monkeypatch.setattr(_thread, "start_new_thread", lambda f, arguments: started.append(arguments))
+    with Team(problem.architecture, problem.sequences, len(problem.rows), training=False) as held:
+        held._workers = -1  # none will say that it has left
+        held.predict(problem.weights, problem.rows)
+    assert any(argument is held._sequences for argument in started[0])
+    assert not any(argument is held for argument in started[0])

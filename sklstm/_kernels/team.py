@@ -11,9 +11,10 @@ from sklstm._kernels.compile import entry
 from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
-TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, CONTROL_SIZE = 0, 16, 32, 48, 64, 80
-# Places in a task: what is to be done, the loss, the number of shards, and how many are a group.
-WHAT, LOSS, SHARDS, GROUP, TASK_SIZE = range(5)
+TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, CONTROL_SIZE = range(0, 128, 16)
+# Places in a task: what is to be done, the loss, the number of shards, how many are a group, and
+# how many the caller does before it returns to look for signals.
+WHAT, LOSS, SHARDS, GROUP, AT_A_TIME, TASK_SIZE = range(6)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -27,6 +28,8 @@ def run(
     starts, raw, d_raw, gradients, parameters, targets, sample_weight, values,
 ):  # fmt: skip
     """Do groups until there are no more; member 0 then waits for the others, they for more work.
+
+    Member 0 returns now and then, in the midst of a group too, and goes on where it left.
 
     Parameters
     ----------
@@ -69,45 +72,59 @@ def run(
     -------
     finished : bool
         True if all groups are done (member 0), or a worker is told to stop. False if it lost
-        patience: it should be called again, after a pause.
+        patience, or member 0 has done some work: it should be called again, after a pause.
     """
-    idle = 0
+    idle, done = 0, 0
     while idle < PATIENCE:
+        s = -1
+        if member == 0 and control[LEFT_AT] >= 0:
+            s = control[LEFT_AT]
+            control[LEFT_AT] = -1
         # A ticket above zero proves that all of the round's arguments are in place.
-        if atomic_load(control, TICKETS) > 0:
+        elif atomic_load(control, TICKETS) > 0:
             ticket = atomic_add(control, TICKETS, -1)
             if ticket > 0:
                 # In order: the first shards have the longest sequences.
-                group = control[GROUPS] - ticket
-                first_shard = group * task[GROUP]
-                for s in range(first_shard, min(first_shard + task[GROUP], task[SHARDS])):
-                    first, last = bounds[s], bounds[s + 1]
-                    batch = rows[first:last]
-                    what, batch_masks = task[WHAT], masks[first:last]
-                    learn = what == LEARN
-                    slot = s if what >= FORWARD else member
-                    scratch, step_starts = work[slot], starts[slot]
-                    if what != BACKWARD:
-                        shard.forward(
-                            net, cells, packed, sequences, scaling, batch, batch_masks,
-                            scratch, step_starts, raw[first:last], what != PREDICT,
+                s = (control[GROUPS] - ticket) * task[GROUP]
+        if s >= 0:
+            group = s // task[GROUP]
+            first_shard = group * task[GROUP]
+            end = min(first_shard + task[GROUP], task[SHARDS])
+            while s < end:
+                if member == 0 and done == task[AT_A_TIME]:
+                    control[LEFT_AT] = s
+                    return False
+                if atomic_load(control, GIVEN_UP) > 0:
+                    return True
+                first, last = bounds[s], bounds[s + 1]
+                batch = rows[first:last]
+                what, batch_masks = task[WHAT], masks[first:last]
+                learn = what == LEARN
+                slot = s if what >= FORWARD else member
+                scratch, step_starts = work[slot], starts[slot]
+                if what != BACKWARD:
+                    shard.forward(
+                        net, cells, packed, sequences, scaling, batch, batch_masks,
+                        scratch, step_starts, raw[first:last], what != PREDICT,
+                    )  # fmt: skip
+                if learn:
+                    for r in range(first, last):
+                        share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
+                        losses.sample_loss(
+                            task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
+                            values[r], d_raw[r],
                         )  # fmt: skip
-                    if learn:
-                        for r in range(first, last):
-                            share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
-                            losses.sample_loss(
-                                task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
-                                values[r], d_raw[r],
-                            )  # fmt: skip
-                    if learn or what == BACKWARD:
-                        shard.backward(
-                            net, cells, packed, sequences, scaling, batch, batch_masks,
-                            scratch, step_starts, d_raw[first:last], gradients[group],
-                            s > first_shard,
-                        )  # fmt: skip
-                atomic_add(control, UNFINISHED, -1)
-                idle = 0
-                continue
+                if learn or what == BACKWARD:
+                    shard.backward(
+                        net, cells, packed, sequences, scaling, batch, batch_masks,
+                        scratch, step_starts, d_raw[first:last], gradients[group],
+                        s > first_shard,
+                    )  # fmt: skip
+                s += 1
+                done += 1
+            atomic_add(control, UNFINISHED, -1)
+            idle = 0
+            continue
         if member == 0:
             if atomic_load(control, UNFINISHED) == 0:
                 return True
@@ -133,7 +150,10 @@ def publish(control, groups, last):
     if groups > 0:
         # Else a worker may be about to read how many the round has that it is in.
         control[GROUPS] = groups
+        control[LEFT_AT] = -1
         atomic_store(control, UNFINISHED, groups)
+    else:
+        atomic_store(control, GIVEN_UP, 1)
     atomic_store(control, TICKETS, groups)
     if last:
         atomic_store(control, STOP, 1)

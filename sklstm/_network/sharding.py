@@ -8,7 +8,8 @@ import _thread
 import math
 import os
 import time
-from queue import SimpleQueue
+import weakref
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numba
@@ -30,6 +31,12 @@ MOST_GROUPS = 32
 MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
 # Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
 LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
+# Multiply-adds that a caller does before it returns to see signals: less than a tenth of a second.
+BETWEEN_SIGNALS = 2_000_000_000
+# What the gates of a unit cost at a step, in multiply-adds.
+GATES_WORK = 128
+# Seconds after which a sleeping worker looks whether its team is still there.
+NAP = 0.1
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
 WORTH_A_THREAD = 2_000_000
 
@@ -131,8 +138,12 @@ class Team:
         self._net, self._cells = layout.net.copy(), layout.cells.copy()
         self._packed = aligned((layout.packed_size,), dtype)
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
+        self._control[team.LEFT_AT] = -1
         self._task, self._parameters = np.zeros(team.TASK_SIZE, np.int64), np.zeros(2)
         self._task[team.GROUP] = self._group
+        self._task[team.AT_A_TIME] = _shards_at_a_time(
+            architecture, self._shard_rows * steps * (3 if training else 1)
+        )
         self._rows = np.zeros(max_rows, np.int64)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         self._masks = np.ones((max_rows, mask_columns), dtype)
@@ -262,23 +273,43 @@ class Team:
         self._process = os.getpid()
         # `threading` would have this thread wait until each has begun, as long as a shard takes.
         for member in range(1, self.n_threads):
+            arguments = (
+                weakref.ref(self), self._sequences, self._wake, self._left, self._control,
+                self._task, member, *self._arguments,
+            )  # fmt: skip
             try:
-                _thread.start_new_thread(self._work, (member,))
+                _thread.start_new_thread(_work, arguments)
             except RuntimeError:
                 # No more threads to be had: those that started do all the work.
                 return
             self._workers += 1
 
-    def _work(self, member):
-        try:
-            while not team.run(self._control, self._task, member, *self._arguments):
-                self._wake.get()
-        finally:
-            self._left.put(None)
-
     def _release(self, sleepers):
         for _ in range(sleepers):
             self._wake.put(None)
+
+
+def _work(owner, sequences, wake, left, *arguments):
+    """What a worker does; it keeps the memory that it reads, but not the team.
+
+    An interrupt may come before a team can tell its workers to end: they then see that it is gone.
+    """
+    try:
+        while not team.run(*arguments):
+            try:
+                wake.get(timeout=NAP)
+            except Empty:
+                if owner() is None:
+                    break
+    finally:
+        left.put(None)
+
+
+def _shards_at_a_time(architecture, rows_and_steps):
+    work = rows_and_steps * sum(
+        4 * units * (inputs + units) + GATES_WORK * units for inputs, units in architecture.cells
+    )
+    return max(1, BETWEEN_SIGNALS // work)
 
 
 def check_size(name, array, shape, dtype=None):
