@@ -5,8 +5,10 @@ from copy import copy
 from dataclasses import fields, replace
 from numbers import Integral, Real
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -29,6 +31,7 @@ from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.state import Data, End, Hooks, Progress, Settings
+from sklstm._typing import Floats
 
 # A byte more could not be addressed: weights and their like are kept several times.
 _MOST_WEIGHTS = np.iinfo(np.intp).max // 64
@@ -70,6 +73,18 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     }
 
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    n_timesteps_: int | None
+    n_outputs_: int
+    n_layers_: int
+    n_iter_: int
+    t_: int
+    loss_: float
+    best_loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
     # (features of a time step, units, bidirectional, pooling, outputs) of the fitted net.
     _shape: tuple
 
@@ -150,6 +165,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sequences = replace(check_numbers(self, sequences), scaling=self._scaling)
         if resume and incremental:
             self._check_agreement(sequences)
+        _refuse_one_target(sequences, y)
         self._learn_labels(y, resume, incremental, classes)
         y = self._check_targets(y, sequences)
         shape = (
@@ -175,7 +191,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         _check_total_weight(sample_weight[rows])
         if not resume:
             sequences = self._scale_inputs(sequences, sample_weight, rows)
-        if sequences.from_2d and self.n_timesteps is None:
+        if sequences.from_2d and self.n_timesteps is None and not resume:
             warn_of_unlike_columns(X, sequences.source[:, :, 0])
         if not (resume and incremental):
             full = np.all(sequences.records["length"] == sequences.n_timesteps)
@@ -239,12 +255,6 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_targets(self, y, sequences, name="y"):
         y = self._check_y(y, name)
-        if len(y) == 1 < len(sequences) and sequences.from_2d:
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: "
-                f"[{len(sequences)}, 1]. If X is one sequence of {len(sequences)} time steps, pass "
-                "X[np.newaxis]."
-            )
         check_consistent_length(sequences.records, y)
         self._loss().check(y)
         return y
@@ -307,8 +317,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             )
         except MemoryError as error:
             raise MemoryError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes} makes a net of "
-                f"{architecture.n_weights:.2g} weights, which do not fit into memory: take fewer."
+                f"hidden_layer_sizes={self.hidden_layer_sizes} makes a net of at least "
+                f"{min(architecture.n_weights, _MOST_WEIGHTS):.2g} weights, which do not fit into "
+                "memory: take fewer units."
             ) from error
         memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
         return Progress(weights, memory)
@@ -356,7 +367,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sequences.n_timesteps is None and sequences.longest <= n_timesteps
         )
         if sequences.n_features != n_features or not same_steps:
-            is_one = sequences.from_2d and sequences.n_timesteps == n_features
+            columns = sequences.n_timesteps and sequences.n_timesteps * sequences.n_features
+            is_one = sequences.from_2d and columns == n_features
             raise ValueError(
                 f"X has {sequences.n_timesteps or 'other'} timesteps of {sequences.n_features} "
                 f"features, but {type(self).__name__} is expecting {n_timesteps or 'any'} "
@@ -446,27 +458,27 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
     @property
-    def input_weights_(self):
+    def input_weights_(self) -> list[Floats]:
         """Input weights (4 units, inputs) of each layer and direction: gates i, f, g, o."""
         return self._views()["input_weights"]
 
     @property
-    def recurrent_weights_(self):
+    def recurrent_weights_(self) -> list[Floats]:
         """Recurrent weights (4 units, units) of each layer and direction: gates i, f, g, o."""
         return self._views()["recurrent_weights"]
 
     @property
-    def biases_(self):
+    def biases_(self) -> list[Floats]:
         """Biases (4 units,) of each layer and direction: gates i, f, g, o."""
         return self._views()["biases"]
 
     @property
-    def output_weights_(self):
+    def output_weights_(self) -> Floats:
         """Weights (outputs, head inputs) of the dense head, in the units of y."""
         return self._views()["output_weights"]
 
     @property
-    def output_bias_(self):
+    def output_bias_(self) -> Floats:
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
 
@@ -475,6 +487,15 @@ def _check_size(y, numbers, dtype):
     """Refuse targets that, or whose scale, the type of the weights cannot hold."""
     if not (np.abs(numbers) < np.finfo(dtype).max).all():
         raise ValueError(f"y has entries too large for {dtype}: up to {np.abs(y).max():g}.")
+
+
+def _refuse_one_target(sequences, y):
+    """Refuse a single target of many rows: these may be meant to be the steps of one sequence."""
+    if np.shape(y) == (1,) and sequences.from_2d and len(sequences) > 1:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{len(sequences)}, 1]. "
+            f"If X is one sequence of {len(sequences)} time steps, pass X[np.newaxis]."
+        )
 
 
 def _bit_generator(seed):

@@ -48,9 +48,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
     normalize_X : bool, default=True
         Whether to fit on standardised features: each less its mean, divided by its deviation, over
-        all steps of the training rows, by sample weight. Constant features are only centred. The
-        first fit of a warm start, or the first `partial_fit`, fixes both. Attributes are in the
-        units of X.
+        all steps of the training rows, by sample and class weight. Constant features are only
+        centred. The first fit of a warm start, or the first `partial_fit`, fixes both. Attributes
+        are in the units of X.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply those of the samples: {label: weight}, 1 for labels
         left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"
@@ -144,8 +144,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
     best_validation_score_ : float or None
-        The score of the weights that were kept, by the loss and the validation data of the last
-        fit; None if it validated on nothing.
+        The best score in the last fit, by its loss and its validation data: that of the weights
+        which it kept. None if it validated on nothing.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
@@ -307,7 +307,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ) -> Self:
         """Train for one pass over the given rows, from where the last call ended.
 
-        The first call fixes timesteps, features and classes.
+        The first call fixes timesteps, features and their scales, and classes.
 
         Parameters
         ----------

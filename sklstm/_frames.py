@@ -1,13 +1,14 @@
 """What data frames and series of pandas and polars say of themselves, without importing either."""
 
+import re
 from numbers import Integral
 
 import numpy as np
 
 from sklstm._messages import warn_user
 
-# Rows that tell whether columns are alike.
-_ENOUGH_ROWS = 10_000
+# Rows that tell whether columns are alike; of fewer, lags may look as unlike as features do.
+_ENOUGH_ROWS, _FEW_ROWS = 10_000, 30
 
 
 def refuse_non_numeric(X, name):
@@ -83,10 +84,10 @@ def warn_of_unlike_columns(X, values):
     values : ndarray of shape (n_rows, n_columns)
         Its numbers.
     """
-    if not hasattr(X, "columns") or values.shape[1] < 2:
+    if not hasattr(X, "columns") or values.shape[1] < 2 or len(values) < _FEW_ROWS:
         return
     some = np.asarray(values[:_ENOUGH_ROWS], np.float64)
-    if _are_shifted(some) or _are_alike(some):
+    if _are_numbered(list(X.columns)) or _are_shifted(some) or _are_alike(some):
         return
     warn_user(
         "columns are read as time steps of one feature; if they are features, cut the rows into "
@@ -95,14 +96,17 @@ def warn_of_unlike_columns(X, values):
     )
 
 
+def _are_numbered(names):
+    """Whether names tell columns apart by a number alone: 0, 1, 2 or lag_24, lag_23."""
+    return len({re.sub(r"\d+", "", str(name)) for name in names}) == 1
+
+
 def _are_shifted(values):
-    """Whether each row is the one before, moved by one place: lags in the order of time."""
+    """Whether most rows are the one before, moved by one place: lags in the order of time."""
     forward, back = values[:-1], values[1:]
-    return bool(
-        len(values) > 1
-        and (np.array_equal(forward[:, 1:], back[:, :-1])
-             or np.array_equal(forward[:, :-1], back[:, 1:]))
-    )  # fmt: skip
+    later = (forward[:, 1:] == back[:, :-1]).all(axis=1)
+    earlier = (forward[:, :-1] == back[:, 1:]).all(axis=1)
+    return max(later.mean(), earlier.mean()) > 1 / 2
 
 
 def _are_alike(values):

@@ -11,7 +11,7 @@ _BETWEEN = {"joblib", "sklearn", "sklstm"}
 
 
 def warn_user(message, category=UserWarning):
-    """Warn at the user's own line, however many pipelines and searches lie between."""
+    """Warn at the user's own line, if it is in this process, through pipelines and searches."""
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
@@ -21,10 +21,14 @@ def warn_user(message, category=UserWarning):
 
 @contextmanager
 def speaking_of(name):
-    """Let errors about X or y, whoever raises them, speak of `name`: X_val or y_val."""
+    """Let errors about X or y, whoever raises them, speak of `name`: X_val or y_val.
+
+    Where else they say X, it may be the user's own word: a column, a label.
+    """
     try:
         yield
     except (TypeError, ValueError) as error:
         short = name.split("_")[0]
-        message = re.sub(rf"\b{short}\b", name, str(error))
+        message = re.sub(rf"(?<!\S)(Input )?{short}(?=\[\d+\])", rf"\1{name}", str(error))
+        message = re.sub(rf"^(Input )?{short}\b", lambda m: (m[1] or "") + name, message)
         raise type(error)(message if name in message else f"{name}: {message}") from error

@@ -149,8 +149,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
     best_validation_score_ : float or None
-        The score of the weights that were kept, by the loss and the validation data of the last
-        fit; None if it validated on nothing.
+        The best score in the last fit, by its loss and its validation data: that of the weights
+        which it kept. None if it validated on nothing.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
@@ -316,7 +316,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> Self:
         """Train for one pass over the given rows, from where the last call ended.
 
-        The first call fixes timesteps, features, outputs and the scale of the targets.
+        The first call fixes timesteps, features, outputs, and the scales of features and targets.
 
         Parameters
         ----------

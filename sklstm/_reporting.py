@@ -69,9 +69,18 @@ class Reporter:
         if end is End.DIVERGED:
             self._warn_of_convergence(
                 f"The loss became infinite or NaN in epoch {len(self._progress.history) + 1}; the "
-                "last weights with a finite loss are kept. Lower learning_rate_init, or set "
-                "max_grad_norm, for example to 1."
+                f"last weights with a finite loss are kept. {self._mend()}"
             )
+
+    def _mend(self):
+        """What keeps a loss finite."""
+        settings, scale = self._settings, "scale X if normalize_X=False"
+        if settings.optimizer is None:
+            return f"Raise alpha, or {scale}."
+        clip = "set max_grad_norm, for example to 1"
+        if settings.max_grad_norm is not None:
+            clip = "max_grad_norm"
+        return f"Lower learning_rate_init, or {clip}, or {scale}."
 
     def _planned(self):
         """Whether it was to go on until max_iter in any case."""

@@ -90,9 +90,35 @@ def test_lags_do_not_warn(series):
         assert messages(small_net(), X) == []
 
 
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+def test_shuffled_lags_do_not_warn(series):
+    assert messages(small_net(), lags(series).sample(frac=1, random_state=0)) == []
+
+
 @pytest.mark.parametrize("name", ["noise", "a random walk", "far from 0"])
-def test_shuffled_lags_do_not_warn(name):
-    assert messages(small_net(), lags(SERIES[name]).sample(frac=1, random_state=0)) == []
+def test_shuffled_lags_without_numbers_in_their_names_do_not_warn(name):
+    frame = lags(SERIES[name], 4).set_axis(list("abcd"), axis=1)
+    assert messages(small_net(), frame.sample(frac=1, random_state=0)) == []
+
+
+def test_lags_with_gaps_do_not_warn():
+    frame = lags(np.exp(0.1 * np.arange(100.0)), 6).set_axis(list("abcdef"), axis=1)
+    assert messages(small_net(), frame.drop(index=range(30, 50))) == []
+
+
+def test_sequences_in_numbered_columns_do_not_warn():
+    days = np.maximum(0, np.sin(np.linspace(-1, 4, 24))) * np.random.RandomState(0).rand(90, 1)
+    assert messages(small_net(), pd.DataFrame(days)) == []
+    assert messages(small_net(), pd.DataFrame(days).add_prefix("hour ")) == []
+
+
+def test_few_rows_and_later_chunks_do_not_warn(weather):
+    assert messages(small_net(), weather[:8]) == []
+    with pytest.warns(UserWarning, match=COLUMNS):
+        model = small_net().partial_fit(weather, np.arange(N))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(weather, np.arange(N))
 
 
 def test_arrays_and_scaled_frames_do_not_warn(weather):
@@ -128,8 +154,9 @@ def test_a_column_that_is_not_numbers_is_named(weather):
 
 
 def test_fit_on_one_sequence_says_how_to_pass_it(X3):
-    with pytest.raises(ValueError, match=r"one sequence of 6 time steps, pass X\[np\.newaxis\]"):
-        small_net().fit(X3[0], [1.0])
+    for model in (small_net(), LSTMClassifier(4)):
+        with pytest.raises(ValueError, match=r"one sequence of 6 time steps, pass X\[np\.newaxis"):
+            model.fit(X3[0], [1])
 
 
 @pytest.mark.parametrize("form", [np.asarray, list], ids=["array", "list"])
@@ -151,9 +178,11 @@ def test_predict_on_one_sequence_of_one_feature_warns():
 
 
 def test_one_sequence_that_n_timesteps_does_not_divide_is_told_too(X3, y):
-    model = small_net(n_timesteps=6).fit(X3, y)
-    with pytest.raises(ValueError, match=r"If X is one sequence, pass X\[np\.newaxis\]"):
-        model.predict(X3[0])
+    wide = np.random.RandomState(0).normal(size=(40, 6, 12))
+    for X in (X3, wide):
+        model = small_net(n_timesteps=6).fit(X, y)
+        with pytest.raises(ValueError, match=r"If X is one sequence, pass X\[np\.newaxis\]"):
+            model.predict(X[0])
 
 
 # --- Whom messages name ---------------------------------------------------------------------
@@ -185,9 +214,20 @@ def test_faults_in_validation_data_say_so(X, y, spoil):
     X_val, y_val = spoil(X, y)
     with pytest.raises(ValueError, match=r"\w") as caught:
         small_net().fit(X, y, X_val=X_val, y_val=y_val)
-    words = set(re.findall(r"\w+", str(caught.value)))
-    assert words & {"X_val", "y_val"}
-    assert not words & {"X", "y"}
+    words = re.findall(r"\w+", str(caught.value))
+    assert {*words} & {"X_val", "y_val"}
+    # It does not begin by speaking of another array.
+    assert not {*words[:2]} & {"X", "y"}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_words_of_the_users_own_are_left_alone(X):
+    frame = pd.DataFrame(X[:, :3], columns=["X", "y", "Z"])
+    with pytest.raises(ValueError, match=r"(?s)X_val: .*\n- X\n"):
+        small_net().fit(frame, X[:, 0], X_val=frame.rename(columns={"X": "x"}), y_val=X[:, 0])
+    labels = np.where(X[:, 0] > 0, "X", "Z")
+    with pytest.raises(ValueError, match=r"y_val has labels \['X\[0\]', 'y'\] that are not"):
+        LSTMClassifier(4).fit(X, labels, X_val=X[:4], y_val=["y", "X", "Z", "X[0]"])
 
 
 # --- Ends that were planned, and others -----------------------------------------------------

@@ -132,7 +132,7 @@ def test_poisson_refuses_negative_targets_before_training(X, y):
             ValueError, match=r"loss='poisson' wants y of at least 0.* minimum of -"
         ):
             method(X, np.r_[-1, np.ones(len(X) - 1)])
-    with pytest.raises(ValueError, match="loss='poisson' wants y_val of at least 0"):
+    with pytest.raises(ValueError, match="y_val: loss='poisson' wants y of at least 0"):
         model.fit(X, np.ones(len(X)), X_val=X, y_val=-np.ones(len(X)))
     assert not hasattr(model, "loss_curve_")
 

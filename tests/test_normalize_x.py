@@ -206,6 +206,14 @@ def test_numbers_too_large_to_subtract_are_refused(X3, y):
     assert_same_bits(vars(model), before)
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e-30), (np.float64, 1e-200)])
+def test_numbers_far_beyond_those_of_the_fit_saturate_and_are_no_nan(X3, y, dtype, scale):
+    model = small_net().fit((X3 * scale).astype(dtype), y)
+    far = np.full((1, 6, 2), 1e9 if dtype is np.float32 else 1e300, dtype)
+    for X in (far, -far):
+        assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e9, 1e300])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_constant_features_are_only_centred(X3, y, value, dtype):

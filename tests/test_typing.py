@@ -51,6 +51,13 @@ assert_type(regressor.fit(X, y), LSTMRegressor)
 assert_type(regressor.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMRegressor)
 assert_type(regressor.predict(X), npt.NDArray[np.floating[Any]])
 score: float = regressor.score(X, y)
+assert_type(regressor.loss_curve_, list[float])
+assert_type(regressor.validation_scores_, list[float] | None)
+assert_type(regressor.best_validation_score_, float | None)
+assert_type(regressor.n_features_in_, int)
+assert_type(regressor.n_timesteps_, int | None)
+assert_type(regressor.input_weights_, list[npt.NDArray[np.floating[Any]]])
+assert_type(regressor.output_bias_, npt.NDArray[np.floating[Any]])
 of_any_length = LSTMRegressor((4, 3), forget_bias="chrono", max_grad_norm=1, max_iter=2)
 assert_type(of_any_length.partial_fit(sequences, [1.0, 2.0]), LSTMRegressor)
 of_any_length.fit([[[1, 2], [3, 4]], [[5, 6]]], [1.0, 2.0]).predict(sequences)
@@ -79,7 +86,6 @@ WRONG_ESTIMATORS = {
     "LSTMClassifier().predict_proba(print)": 'Argument 1 to "predict_proba"',
     "text: str = LSTMRegressor().predict(series)": "Incompatible types in assignment",
 }
-# To be taken away with the first commit that gives them types.
 
 
 def mypy(code, folder):

@@ -39,6 +39,8 @@ SEQUENCE = np.dtype(
     [(name, np.int64) for name in ("address", "step_stride", "feature_stride", "length")]
 )
 
+# What is larger saturates every gate, and its products must not overflow in float32.
+MOST = 1e30
 
 _NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
 _SHARD_ARGUMENTS = (
@@ -166,7 +168,8 @@ def _gather(net, x, sequences, scaling, rows, work, starts):
             at = x + (starts[t] + r) * (features + 1)
             for k in range(features):
                 number = np.float64(load(address + k * sequence["feature_stride"], work))
-                work[at + k] = (number - scaling[0, k]) * scaling[1, k]
+                number = (number - scaling[0, k]) * scaling[1, k]
+                work[at + k] = min(max(number, -MOST), MOST)
             work[at + features] = 1
 
 

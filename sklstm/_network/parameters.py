@@ -9,6 +9,7 @@ kernels pack and add up contiguous rows.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -84,7 +85,8 @@ class Architecture:
     @cached_property
     def starts(self):
         """Where each block starts in the flat vector, and where the last one ends."""
-        return [0, *np.cumsum([rows * columns for rows, columns in self.block_shapes]).tolist()]
+        # In Python's own integers, which do not overflow.
+        return list(accumulate((rows * columns for rows, columns in self.block_shapes), initial=0))
 
     @property
     def n_weights(self):
