@@ -1,6 +1,7 @@
 """Links of the pages that are read in the repository: Sphinx looks after those of docs/."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,15 @@ def test_the_readme_has_links_and_a_picture_to_check():
     readme = without_code(ROOT / "README.md")
     assert re.search(r"!\[[^]]+\]\(docs/[^)]+\)", readme)
     assert re.search(r"[^!]\[[^]]+\]\(docs/[^)]+\)", readme)
+
+
+def test_on_a_package_index_every_link_leads_somewhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    text = (ROOT / hook["fragments"][0]["path"]).read_text(encoding="utf-8")
+    for each in hook["substitutions"]:
+        text, count = re.subn(each["pattern"], each["replacement"], text)
+        assert count
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", text) if "://" not in link] == []
+    # What was a link still says where to look.
+    assert "Getting started (`docs/user_guide/getting_started.md`)" in text
