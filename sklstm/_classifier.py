@@ -49,8 +49,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     normalize_X : bool, default=True
         Whether to fit on standardised features: each less its mean, divided by its deviation, over
         all steps of the training rows, by sample and class weight. Constant features are only
-        centred. The first fit of a warm start, or the first `partial_fit`, fixes both. Attributes
-        are in the units of X.
+        centred. The first fit of a warm start, or the first `partial_fit`, fixes both. Weights
+        that are read are in the units of X.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply those of the samples: {label: weight}, 1 for labels
         left out; or inverse to the classes' shares of the samples' weights. None: 1. Not "balanced"

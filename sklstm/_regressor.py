@@ -47,8 +47,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     normalize_X : bool, default=True
         Whether to fit on standardised features: each less its mean, divided by its deviation, over
         all steps of the training rows, by sample weight. Constant features are only centred. The
-        first fit of a warm start, or the first `partial_fit`, fixes both. Attributes are in the
-        units of X.
+        first fit of a warm start, or the first `partial_fit`, fixes both. Weights that are read are
+        in the units of X.
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
             default="squared_error"
         What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
