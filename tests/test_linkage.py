@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
+from sklstm._kernels import linkage
 from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import FLAG, INDEX, Links, linked, matrix_type, real_type, vector_type
+from sklstm._kernels.linkage import (
+    FLAG,
+    INDEX,
+    AddressTable,
+    Links,
+    linked,
+    matrix_type,
+    real_type,
+    vector_type,
+)
 
 
 def scale(x, start, factor, negative, rows):
@@ -82,3 +92,11 @@ def test_linking_leaves_the_garbage_collector_as_it_was(dtype, collecting):
         assert gc.isenabled() == collecting
     finally:
         gc.enable()
+
+
+def test_a_table_stays_where_it_is_unless_sources_change(monkeypatch, dtype):
+    table = AddressTable("some kernel", 3)
+    assert np.shares_memory(table.row(dtype), AddressTable("some kernel", 3).row(dtype))
+    # As after an upgrade: machine code of before calls what it was compiled with.
+    monkeypatch.setattr(linkage, "FINGERPRINT", "of other sources")
+    assert not np.shares_memory(table.row(dtype), AddressTable("some kernel", 3).row(dtype))

@@ -67,7 +67,7 @@ def _cache_folder():
     image that another user warmed up, is therefore copied: to the next folder that can be written,
     or else for this process. Both are None if that fails: then nothing is kept on disk.
     """
-    name = f"sklstm-{_fingerprint()}"
+    name = f"sklstm-{FINGERPRINT}"
     filled = None
     for base in _bases():
         folder = Path(base) / name
@@ -158,5 +158,6 @@ def _copy_file(source, target):
         unfinished.unlink(missing_ok=True)
 
 
+FINGERPRINT = _fingerprint()
 CACHE_FOLDER, PRIVATE_COPY_OF = _cache_folder()
 _PROCESS_FAMILY = uuid4().hex[:8]

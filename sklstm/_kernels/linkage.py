@@ -16,12 +16,15 @@ from numba.core.ccallback import CFunc
 from numba.core.typeconv import Conversion
 from numba.extending import intrinsic
 
-from sklstm._kernels.cache import keep_on_disk
+from sklstm._kernels.cache import FINGERPRINT, keep_on_disk
 from sklstm._kernels.compile import OPTIONS, no_garbage_collection
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+# Machine code lives as long as the process, also when modules are reloaded or imported anew: what
+# it needs must not go with them.
+_KEPT = vars(llvmlite.binding).setdefault("kept_for_sklstm", {})
 
 
 def real_type(dtype):
@@ -41,6 +44,11 @@ def matrix_type(dtype):
 
 class Links:
     """Linked kernels that are made ready at once."""
+
+    @classmethod
+    def named(cls, name):
+        """The same object whenever this process asks for it."""
+        return _KEPT.setdefault(name, cls())
 
     def __init__(self):
         self._loaders = []
@@ -67,7 +75,7 @@ class Links:
 
 
 # What every net needs, and what only nets of several layers do.
-EVERY_NET, UPPER_LAYERS = Links(), Links()
+EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
 
 
 class AddressTable:
@@ -82,8 +90,9 @@ class AddressTable:
     """
 
     def __init__(self, name, size):
-        self._name = name
-        self._rows = np.zeros((len(DTYPES), size), np.int64)
+        # Machine code of other sources may live on in this process, and calls in other ways.
+        self._name = f"{name}-{FINGERPRINT}"
+        self._rows = _KEPT.setdefault(self._name, np.zeros((len(DTYPES), size), np.int64))
         llvmlite.binding.add_symbol(self._name, self._rows.ctypes.data)
 
     def row(self, dtype):

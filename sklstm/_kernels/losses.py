@@ -28,7 +28,7 @@ exp, log, log1p = (
 SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
 
 
-_SOFTMAX = Links()
+_SOFTMAX = Links.named("softmax")
 
 
 def link(loss, dtype):
