@@ -119,7 +119,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, incremental=False, classes=None):
-        with compilation_told(self.verbose):
+        # Numbers that overflow are looked for, and found whatever a user told `np.seterr`.
+        with compilation_told(self.verbose), np.errstate(all="ignore"):
             return self._fit_aloud(X, y, sample_weight, X_val, y_val, incremental, classes)
 
     def _fit_aloud(self, X, y, sample_weight, X_val, y_val, incremental, classes):
@@ -429,6 +430,12 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         standing.__dict__.update(self.__dict__)
         return standing
 
+    def _output(self, X, transform):
+        """What `transform(net, raw)` makes of the output, whatever a user told `np.seterr`."""
+        net = self._as_it_stands()
+        with np.errstate(all="ignore"):
+            return transform(net, net._raw_output(X))
+
     def _raw_output(self, X):
         """The head's output for each sequence, of shape (n_samples, n_outputs)."""
         if not hasattr(self, "_weights"):
@@ -448,7 +455,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not hasattr(self, "_weights"):
             raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
         architecture = Architecture(*self._shape)
-        weights = fold_scaling(architecture, self._weights, self._scaling)
+        with np.errstate(all="ignore"):
+            weights = fold_scaling(architecture, self._weights, self._scaling)
         weights.flags.writeable = False
         return named_views(architecture, weights)
 

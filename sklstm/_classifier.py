@@ -348,8 +348,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of the second.
         """
-        raw = self._as_it_stands()._raw_output(X)
-        return raw[:, 0] if raw.shape[1] == 1 else raw
+        return self._output(X, lambda net, raw: raw[:, 0] if raw.shape[1] == 1 else raw)
 
     def predict(self, X: SequencesLike) -> NDArray[Any]:
         """Predict the labels of sequences.
@@ -365,11 +364,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y : ndarray of shape (n_samples,)
             The labels.
         """
-        fitted = self._as_it_stands()
-        raw = fitted._raw_output(X)
-        return fitted.classes_[
-            raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(int)
-        ]
+        return self._output(X, lambda net, raw: net.classes_[_most_likely(raw)])
 
     def predict_proba(self, X: SequencesLike) -> Floats:
         """Predict the probabilities of the classes.
@@ -385,9 +380,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in float64; never 0, but the smallest normal number.
         """
-        raw = self._logits(X)
-        exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
-        return exact.clip(min=np.finfo(np.float64).tiny)
+        return self._output(X, lambda net, raw: _probabilities(raw))
 
     def predict_log_proba(self, X: SequencesLike) -> Floats:
         """Predict the logarithms of the classes' probabilities.
@@ -403,12 +396,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in float64.
         """
-        raw = self._logits(X)
-        return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(np.hstack([-raw, raw]))
-
-    def _logits(self, X):
-        """The raw output in float64: float32 cannot tell a probability near 1 from 1."""
-        return self._as_it_stands()._raw_output(X).astype(np.float64)
+        return self._output(X, lambda net, raw: _log_probabilities(raw))
 
     def _loss(self):
         return BinaryLogLoss() if len(self.classes_) == 2 else MultinomialLogLoss()
@@ -459,6 +447,27 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _target_scale(self, y, sample_weight):
         return np.zeros(y.shape[1]), np.ones(y.shape[1])
+
+
+def _most_likely(raw):
+    """The place of each sample's label among the classes."""
+    return raw.argmax(axis=1) if raw.shape[1] > 1 else (raw[:, 0] > 0).astype(int)
+
+
+def _probabilities(raw):
+    raw = _double(raw)
+    exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
+    return exact.clip(min=np.finfo(np.float64).tiny)
+
+
+def _log_probabilities(raw):
+    raw = _double(raw)
+    return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(np.hstack([-raw, raw]))
+
+
+def _double(raw):
+    """The raw output in float64: float32 cannot tell a probability near 1 from 1."""
+    return raw.astype(np.float64)
 
 
 def _check_labels(y, estimator, name="y"):

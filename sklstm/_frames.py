@@ -111,10 +111,9 @@ def _are_shifted(values):
 
 def _are_alike(values):
     """Whether columns have nearly the same mean and deviation, as lags do whatever their order."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        means, deviations = values.mean(axis=0), values.std(axis=0)
-        apart = np.ptp(means) > 2 * deviations.max()
-        return not (apart or deviations.max() > 3 * deviations.min())
+    means, deviations = values.mean(axis=0), values.std(axis=0)
+    apart = np.ptp(means) > 2 * deviations.max()
+    return not (apart or deviations.max() > 3 * deviations.min())
 
 
 def place(X, row, column):

@@ -364,10 +364,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ValueError
             If X cannot be read, or has other timesteps or features.
         """
-        with np.errstate(over="ignore"):
-            fitted = self._as_it_stands()
-            raw = fitted._raw_output(X)
-            prediction = LOSSES[fitted._fitted_loss](fitted).inverse_link(raw)
+        prediction = self._output(X, type(self)._inverse_link)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
     def _check_y(self, y, name):
@@ -380,6 +377,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)
+
+    def _inverse_link(self, raw):
+        return LOSSES[self._fitted_loss](self).inverse_link(raw)
 
     def _loss(self):
         return LOSSES[self.loss](self)

@@ -44,8 +44,7 @@ class FeatureMoments:
 
         `records` are all sequences, for a second look at features of extreme sizes.
         """
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            square = self._square / self._total
+        square = self._square / self._total
         extreme = (self._largest > 0) & ~((square > 1 / _SAFE) & (square < _SAFE))
         if extreme.any() and np.isfinite(self._largest).all():
             exponents = np.frexp(self._largest)[1]
@@ -77,13 +76,12 @@ def mean_and_deviation(y, sample_weight):
     """Of each column of y; a column that is constant has the deviation 1."""
     # No products of matrices: their bits depend on the number of BLAS threads.
     share = (sample_weight / sample_weight.sum(dtype=np.float64))[:, np.newaxis]
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        mean = (share * y).sum(axis=0)
-        difference = y - mean
-        # Else squares of very small or large numbers vanish or overflow.
-        largest = np.abs(difference).max(axis=0)
-        unit = np.where(largest > 0, largest, 1.0)
-        deviation = unit * np.sqrt((share * np.square(difference / unit)).sum(axis=0))
+    mean = (share * y).sum(axis=0)
+    difference = y - mean
+    # Else squares of very small or large numbers vanish or overflow.
+    largest = np.abs(difference).max(axis=0)
+    unit = np.where(largest > 0, largest, 1.0)
+    deviation = unit * np.sqrt((share * np.square(difference / unit)).sum(axis=0))
     return mean, _or_one(deviation, mean)
 
 

@@ -33,7 +33,7 @@ def train(architecture, data, validation, settings, progress, bit_generator, hoo
     """
     start = progress.weights.copy()
     patience = Patience(settings.tol, settings.n_iter_no_change)
-    with ExitStack() as stack, np.errstate(over="ignore", invalid="ignore"):
+    with ExitStack() as stack:
         objective = stack.enter_context(Objective(architecture, data, settings))
         score = None
         if validation is not None:

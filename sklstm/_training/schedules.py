@@ -37,8 +37,7 @@ def constant(rate, clock, power_t):
 def invscaling(rate, clock, power_t):
     """Decay with a power of the samples seen, as MLPRegressor."""
     # Of Python's numbers, a power that is too large raises an error.
-    with np.errstate(over="ignore"):
-        return rate / np.float64(clock.samples + 1) ** power_t
+    return rate / np.float64(clock.samples + 1) ** power_t
 
 
 def adaptive(rate, clock, power_t):
