@@ -23,6 +23,7 @@ from sklstm._frames import warn_of_unlike_columns
 from sklstm._messages import speaking_of, warn_user
 from sklstm._network.parameters import Architecture, fold_scaling, initial_weights, named_views
 from sklstm._network.sharding import Team
+from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import FLOATS, check_numbers, read_form, read_sequences
@@ -181,6 +182,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         # Streams of their own: what one draws does not change another, and a fit that goes on holds
         # out the same rows, but neither shuffles nor drops units as before.
         seeds = random_state.randint(2**31 - 1, size=3)
+        refuse_non_numeric(sample_weight, "sample_weight")
         sample_weight = _check_sample_weight(
             sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
         )

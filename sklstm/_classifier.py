@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array
 
 from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._numbers import refuse_hidden
 from sklstm._training.losses import BinaryLogLoss, MultinomialLogLoss
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
@@ -477,6 +478,7 @@ def _check_labels(y, estimator, name="y"):
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
+    refuse_hidden(y, name)
     y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name=name)
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)

@@ -1,5 +1,6 @@
 """What data frames and series of pandas and polars say of themselves, without importing either."""
 
+import datetime
 import re
 from numbers import Integral
 
@@ -7,17 +8,19 @@ import numpy as np
 
 from sklstm._messages import warn_user
 
+TIMES = np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta
 # Rows that tell whether columns are alike; of fewer, lags may look as unlike as features do.
 _ENOUGH_ROWS, _FEW_ROWS = 10_000, 30
 
 
-def refuse_non_numeric(X, name):
+def refuse_column(X, name):
     """Refuse X if it has a column that is not numbers, which an error should call by its name.
 
     Parameters
     ----------
     X : object
-        Arrays and lists pass, except arrays of times, which NumPy would turn into numbers.
+        Of what is neither a data frame nor a series, times alone are refused: NumPy would turn
+        them into numbers.
     name : str
         What the user calls X.
     """
@@ -26,11 +29,12 @@ def refuse_non_numeric(X, name):
         return
     label = getattr(column, "name", None)
     where = "" if label is None else f" in column {quoted(label)}"
+    got = f"dtype {column.dtype}" if hasattr(column, "dtype") else type(column).__name__
     if _kind(column) in "mM":
         mend = "take numbers from the times, such as the hour, or leave them out"
     else:
         mend = "encode them, for example with OneHotEncoder or OrdinalEncoder, or leave them out"
-    raise ValueError(f"{name} must be numbers, got dtype {column.dtype}{where}: {mend}.")
+    raise ValueError(f"{name} must be numbers, got {got}{where}: {mend}.")
 
 
 def non_numeric_column(X):
@@ -42,9 +46,9 @@ def non_numeric_column(X):
 
     Returns
     -------
-    column : series, ndarray or None
-        Its `name` may be None, or missing if X is an array of times. None: all are numbers, or can
-        be read as such, as strings and categories of digits can.
+    column : series, ndarray, time or None
+        Its `name` may be None, or missing if X is a time or an array of times. None: all are
+        numbers, or can be read as such, as strings and categories of digits can.
     """
     return next((column for column in _columns(X) if _kind(column) not in "biufc"), None)
 
@@ -55,18 +59,22 @@ def _columns(X):
     if hasattr(X, "columns") and hasattr(X, "items"):  # of pandas, where names may be repeated
         return (column for _, column in X.items())
     is_series = hasattr(X, "name") and hasattr(X, "dtype")
-    is_times = isinstance(X, np.ndarray) and X.dtype.kind in "mM"
-    return [X] if is_series or is_times else []
+    are_times = isinstance(X, TIMES) or (isinstance(X, np.ndarray) and X.dtype.kind in "mM")
+    return [X] if is_series or are_times else []
 
 
 def _kind(column):
     """NumPy's letter for the type of a column; that of floats for what can be read as floats."""
+    if isinstance(column, TIMES):
+        return "M"
     kind = getattr(column.dtype, "kind", "O")  # types of polars have none
     if kind != "O":
         return kind
     array = np.asarray(column)
     if array.dtype.kind not in "OSU":
         return array.dtype.kind
+    if any(issubclass(kind, TIMES) for kind in set(map(type, array.flat))):
+        return "M"
     try:
         array.astype(np.float64)
     except (TypeError, ValueError):

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
 from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import mean_and_deviation
 from sklstm._training.losses import LOSSES
 from sklstm._typing import Floats, SequencesLike, keeps_type
@@ -373,6 +374,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        refuse_non_numeric(y, name)
         y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_array, validate_data
 
-from sklstm._frames import refuse_non_numeric
 from sklstm._kernels.shard import SEQUENCE
+from sklstm._numbers import refuse_non_numeric
 
 FLOATS = (np.float64, np.float32)
 # Numbers that are looked at together in the search for NaN, so that a strided view of windows or a
@@ -83,6 +83,7 @@ def read_sequences(estimator, X, *, reset, dtype=FLOATS):
 
 def read_form(estimator, X, *, reset, dtype=FLOATS):
     """As `read_sequences`, but no number is looked at: padding still counts as steps."""
+    refuse_non_numeric(X, "X")
     if is_list_of_sequences(X):
         # A prediction must not depend on the types of the other sequences.
         sequences = _from_list(X, dtype if reset or dtype != FLOATS else estimator._weights.dtype)
@@ -166,7 +167,6 @@ def count_dimensions(X):
 
 def _from_2d(estimator, X, reset, dtype):
     if reset or not _is_as_in_fit(estimator, X, dtype):
-        refuse_non_numeric(X, "X")
         own = _own_type(X, dtype)
         if reset or _was_fitted_on_2d(estimator):
             X = validate_data(estimator, X, reset=reset, dtype=own, ensure_all_finite=False)

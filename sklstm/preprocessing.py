@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sklstm._numbers import refuse_hidden, refuse_non_numeric
 from sklstm._sequences import (
     as_blocks,
     check_n_timesteps,
@@ -282,6 +283,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
         steps = trial._read(X, reset=True)
         if _routing_enabled():
             fit_params = process_routing(self, method, **fit_params)["transformer"][method]
+        for name, values in {"y": y, **fit_params}.items():
+            refuse_hidden(values, name)
         y = _for_each_step(y, steps.lengths)
         fit_params = {
             name: _for_each_step(value, steps.lengths)
@@ -363,6 +366,7 @@ class _Steps:
 
 def _read_sequences(estimator, X):
     """The steps of X, or None if it is neither 3-D nor a list of sequences."""
+    refuse_non_numeric(X, "X")
     if is_list_of_sequences(X):
         steps = _from_list(X)
     elif count_dimensions(X) == 3:

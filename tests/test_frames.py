@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklstm._frames import non_numeric_column, refuse_non_numeric
+from sklstm._frames import non_numeric_column, refuse_column
 
 COUNT = np.arange(6.0)
 DAYS = np.datetime64("2024-01-01", "ns") + np.arange(6) * np.timedelta64(1, "D")
@@ -36,7 +36,7 @@ NUMBERS = {
     "category of numbers": pd.Series([1, 2] * 3, dtype="category"),
     "strings of digits": pd.Series(["1", "2.5"] * 3),
 }
-TIMES = {"dates", "dates of a zone", "durations", "category of dates"}
+TIMES = {"dates", "dates of a zone", "durations", "category of dates", "Python's dates"}
 
 
 @pytest.mark.parametrize("kind", NOT_NUMBERS)
@@ -48,9 +48,9 @@ def test_a_column_of_pandas_that_is_not_numbers_is_refused_by_name(kind):
     mend = "take numbers from the times" if kind in TIMES else "encode them, .*OneHotEncoder"
     match = f"^X must be numbers, got dtype .* in column 'other': {mend}"
     with pytest.raises(ValueError, match=match):
-        refuse_non_numeric(frame, "X")
+        refuse_column(frame, "X")
     with pytest.raises(ValueError, match=f"^exog must be numbers, got dtype .*: {mend}") as refused:
-        refuse_non_numeric(column, "exog")
+        refuse_column(column, "exog")
     assert "column" not in str(refused.value)
 
 
@@ -65,9 +65,9 @@ def test_repeated_and_odd_names_are_no_trouble():
     assert non_numeric_column(frame).tolist() == ["a", "b"]
     frame.columns = pd.MultiIndex.from_tuples([("load", "north"), ("load", "south")])
     with pytest.raises(ValueError, match=r"in column \('load', 'south'\): encode"):
-        refuse_non_numeric(frame, "X")
+        refuse_column(frame, "X")
     with pytest.raises(ValueError, match="in column 1: encode"):
-        refuse_non_numeric(pd.DataFrame([[1.0, "a"]]), "X")
+        refuse_column(pd.DataFrame([[1.0, "a"]]), "X")
 
 
 def test_columns_of_polars():
@@ -99,12 +99,12 @@ def test_columns_of_polars():
         for column in columns:
             for X in (column, numbers.with_columns(column)):
                 with pytest.raises(ValueError, match=f"got dtype .* in column 'other': {mend}"):
-                    refuse_non_numeric(X, "X")
+                    refuse_column(X, "X")
 
 
 def test_arrays_of_times_are_refused_and_other_arrays_and_lists_left_to_their_checks():
     for times in (DAYS, DAYS[:, np.newaxis], DAYS - DAYS[0]):
         with pytest.raises(ValueError, match=r"^X must be numbers, got dtype .*64\[ns\]: take"):
-            refuse_non_numeric(times, "X")
+            refuse_column(times, "X")
     for X in (COUNT, np.array(LETTERS), LETTERS, [[1.0]], np.array([COUNT, LETTERS], object)):
         assert non_numeric_column(X) is None
