@@ -501,7 +501,8 @@ def _check_size(y, numbers, dtype):
 
 def _refuse_one_target(sequences, y):
     """Refuse a single target of many rows: these may be meant to be the steps of one sequence."""
-    if hasattr(y, "__len__") and len(y) == 1 < len(sequences) and sequences.from_2d:
+    is_one = len(y) == 1 if isinstance(y, list | tuple) else getattr(y, "shape", None) == (1,)
+    if is_one and sequences.from_2d and len(sequences) > 1:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: [{len(sequences)}, 1]. "
             f"If X is one sequence of {len(sequences)} time steps, pass X[np.newaxis]."
