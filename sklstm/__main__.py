@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor, __version__
-from sklstm._kernels.cache import CACHE_FOLDER, PRIVATE_COPY_OF
+from sklstm._kernels.cache import FOLDERS, NOT_KEPT
+from sklstm._kernels.folders import can_be_written
 from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
 from sklstm._network.sharding import available_threads
 from sklstm._training.optimizers import OPTIMIZERS
@@ -19,27 +20,30 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image; a user who may "
-        "only read this folder works on a copy of it",
+        help="compile everything into the cache folder, as for a container image; others "
+        "may read it there",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")
     print(f"SIMD     {SIMD_NAME}, {8 * SIMD_BYTES} bits")
     print(f"threads  {available_threads()}")
-    print(f"cache    {cache()}")
-    if arguments.warm_up and (PRIVATE_COPY_OF or CACHE_FOLDER is None):
+    for line in cache():
+        print(f"cache    {line}")
+    if arguments.warm_up and not any(map(can_be_written, FOLDERS)):
         parser.error("There is no folder to keep machine code in: it would be lost at exit.")
     if arguments.warm_up:
         start = time.perf_counter()
         warm_up()
         print(f"warm-up  {time.perf_counter() - start:.1f} s")
+        if NOT_KEPT:
+            parser.error(f"{len(NOT_KEPT)} kernels could not be written: the disk may be full.")
 
 
 def cache():
-    """Where machine code is kept."""
-    if PRIVATE_COPY_OF:
-        return f"{PRIVATE_COPY_OF}, read-only: each process works on a copy"
-    return CACHE_FOLDER or "none: no folder can be written, each process compiles"
+    """Where machine code is looked for; it is written to the first that is not read-only."""
+    if not FOLDERS:
+        return ["none: no folder can be made, each process compiles"]
+    return [f"{folder}{'' if can_be_written(folder) else ', read-only'}" for folder in FOLDERS]
 
 
 def warm_up():

@@ -4,23 +4,23 @@ The image is a copy of the package that is compiled and then made read-only; eac
 processes of its own.
 """
 
-import errno
 import json
 import shutil
 import sys
 
 import pytest
-from processes import SOME_KERNELS, copy_package, holds_machine_code, result, run, start, state_of
+from processes import SOME_KERNELS, copy_package, holds_machine_code, run, state_of
 
 pytestmark = pytest.mark.cold
 
-# Root may write what a mode forbids, until it loses the capability to override modes.
+# Root may read and write what a mode forbids, until it loses the capabilities to override modes.
 READER = """
 import ctypes, os, sys
 
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 if os.getuid() == 0:
-    assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 """
 # What the kernels give, how many of them were compiled, and where they were looked for.
@@ -33,7 +33,7 @@ kernels = updates.add_penalty, updates.clip, updates.adam
 report = {
     "bits": weights.tobytes().hex(),
     "compiled": sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels),
-    "folder": cache.CACHE_FOLDER and str(cache.CACHE_FOLDER),
+    "folders": [str(folder) for folder in cache.FOLDERS],
 }
 print()
 print(json.dumps(report))
@@ -41,40 +41,16 @@ print(json.dumps(report))
 N_KERNELS = 3
 
 
-def failing(operation, part_of_path, error):
-    """Code after which Path.read_bytes or Path.write_bytes fail for such paths."""
-    return f"""
-from pathlib import Path
-
-original = Path.{operation}
-def succeed_or_fail(path, *arguments):
-    if {str(part_of_path)!r} in str(path):
-        raise OSError({error}, "as by the system", str(path))
-    return original(path, *arguments)
-Path.{operation} = succeed_or_fail
-"""
-
-
-COPY_NOTHING = failing("write_bytes", "", errno.ENOSPC)
-
-
-def start_reader(code, package, **environment):
-    environment = {name: str(value) for name, value in environment.items()}
-    return start(code, package, [sys.executable, "-c", READER], **environment)
-
-
 def read(code, package, **environment):
     """What a process that cannot write to the package prints."""
-    return result(start_reader(code, package, **environment))
+    environment = {name: str(value) for name, value in environment.items()}
+    return run(code, package, [sys.executable, "-c", READER], **environment)
 
 
-def report_of(output):
-    return json.loads(output.splitlines()[-1])
-
-
-def use(package, before="", after="", **environment):
+def use(package, before="", **environment):
     """The report of a process that cannot write to the package."""
-    return report_of(read(before + SOME_KERNELS + REPORT + after, package, **environment))
+    output = read(before + SOME_KERNELS + REPORT, package, **environment)
+    return json.loads(output.splitlines()[-1])
 
 
 def make_read_only(folder):
@@ -116,10 +92,6 @@ def nowhere(tmp_path):
     return {"XDG_CACHE_HOME": make_read_only(locked), "TMPDIR": temporary}
 
 
-def names(folder):
-    return sorted(path.name for path in state_of(folder) if path.suffix in {".nbi", ".nbc"})
-
-
 def machine_code_of(package):
     """The folder of a package that has one of its own."""
     (folder,) = (package / "_kernels" / "__pycache__").iterdir()
@@ -130,19 +102,16 @@ def folder_at(home, package):
     return home / "sklstm" / machine_code_of(package).name
 
 
-def test_it_is_copied_home_once(image, bits, home):
+def test_it_is_read_where_it_lies(image, bits, home):
     before = state_of(image)
-    expected = {"bits": bits, "compiled": 0, "folder": str(folder_at(home, image))}
-    assert use(image, XDG_CACHE_HOME=home) == expected
-    copied = state_of(home)
-    assert names(home) == names(image)
-
-    assert use(image, COPY_NOTHING, XDG_CACHE_HOME=home) == expected
-    assert state_of(home) == copied
+    folders = [str(machine_code_of(image)), str(folder_at(home, image))]
+    report = use(image, XDG_CACHE_HOME=home)
+    assert report == {"bits": bits, "compiled": 0, "folders": folders}
+    assert state_of(home) == {}
     assert state_of(image) == before
 
 
-def test_what_it_lacks_is_kept_beside_the_copy(image, home):
+def test_what_it_lacks_is_kept_at_home(image, home):
     code = """
 import numpy as np
 from sklstm._kernels import updates
@@ -151,108 +120,37 @@ updates.clip(np.ones(4, np.float32), 0.5)
 print(len(updates.clip.stats.cache_misses))
 """
     assert read(code, image, XDG_CACHE_HOME=home) == "1\n"
-    assert len(names(home)) == len(names(image)) + 1
+    assert len(state_of(home)) == 1
     assert read(code, image, XDG_CACHE_HOME=home) == "0\n"
 
 
 @pytest.mark.parametrize("by_setting", [False, True])
-def test_where_nothing_can_be_written_each_process_has_a_copy_of_its_own(
-    image, bits, nowhere, by_setting
-):
+def test_where_nothing_can_be_written_it_is_read_all_the_same(image, bits, nowhere, by_setting):
     if by_setting:
         nowhere["NUMBA_CACHE_DIR"] = machine_code_of(image).parent
-    mode = "report['mode'] = oct(cache.CACHE_FOLDER.stat().st_mode)\nprint(json.dumps(report))"
-    reports = [use(image, after=mode, **nowhere) for _ in range(2)]
-    folders = [report.pop("folder") for report in reports]
-    assert reports == [{"bits": bits, "compiled": 0, "mode": "0o40700"}] * 2
-    assert len(set(folders)) == 2
-    assert all(folder.startswith(str(nowhere["TMPDIR"])) for folder in folders)
+    report = use(image, **nowhere)
+    folders = [str(machine_code_of(image))]
+    assert report == {"bits": bits, "compiled": 0, "folders": folders}
     assert list(nowhere["TMPDIR"].iterdir()) == []
 
 
-def test_where_no_copy_can_be_made_either_each_process_compiles(image, bits, nowhere):
-    before = "import tempfile; tempfile.tempdir = '/missing/folder'\n"
-    report = use(image, before, **nowhere)
-    assert report == {"bits": bits, "compiled": N_KERNELS, "folder": None}
+def test_files_that_may_not_be_read_are_compiled(image, bits, home, tmp_path):
+    # As of an administrator with a umask of 077.
+    package = shutil.copytree(image, tmp_path / "copy" / "sklstm")
+    for path in state_of(machine_code_of(package)):
+        path.chmod(0)
+    assert use(package, XDG_CACHE_HOME=home)["compiled"] == N_KERNELS
+    report = use(package, XDG_CACHE_HOME=home)
+    assert (report["bits"], report["compiled"]) == (bits, 0)
 
 
-def test_processes_that_start_at_once_share_one_copy(image, bits, home, tmp_path):
-    # All have copied a file before one is to give its copy the name.
-    meet = """
-import os, time
-from pathlib import Path
-
-replace = Path.replace
-def replace_in_step(path, target):
-    (Path(os.environ["MEETING"]) / str(os.getpid())).touch()
-    deadline = time.monotonic() + 250
-    while len(os.listdir(os.environ["MEETING"])) < 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    return replace(path, target)
-Path.replace = replace_in_step
-"""
-    meeting = tmp_path / "meeting"
-    meeting.mkdir()
-    code, environment = meet + SOME_KERNELS + REPORT, {"XDG_CACHE_HOME": home, "MEETING": meeting}
-    racers = [start_reader(code, image, **environment) for _ in range(4)]
-    reports = [report_of(result(racer)) for racer in racers]
-    folder = folder_at(home, image)
-    assert reports == [{"bits": bits, "compiled": 0, "folder": str(folder)}] * 4
-    assert len(list(meeting.iterdir())) == 4
-    assert names(home) == names(image)
-    assert len(list(folder.iterdir())) == 1
-
-
-def test_a_copy_that_was_cut_short_is_not_taken_for_one(image, bits, home):
-    die = """
-import os
-from pathlib import Path
-
-replace = Path.replace
-def replace_one_file(path, target):
-    replace(path, target)
-    os._exit(0)
-Path.replace = replace_one_file
-"""
-    assert read(die + SOME_KERNELS, image, XDG_CACHE_HOME=home) == ""
-    assert len(names(home)) == 1
-    report = use(image, XDG_CACHE_HOME=home)
-    assert report == {"bits": bits, "compiled": 0, "folder": str(folder_at(home, image))}
-
-
-@pytest.mark.parametrize("error", [errno.ENOENT, errno.EACCES])
-def test_a_file_that_is_removed_meanwhile_or_not_readable_is_compiled(image, bits, home, error):
-    report = use(image, failing("read_bytes", "clip", error), XDG_CACHE_HOME=home)
-    assert report == {"bits": bits, "compiled": 1, "folder": str(folder_at(home, image))}
-
-
-def test_where_home_has_no_space_each_process_has_a_copy_of_its_own(image, bits, home, nowhere):
-    full = failing("write_bytes", home, errno.ENOSPC)
-    report = use(image, full, **nowhere | {"XDG_CACHE_HOME": home})
-    assert report.pop("folder").startswith(str(nowhere["TMPDIR"]))
-    assert report == {"bits": bits, "compiled": 0}
-    assert state_of(home) == {}
-
-
-def test_machine_code_at_home_is_added_to_and_not_replaced(image, home):
-    folder = folder_at(home, image)
-    without_two = shutil.ignore_patterns("*adam*", "*add_penalty*")
-    shutil.copytree(machine_code_of(image), folder, ignore=without_two)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755)
-    before = state_of(home)
-    report = use(image, XDG_CACHE_HOME=home)
-    assert (report["compiled"], report["folder"]) == (0, str(folder))
-    assert before.items() <= state_of(home).items()
-    assert names(home) == names(image)
-
-
-def test_an_empty_folder_at_home_is_filled(image, home):
-    (part,) = machine_code_of(image).iterdir()
-    (folder_at(home, image) / part.name).mkdir(parents=True)
-    assert use(image, XDG_CACHE_HOME=home)["compiled"] == 0
-    assert names(home) == names(image)
+def test_a_folder_that_a_process_loses_its_rights_to_costs_only_compile_time(image, bits, home):
+    lose = "from sklstm._kernels import cache\ncache.FOLDERS[0].chmod(0)\n"
+    report = use(image, lose, NUMBA_CACHE_DIR=home)
+    assert (report["bits"], report["compiled"]) == (bits, N_KERNELS)
+    [folder] = home.iterdir()
+    folder.chmod(0o700)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_read_only_folder_without_machine_code_changes_nothing(bits, home, nowhere, tmp_path):
@@ -261,52 +159,20 @@ def test_a_read_only_folder_without_machine_code_changes_nothing(bits, home, now
     folder = folder_at(home, make_read_only(package))
     assert not holds_machine_code(package)
 
-    assert use(package, **nowhere) == {"bits": bits, "compiled": N_KERNELS, "folder": None}
+    report = use(package, **nowhere)
+    assert (report["bits"], report["compiled"]) == (bits, N_KERNELS)
     report = use(package, **nowhere | {"XDG_CACHE_HOME": home})
-    assert report == {"bits": bits, "compiled": N_KERNELS, "folder": str(folder)}
+    assert (report["bits"], report["compiled"]) == (bits, N_KERNELS)
+    assert len(state_of(folder)) == N_KERNELS
     assert use(package, XDG_CACHE_HOME=home)["compiled"] == 0
 
 
-def test_a_forked_child_leaves_the_folder_to_its_parent(image, nowhere):
-    fork = """
-import sys, warnings
-warnings.simplefilter("ignore")  # of threads, which this child does not use
-if not os.fork():
-    sys.exit(7)
-report["status"] = os.waitstatus_to_exitcode(os.wait()[1])
-report["left"] = len(list(cache.CACHE_FOLDER.rglob("*.nbc")))
-print(json.dumps(report))
-"""
-    report = use(image, after=fork, **nowhere)
-    assert (report["status"], report["left"]) == (7, N_KERNELS)
-    assert list(nowhere["TMPDIR"].iterdir()) == []
-
-
-def test_a_process_waits_for_its_children_before_it_removes_the_folder(image, nowhere):
-    leave = """
-import atexit, multiprocessing, time, warnings
-from pathlib import Path
-from sklstm._kernels import cache
-
-def work(leaving):
-    leaving.wait()
-    time.sleep(0.3)
-    print(len(list(cache.CACHE_FOLDER.rglob("*.nbc"))), flush=True)
-
-warnings.simplefilter("ignore")  # of threads, which this child does not use
-context = multiprocessing.get_context("fork")
-leaving = context.Event()
-context.Process(target=work, args=[leaving]).start()
-atexit.register(leaving.set)
-"""
-    assert read(leave, image, **nowhere) == f"{N_KERNELS}\n"
-    assert list(nowhere["TMPDIR"].iterdir()) == []
-
-
-def test_the_command_line_says_which_folder_is_used(image, home, nowhere):
+def test_the_command_line_says_which_folders_are_used(image, home, nowhere):
     main = "import sys; sys.argv[1:] = []; from sklstm.__main__ import main; main()"
-    assert f"{folder_at(home, image)}\n" in read(main, image, XDG_CACHE_HOME=home)
-    assert f"{machine_code_of(image)}, read-only" in read(main, image, **nowhere)
+    read_only, at_home = f"{machine_code_of(image)}, read-only\n", f"{folder_at(home, image)}\n"
+    printed = read(main, image, XDG_CACHE_HOME=home)
+    assert printed.index(read_only) < printed.index(at_home)
+    assert read_only in read(main, image, **nowhere)
 
 
 def test_a_warm_up_that_nothing_is_kept_of_is_refused(image, nowhere):

@@ -133,7 +133,6 @@ def linked(*arguments, links=EVERY_NET):
         for dtype in DTYPES:
             wanted[dtype] = [each(dtype) if isfunction(each) else each for each in arguments]
             compiled[dtype] = CFunc(function, (wanted[dtype], types.void), {}, OPTIONS)
-            # Now, and not at the first call: the process may have lost its rights by then.
             keep_on_disk(compiled[dtype])
 
         @links.add
