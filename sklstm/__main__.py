@@ -20,8 +20,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image; others "
-        "may read it there",
+        help="compile everything into the cache folder, as for a container image; what root has "
+        "compiled, every user may read",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")
@@ -42,7 +42,7 @@ def main():
 def cache():
     """Where machine code is looked for; it is written to the first that is not read-only."""
     if not FOLDERS:
-        return ["none: no folder can be made, each process compiles"]
+        return ["none: no folder is safe from other users, each process compiles"]
     return [f"{folder}{'' if can_be_written(folder) else ', read-only'}" for folder in FOLDERS]
 
 

@@ -5,6 +5,7 @@ processes of its own.
 """
 
 import json
+import os
 import shutil
 import sys
 
@@ -132,6 +133,16 @@ def test_where_nothing_can_be_written_it_is_read_all_the_same(image, bits, nowhe
     folders = [str(machine_code_of(image))]
     assert report == {"bits": bits, "compiled": 0, "folders": folders}
     assert list(nowhere["TMPDIR"].iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="root compiles here")
+def test_what_root_compiled_is_read_by_every_user(image, bits, nowhere):
+    for path in [machine_code_of(image), *state_of(machine_code_of(image))]:
+        assert path.stat().st_mode & 0o004
+    # Neither root nor any other user that there is.
+    report = use(image, "import os; os.geteuid = lambda: 2**31 - 7\n", **nowhere)
+    folders = [str(machine_code_of(image))]
+    assert report == {"bits": bits, "compiled": 0, "folders": folders}
 
 
 def test_files_that_may_not_be_read_are_compiled(image, bits, home, tmp_path):

@@ -1,11 +1,11 @@
-"""Machine code on disk that is damaged: it is not run, and written anew."""
+"""Machine code on disk that is damaged or of others: it is not run."""
 
 import os
 import pickle
 
 import numpy as np
 import pytest
-from processes import SOME_KERNELS, copy_package, holds_machine_code, run, state_of
+from processes import SOME_KERNELS, copy_package, holds_machine_code, run, start, state_of
 
 from sklstm._kernels import cache, updates
 from sklstm._kernels.compile import entry, no_garbage_collection
@@ -246,3 +246,34 @@ except SystemExit as error:
     print(error.code)
 """
     assert run(code, package, NUMBA_CACHE_DIR=str(tmp_path / "cache")).endswith("\n2\n")
+
+
+class MakeFolder:
+    """What makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.cold
+@pytest.mark.skipif(os.name == "nt", reason="modes say nothing there")
+@pytest.mark.parametrize("open_to_others", ["*", "*/*", ".", None])
+def test_code_that_others_could_have_written_is_not_run(package, tmp_path, open_to_others):
+    base, marker = tmp_path / "cache", tmp_path / "marker"
+    expected = run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(base))
+    for path in base.glob("*/*"):
+        code = pickle.dumps(MakeFolder(marker))
+        path.write_bytes(cache._checksum(path.name, code) + code)
+    if open_to_others is None:
+        # The test can fail: this user's own files are run.
+        process = start(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(base))
+        assert "TypeError" in process.communicate(timeout=300)[1]
+        assert marker.exists()
+        return
+    for path in [base] if open_to_others == "." else base.glob(open_to_others):
+        path.chmod(0o777)
+    assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(base)) == expected
+    assert not marker.exists()

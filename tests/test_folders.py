@@ -1,4 +1,4 @@
-"""Folders for machine code: the best comes first, and no error is raised."""
+"""Folders for machine code: what others could have written is not read; no error is raised."""
 
 import errno
 import os
@@ -9,7 +9,11 @@ from numba import config
 
 from sklstm._kernels import folders
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="errors are others on Windows")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes say nothing there")
+as_root = pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != folders.ROOT, reason="only root can give files away"
+)
+STRANGER = 65534
 
 
 @pytest.fixture
@@ -22,24 +26,116 @@ def base(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(base):
     """A folder that is used."""
-    [folder] = folders.usable_folders("name")
+    [folder] = folders.safe_folders("name")
     assert folder == base / "name"
     return folder
+
+
+def is_used(folder):
+    return folders.safe_folders(folder.name) == [folder]
+
+
+@pytest.fixture(params=[0, 0o002, 0o022, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_whatever_the_umask_what_is_made_is_used_and_nobody_else_may_write_to_it(
+    umask, base, tmp_path
+):
+    [folder] = folders.safe_folders("name")
+    assert folders.can_be_written(folder)
+    assert folders.write(folder / "file", b"code")
+    assert folders.read(folder / "file") == b"code"
+    assert is_used(folder)
+    for path in (folder / "file", folder, base, base.parent):
+        assert not path.stat().st_mode & 0o022
+
+
+def test_a_folder_of_a_user_is_for_this_user_alone(base, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+    folders.safe_folders("name")
+    assert (base / "name").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_is_refused(folder, mode):
+    folder.chmod(mode)
+    assert not is_used(folder)
+    folder.chmod(0o755)
+    assert is_used(folder)
+
+
+@as_root
+def test_a_folder_of_another_user_is_refused_also_by_root(folder):
+    os.chown(folder, STRANGER, -1)
+    assert not is_used(folder)
+
+
+@as_root
+def test_a_folder_of_root_is_used_by_every_user(folder, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+    assert is_used(folder)
+
+
+def test_a_link_in_the_place_of_a_folder_is_refused(folder):
+    folder.rename(folder.with_name("other"))
+    folder.symlink_to(folder.with_name("other"))
+    assert not is_used(folder)
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_folder_that_everybody_may_replace_is_refused(folder, base, by_link, monkeypatch):
+    if by_link:
+        link = base.parents[1] / "link"
+        link.symlink_to(base)
+        monkeypatch.setattr(config, "CACHE_DIR", str(link))
+        folder = link / folder.name
+    for above in (base, base.parent):
+        above.chmod(0o777)
+        assert not is_used(folder)
+        # As /tmp: only who owns a folder may rename it.
+        above.chmod(0o1777)
+        assert is_used(folder)
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(base):
     base.mkdir(parents=True)
     (base / "name").touch()
-    assert folders.usable_folders("name") == []
+    assert folders.safe_folders("name") == []
 
 
-def test_the_package_comes_before_the_home(tmp_path, monkeypatch):
+def test_the_next_place_is_taken_where_the_best_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setattr(folders, "__file__", str(tmp_path / "package" / "folders.py"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     beside = tmp_path / "package" / "__pycache__" / "name"
     at_home = tmp_path / "home" / "sklstm" / "name"
-    assert folders.usable_folders("name") == [beside, at_home]
+    assert folders.safe_folders("name") == [beside, at_home]
+    beside.chmod(0o777)
+    assert folders.safe_folders("name") == [at_home]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_may_write_to_is_not_read_but_replaced(folder, mode):
+    path = folder / "file"
+    folders.write(path, b"code")
+    path.chmod(mode)
+    assert folders.read(path) is None
+    assert folders.write(path, b"new")
+    assert folders.read(path) == b"new"
+
+
+@as_root
+def test_a_file_of_another_user_is_not_read_but_replaced(folder):
+    path = folder / "file"
+    folders.write(path, b"code")
+    os.chown(path, STRANGER, -1)
+    assert folders.read(path) is None
+    assert folders.write(path, b"new")
+    assert folders.read(path) == b"new"
 
 
 def test_what_is_no_file_is_not_read(folder):
@@ -62,7 +158,7 @@ def test_a_folder_in_the_place_of_a_file_is_moved_away(folder):
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
 @pytest.mark.parametrize(
-    ("owner", "operation"), [(Path, "open"), (Path, "replace"), (Path, "unlink"), (Path, "is_dir")]
+    ("owner", "operation"), [(os, "open"), (Path, "replace"), (Path, "unlink"), (Path, "is_dir")]
 )
 def test_what_cannot_be_written_is_done_without(folder, monkeypatch, owner, operation, error):
     def fail(*arguments, **options):

@@ -13,7 +13,7 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from sklstm._kernels.folders import read, usable_folders, write
+from sklstm._kernels.folders import read, safe_folders, write
 from sklstm._kernels.simd import CPU_FEATURES
 
 CHECKSUM_BYTES = 32
@@ -94,4 +94,4 @@ def _fingerprint():
 
 
 FINGERPRINT = _fingerprint()
-FOLDERS = usable_folders(f"sklstm-{FINGERPRINT}")
+FOLDERS = safe_folders(f"sklstm-{FINGERPRINT}")

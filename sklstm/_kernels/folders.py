@@ -1,9 +1,10 @@
-"""Folders for machine code.
+"""Folders for machine code, which is run as it is found: only this user and root may write to them.
 
 What cannot be read is not there, and what cannot be written is done without.
 """
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +12,10 @@ from uuid import uuid4
 
 from numba import config
 
+ROOT = 0
 
-def usable_folders(name):
+
+def safe_folders(name):
     """Folders of this name that may be used, the best first. They are made where there are none.
 
     Some of them may only be readable, as in a container image that root warmed up.
@@ -32,13 +35,14 @@ def can_be_written(folder):
 
 
 def read(path):
-    """What a file holds; None if it cannot be read."""
+    """What a file holds; None if it cannot be read, or if others could have written it."""
     try:
         # To open what is no file, such as a pipe, may take forever.
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return file.read()
+            # Of what is open, as a name may come to mean another file meanwhile.
+            return file.read() if _is_ours(os.fstat(file.fileno())) else None
     except OSError:
         return None
 
@@ -48,7 +52,7 @@ def write(path, content):
     unfinished = path.with_name(f"unfinished-{uuid4().hex}")
     try:
         try:
-            with unfinished.open("xb") as file:
+            with open(unfinished, "xb", opener=_open_for_us_alone) as file:
                 file.write(content)
             if path.is_dir():
                 # Moved away and not removed: what is in it may be wanted.
@@ -74,8 +78,54 @@ def _bases():
 def _is_usable(folder):
     # There may be one that can be read where none can be made.
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
     try:
-        return folder.is_dir()
+        return _is_safe(folder)
     except OSError:
         return False
+
+
+def _make(folder):
+    """Make a folder, and those above that are missing; no umask has others write to them."""
+    missing = [above for above in folder.parents if not above.exists()]
+    for above in reversed(missing):
+        above.mkdir(0o755, exist_ok=True)
+    # Nobody uses what another user than root compiled.
+    folder.mkdir(0o755 if _user() == ROOT else 0o700, exist_ok=True)
+
+
+def _is_safe(folder):
+    """Whether this user and root alone may write to a folder, or put another in its place."""
+    status = folder.lstat()
+    # By its own path, and by the one that links above it lead to.
+    above = {*folder.parents, *folder.resolve().parents}
+    return stat.S_ISDIR(status.st_mode) and _is_ours(status) and not any(map(_is_open, above))
+
+
+def _is_ours(status):
+    """Whether a file or folder belongs to this user or root, and nobody else may write to it."""
+    if os.name == "nt":
+        # Modes say nothing there.
+        return True
+    shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return status.st_uid in {ROOT, _user()} and not shared
+
+
+def _is_open(folder):
+    """Whether everybody may rename what is in a folder.
+
+    Its owner and group may too, who are often others than this user and yet no strangers, as where
+    a container's root works in a folder of its host. They can put nothing in its place that
+    belongs to this user, without which nothing is read.
+    """
+    mode = folder.stat().st_mode
+    return os.name != "nt" and bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
+def _user():
+    return os.geteuid() if os.name != "nt" else ROOT
+
+
+def _open_for_us_alone(path, flags):
+    # A umask may leave what is made open to others, whose work would not be taken.
+    return os.open(path, flags, 0o644)
