@@ -173,6 +173,49 @@ print(len(bits), config.CACHE_DIR, gc.isenabled())
     assert "_join_directions" not in names
 
 
+# Predictions that depend on the batch where kernels check the bounds of arrays.
+PREDICT_ALONE = """
+import numpy as np
+from sklstm import LSTMRegressor
+
+X = np.random.RandomState(0).normal(size=(40, 12)).astype(np.float32)
+model = LSTMRegressor(19, n_timesteps=6, random_state=0).partial_fit(X, X.sum(axis=1))
+together = model.predict(X)
+print(together.tobytes().hex())
+assert together.tobytes() == b"".join(model.predict(row[np.newaxis]).tobytes() for row in X)
+"""
+
+
+@pytest.fixture(scope="module")
+def expected_alone():
+    """What the package itself predicts."""
+    return run(PREDICT_ALONE, PACKAGE)
+
+
+@pytest.mark.parametrize("switch", ["NUMBA_DEBUGINFO", "NUMBA_BOUNDSCHECK"])
+def test_a_debugging_switch_does_not_change_kernels(package, expected_alone, switch):
+    assert run(PREDICT_ALONE, package, **{switch: "1"}) == expected_alone
+
+
+@pytest.mark.parametrize(
+    "switch",
+    ["os.environ['NUMBA_BOUNDSCHECK'] = '1'", "config.BOUNDSCHECK = config.DEBUGINFO_DEFAULT = 1"],
+)
+def test_a_switch_that_is_set_while_a_process_runs_does_not_either(package, expected_alone, switch):
+    before = f"import os, sklstm\nfrom numba import config\n{switch}\n"
+    # And kernels of the user's own are still checked.
+    after = "assert config.BOUNDSCHECK == 1\n"
+    assert run(before + PREDICT_ALONE + after, package) == expected_alone
+
+
+def test_other_optimizations_have_machine_code_of_their_own(package, expected, tmp_path):
+    cache = tmp_path / "cache"
+    run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(cache), NUMBA_OPT="0")
+    written = state_of(cache)
+    assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(cache)) == expected
+    assert written.items() < state_of(cache).items()
+
+
 def test_a_warm_process_compiles_nothing(package, tmp_path):
     code = """
 from numba.core import compiler

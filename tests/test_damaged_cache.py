@@ -1,14 +1,28 @@
-"""Machine code on disk that is damaged or of others: it is not run."""
+"""Machine code on disk that is damaged, of others or of other settings: it is not run."""
 
+import inspect
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
+from numba import config
+from numba.core import (
+    base,
+    callwrapper,
+    cgutils,
+    codegen,
+    cpu,
+    debuginfo,
+    generators,
+    lowering,
+    pythonapi,
+)
 from processes import SOME_KERNELS, copy_package, holds_machine_code, run, start, state_of
 
 from sklstm._kernels import cache, updates
-from sklstm._kernels.compile import entry, no_garbage_collection
+from sklstm._kernels.compile import compiling, entry
 from sklstm._kernels.linkage import FLOAT64, INDEX, Links, linked
 
 GRADIENT = np.random.RandomState(0).normal(size=50)
@@ -113,7 +127,7 @@ def test_a_flipped_bit_anywhere_is_seen(path):
     kernel(GRADIENT.copy(), 0.5)
 
     def found():
-        with no_garbage_collection():
+        with compiling():
             return kernel._cache.load_overload(kernel.signatures[0], kernel.targetctx) is not None
 
     for position in np.linspace(0, len(whole) - 1, 300).astype(int):
@@ -174,6 +188,25 @@ def test_types_have_files_of_their_own(path, folder):
     entry(updates.clip.py_func)(GRADIENT.astype(np.float32), 0.5)
     assert len(list(folder.iterdir())) == 2
     assert use()[1] == 0
+
+
+@pytest.mark.parametrize("setting", cache.SETTINGS)
+def test_machine_code_of_other_settings_is_not_taken(path, monkeypatch, setting):
+    kernel = entry(updates.clip.py_func)
+    kernel(GRADIENT.copy(), 0.5)
+    monkeypatch.setattr(config, setting, "another", raising=False)
+    # As if it could not be turned off while kernels are compiled.
+    name = kernel._cache.file_name(kernel.signatures[0], kernel.targetctx)
+    assert name != path.name
+
+
+def test_all_settings_that_numba_generates_code_by_are_looked_at():
+    parts = base, callwrapper, cgutils, codegen, cpu, debuginfo, generators, lowering, pythonapi
+    sources = "".join(map(inspect.getsource, parts))
+    settings = set(re.findall(r"\bconfig\.([A-Z_]+)", sources))
+    # What stands in for a processor is looked at as such; to print code does not change it.
+    harmless = {name for name in settings if "DUMP" in name} | {"IS_WIN"}
+    assert settings - harmless - {"CPU_NAME", "CPU_FEATURES"} <= set(cache.SETTINGS)
 
 
 def test_a_kernel_that_depends_on_more_than_the_sources_is_not_kept(folder):

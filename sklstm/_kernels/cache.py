@@ -16,6 +16,13 @@ from numba.core.serialize import dumps
 from sklstm._kernels.folders import read, safe_folders, write
 from sklstm._kernels.simd import CPU_FEATURES
 
+# What else of Numba's settings machine code depends on. A version of Numba may lack some of them.
+SETTINGS = (
+    "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DEBUG_JIT", "DEBUG_NRT", "DIFF_IR", "ENABLE_AVX",
+    "ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "FULL_TRACEBACKS", "LLVM_REFPRUNE_FLAGS",
+    "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USE_LLVMLITE_MEMORY_MANAGER",
+    "USE_RVSDG_FRONTEND", "USING_SVML",
+)  # fmt: skip
 CHECKSUM_BYTES = 32
 # Kernels whose machine code could not be kept.
 NOT_KEPT = []
@@ -66,9 +73,13 @@ class KernelCache(NullCache):
             NOT_KEPT.append(name)
 
     def file_name(self, signature, target_context):
-        """A name for all that the machine code depends on."""
+        """A name for all that the machine code depends on.
+
+        Settings are read each time: they may change after the import.
+        """
+        settings = [getattr(config, name, None) for name in SETTINGS]
         machine = target_context.codegen().magic_tuple()
-        identity = repr((FINGERPRINT, self._function, signature, machine))
+        identity = repr((FINGERPRINT, self._function, signature, machine, settings))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
         return f"{self._label}-{digest}.nbc"
 
@@ -84,9 +95,7 @@ def _fingerprint():
     """The state of the sources and of what compiles them."""
     digest = hashlib.sha256()
     versions = numba.__version__, llvmlite.__version__, np.__version__, sys.version
-    # With Intel's SVML, machine code calls it.
-    svml = str(getattr(config, "USING_SVML", False))
-    for text in (*versions, CPU_FEATURES, svml):
+    for text in (*versions, CPU_FEATURES):
         digest.update(text.encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

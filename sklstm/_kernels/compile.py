@@ -17,6 +17,23 @@ from sklstm._kernels.cache import keep_on_disk
 # stay a division (no arcp). Sums are written out where their order matters.
 # A kernel allocates nothing, so that no slice need count its references.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "_nrt": False}
+# Numba's debugging switches would make kernels whose bits depend on the batch. An option could not
+# turn them all off: one overrides it, others reach what Numba compiles below.
+PINNED_SETTINGS = {"BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0}
+
+
+@contextmanager
+def compiling():
+    """Have one kernel compiled or loaded as in every other process."""
+    with no_garbage_collection():
+        # Else the compiler would do so, and take back what is pinned.
+        config.reload_config()
+        chosen = {name: getattr(config, name) for name in PINNED_SETTINGS}
+        vars(config).update(PINNED_SETTINGS)
+        try:
+            yield
+        finally:
+            vars(config).update(chosen)
 
 
 @contextmanager
@@ -52,11 +69,11 @@ def entry(function, options=OPTIONS):
         keep_on_disk(dispatcher)
         compile_for = dispatcher.compile
 
-        def compile_without_garbage_collection(signature):
-            with no_garbage_collection():
+        def compile_as_ever(signature):
+            with compiling():
                 return compile_for(signature)
 
-        dispatcher.compile = compile_without_garbage_collection
+        dispatcher.compile = compile_as_ever
     return dispatcher
 
 

@@ -17,7 +17,7 @@ from numba.core.typeconv import Conversion
 from numba.extending import intrinsic
 
 from sklstm._kernels.cache import FINGERPRINT, keep_on_disk
-from sklstm._kernels.compile import OPTIONS, no_garbage_collection
+from sklstm._kernels.compile import OPTIONS, compiling
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
@@ -68,7 +68,7 @@ class Links:
         if self._n_loaded[dtype] == len(self._loaders):
             return
         # Under the lock of compilation: no two threads load the same.
-        with no_garbage_collection():
+        with compiling():
             for load in self._loaders[self._n_loaded[dtype] :]:
                 load(dtype)
                 self._n_loaded[dtype] += 1
