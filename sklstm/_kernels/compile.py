@@ -5,13 +5,12 @@
 - `entry`: by Python. `reduction`: an entry whose sums may be cut into SIMD lanes.
 """
 
-import gc
 from contextlib import contextmanager
 
 from numba import config, njit, types
-from numba.core.compiler_lock import global_compiler_lock
 
 from sklstm._kernels.cache import keep_on_disk
+from sklstm._kernels.undisturbed import undisturbed
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
 # stay a division (no arcp). Sums are written out where their order matters.
@@ -24,8 +23,8 @@ PINNED_SETTINGS = {"BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LI
 
 @contextmanager
 def compiling():
-    """Have one kernel compiled or loaded as in every other process."""
-    with no_garbage_collection():
+    """Have one kernel compiled or loaded, undisturbed, as in every other process."""
+    with undisturbed():
         # Else the compiler would do so, and take back what is pinned.
         config.reload_config()
         chosen = {name: getattr(config, name) for name in PINNED_SETTINGS}
@@ -34,22 +33,6 @@ def compiling():
             yield
         finally:
             vars(config).update(chosen)
-
-
-@contextmanager
-def no_garbage_collection():
-    """The compiler makes millions of objects, which every collection would walk through again.
-
-    Holds the lock that compilation takes in any case: threads cannot take the state of each other.
-    """
-    with global_compiler_lock:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            yield
-        finally:
-            if collecting:
-                gc.enable()
 
 
 def kernel(function):
@@ -67,13 +50,14 @@ def entry(function, options=OPTIONS):
     dispatcher = njit(**options)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
-        compile_for = dispatcher.compile
+        # Not `compile`, before which Numba loads its extensions, once and for all.
+        compile_for_arguments = dispatcher._compile_for_args
 
-        def compile_as_ever(signature):
+        def compile_undisturbed(*arguments, **named):
             with compiling():
-                return compile_for(signature)
+                return compile_for_arguments(*arguments, **named)
 
-        dispatcher.compile = compile_as_ever
+        dispatcher._compile_for_args = compile_undisturbed
     return dispatcher
 
 

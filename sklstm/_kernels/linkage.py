@@ -65,13 +65,13 @@ class Links:
         What calls linked kernels must be sure that this was done: else it jumps to address 0.
         """
         dtype = np.dtype(dtype)
-        if self._n_loaded[dtype] == len(self._loaders):
-            return
-        # Under the lock of compilation: no two threads load the same.
-        with compiling():
-            for load in self._loaders[self._n_loaded[dtype] :]:
-                load(dtype)
-                self._n_loaded[dtype] += 1
+        # One at a time, so that an interrupt need not wait for all of them.
+        while self._n_loaded[dtype] < len(self._loaders):
+            with compiling():
+                # Under the lock, and asked again: no two threads load the same.
+                if self._n_loaded[dtype] < len(self._loaders):
+                    self._loaders[self._n_loaded[dtype]](dtype)
+                    self._n_loaded[dtype] += 1
 
 
 # What every net needs, and what only nets of several layers do.
