@@ -1,4 +1,4 @@
-"""Interrupts while kernels are compiled or loaded: they wait, and break nothing."""
+"""Interrupts and forks while kernels are compiled or loaded: they wait, and break nothing."""
 
 import gc
 import json
@@ -62,6 +62,33 @@ calls, *_ = in_child(0)
 moments = [calls * (2 * n + 1) // (2 * N_CHILDREN) for n in range(N_CHILDREN)]
 print(json.dumps([in_child(moment)[1:] for moment in moments]))
 """
+# A child is forked while another thread makes a kernel ready, and then needs one itself.
+FORKED = """
+import os, signal, threading, time, warnings
+import numpy as np
+from numba.core import compiler
+from sklstm._kernels import cache, updates
+
+warnings.simplefilter("ignore")  # of threads, which this is about
+reached, original = threading.Event(), MODULE.FUNCTION
+
+def pause(*arguments, **options):
+    reached.set()
+    time.sleep(0.5)
+    return original(*arguments, **options)
+
+MODULE.FUNCTION = pause
+thread = threading.Thread(target=updates.clip, args=(np.ones(64), 0.5))
+thread.start()
+assert reached.wait(100)
+if not os.fork():
+    signal.alarm(30)
+    gradient = np.ones(64)
+    updates.clip(gradient, 0.5)
+    os._exit(int(16 * gradient[0]))
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+thread.join()
+"""
 needs_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 
 
@@ -77,6 +104,15 @@ def test_an_interrupt_waits_for_a_kernel_and_leaves_it_usable(tmp_path, warm):
     code = INTERRUPTED.replace("N_CHILDREN", str(n_children))
     printed = run(code, PACKAGE, NUMBA_CACHE_DIR=str(folder))
     assert json.loads(printed) == [["KeyboardInterrupt()", "0.0625"]] * n_children
+
+
+@needs_forks
+@pytest.mark.cold
+@pytest.mark.parametrize("place", ["compiler.compile_extra", "cache.read"])
+def test_a_fork_waits_for_a_kernel_that_another_thread_makes_ready(tmp_path, place):
+    module, function = place.split(".")
+    code = FORKED.replace("MODULE", module).replace("FUNCTION", function)
+    assert run(code, PACKAGE, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == "1\n"
 
 
 @pytest.fixture

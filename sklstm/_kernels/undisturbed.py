@@ -1,9 +1,11 @@
 """What Numba is spared while it compiles or loads a kernel.
 
-An interrupt would leave it in pieces, and garbage collection takes time.
+An interrupt would leave it in pieces, a fork would leave its lock taken for good in the child, and
+garbage collection takes time.
 """
 
 import gc
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -54,3 +56,12 @@ def _no_garbage_collection():
     finally:
         if collecting:
             gc.enable()
+
+
+# A child has the lock as it was, but not the thread that would release it.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
