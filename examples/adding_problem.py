@@ -11,16 +11,15 @@ to that of the sequences. With it the same settings do for 100, 200 and 400 step
 
     pip install ".[examples]"
     python examples/adding_problem.py
-    python examples/adding_problem.py --steps 400 --seeds 0 --forget-bias 1 --picture bias_1.png
+    python examples/adding_problem.py --steps 400 --seeds 0 --forget-bias 1
 """
 
 import argparse
+import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_squared_error
 
 from sklstm import LSTMRegressor
@@ -30,7 +29,6 @@ FRESH = 2000  # to watch the epochs with, and as many others to test on
 EPOCHS = 15
 MEAN = 1 / 6  # the error of predicting the mean: the variance of the sum of two uniform numbers
 SOLVED = 0.01
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "adding_problem.png"
 
 
 def main():
@@ -60,7 +58,7 @@ def arguments():
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 400])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--forget-bias", default="chrono", help='a number, or "chrono"')
-    parser.add_argument("--picture", type=Path, default=PICTURE)
+    parser.add_argument("--picture", type=Path, help="default: in a temporary folder")
     options = parser.parse_args()
     if options.forget_bias != "chrono":
         options.forget_bias = float(options.forget_bias)
@@ -88,13 +86,10 @@ def fit(steps, forget_bias, seed, rng):
         learning_rate="cosine",
         learning_rate_init=0.01,
         max_iter=EPOCHS,
-        n_iter_no_change=EPOCHS,
+        n_iter_no_change=np.inf,
         random_state=seed,
     )
-    with warnings.catch_warnings():
-        # The cosine is planned to end at max_iter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y, X_val=X_val, y_val=y_val)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
     r2 = np.array(model.validation_scores_)
     return model, (1 - r2) * y_val.var()
 
@@ -130,7 +125,7 @@ def draw(curves, picture):
         title="one line a seed",
     )  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)
-    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture = picture or Path(tempfile.mkdtemp()) / "adding_problem.png"
     figure.savefig(picture, dpi=120)
     print("Picture:", picture)
 

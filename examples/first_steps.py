@@ -18,11 +18,8 @@ its way back just as far.
     python examples/first_steps.py
 """
 
-import warnings
-
 import numpy as np
 from scipy.special import expit as sigmoid
-from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor
 
@@ -44,14 +41,11 @@ def main():
         hidden_layer_sizes=64,
         batch_size=1,
         max_iter=100,
-        n_iter_no_change=100,
+        n_iter_no_change=np.inf,
         normalize_y=False,  # the targets have no scale or offset of their own
         random_state=0,
     )
-    with warnings.catch_warnings():
-        # A hundred epochs are what this example takes, converged or not.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+    model.fit(X, y)
 
     prediction = model.predict([question])[0]
     print(f"After {', '.join(map(str, question))} comes {prediction:.3f}. The rule says 1.0.")

@@ -15,12 +15,11 @@ with a memory of another length, up to that of the sequences, and an input gate 
 """
 
 import argparse
+import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier
 
@@ -30,14 +29,13 @@ TRAINING = 10_000
 FRESH = 2000  # to watch the epochs with, and as many others to test on
 EPOCHS = 10
 FORGET_BIASES = (1, 5, "chrono")
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "latch.png"
 
 
 def main():
     """Fit with each start of the gates, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--picture", type=Path, default=PICTURE)
+    parser.add_argument("--picture", type=Path, help="default: in a temporary folder")
     options = parser.parse_args()
 
     print(f"The first of {DISTRACTORS + 1} letters, for {FRESH} new sequences:")
@@ -77,13 +75,10 @@ def fit(forget_bias, seed, rng):
         learning_rate="cosine",
         learning_rate_init=0.005,
         max_iter=EPOCHS,
-        n_iter_no_change=EPOCHS,
+        n_iter_no_change=np.inf,
         random_state=seed,
     )
-    with warnings.catch_warnings():
-        # The cosine is planned to end at max_iter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, y, X_val=X_val, y_val=y_val)
+    return model.fit(X, y, X_val=X_val, y_val=y_val)
 
 
 def draw(curves, picture):
@@ -111,7 +106,7 @@ def draw(curves, picture):
     )
     axes.legend(frameon=False, loc="center right", title="one line a seed")
     axes.spines[["top", "right"]].set_visible(False)
-    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture = picture or Path(tempfile.mkdtemp()) / "latch.png"
     figure.savefig(picture, dpi=120)
     print("Picture:", picture)
 

