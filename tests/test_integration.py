@@ -6,10 +6,11 @@ Their warnings are their own.
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMRegressor, sliding_windows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -55,16 +56,77 @@ def test_sktime(series, strategy):
     assert_continues(forecaster.predict(horizon), series)
 
 
-def test_mapie():
-    regression = pytest.importorskip("mapie.regression")
+@pytest.fixture
+def windows():
+    """Windows of a noisy wave and of another series, and 3 steps of the wave to forecast."""
     rng = np.random.RandomState(0)
     series = np.sin(0.5 * np.arange(700)) + 0.2 * rng.normal(size=700)
-    windows = np.lib.stride_tricks.sliding_window_view(series, 25)
-    X, y = windows[:, :24], windows[:, 24]
-    conformal = regression.SplitConformalRegressor(
-        LSTMRegressor(**SETTINGS), confidence_level=0.8, prefit=False
-    )
-    conformal.fit(X[:300], y[:300]).conformalize(X[300:500], y[300:500])
-    _, intervals = conformal.predict_interval(X[500:])
-    inside = (intervals[:, 0, 0] < y[500:]) & (y[500:] < intervals[:, 1, 0])
+    other = np.cos(0.5 * np.arange(700))
+    return sliding_windows(np.column_stack([series, other]), 24, horizon=3, target=0)
+
+
+TRAINING, LATER, NEW = slice(300), slice(300, 500), slice(500, None)
+
+
+def assert_holds(low, high, truth):
+    inside = (low < truth) & (truth < high)
     assert 0.7 < inside.mean() < 0.9
+
+
+def lags(X):
+    return X[:, :, 0], LSTMRegressor(**SETTINGS)
+
+
+def table(X):
+    return X.reshape(len(X), -1), LSTMRegressor(n_timesteps=24, **SETTINGS)
+
+
+@pytest.mark.parametrize("form", [lags, table])
+def test_mapie(windows, form):
+    regression = pytest.importorskip("mapie.regression")
+    X, y = windows
+    (X, model), y = form(X), y[:, 0]
+    conformal = regression.SplitConformalRegressor(model, confidence_level=0.8, prefit=False)
+    conformal.fit(X[TRAINING], y[TRAINING]).conformalize(X[LATER], y[LATER])
+    _, intervals = conformal.predict_interval(X[NEW])
+    assert_holds(intervals[:, 0, 0], intervals[:, 1, 0], y[NEW])
+
+
+def test_mapie_takes_three_quantiles(windows):
+    regression = pytest.importorskip("mapie.regression")
+    X, y = windows
+    (X, model), y = table(X), y[:, 0]
+    nets = [
+        clone(model).set_params(loss="quantile", quantile=q).fit(X[TRAINING], y[TRAINING])
+        for q in (0.1, 0.9, 0.5)
+    ]
+    conformal = regression.ConformalizedQuantileRegressor(nets, confidence_level=0.8, prefit=True)
+    conformal.conformalize(X[LATER], y[LATER])
+    _, intervals = conformal.predict_interval(X[NEW])
+    assert_holds(intervals[:, 0, 0], intervals[:, 1, 0], y[NEW])
+
+
+@pytest.mark.parametrize("what", ["a 3-D array", "a list", "several outputs"])
+def test_mapie_refuses_what_the_page_says(windows, what):
+    regression = pytest.importorskip("mapie.regression")
+    X, y = windows
+    if what == "several outputs":
+        X, model = table(X)
+    else:
+        X, y, model = X if what == "a 3-D array" else list(X), y[:, 0], LSTMRegressor(**SETTINGS)
+    conformal = regression.SplitConformalRegressor(model, confidence_level=0.8, prefit=False)
+    with pytest.raises((ValueError, UserWarning)):
+        conformal.fit(X[TRAINING], y[TRAINING]).conformalize(X[LATER], y[LATER])
+
+
+def test_a_band_of_several_outputs_is_made_to_hold_by_hand(windows):
+    X, y = windows
+    low, high = (
+        LSTMRegressor(loss="quantile", quantile=q, **SETTINGS).fit(X[TRAINING], y[TRAINING])
+        for q in (0.3, 0.7)  # far too narrow
+    )
+    outside = np.maximum(low.predict(X[LATER]) - y[LATER], y[LATER] - high.predict(X[LATER]))
+    share = min(1, 0.8 * (1 + 1 / len(y[LATER])))
+    wider = np.quantile(outside, share, axis=0, method="higher")
+    assert wider.shape == (3,)
+    assert_holds(low.predict(X[NEW]) - wider, high.predict(X[NEW]) + wider, y[NEW])
