@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sklstm import LSTMRegressor, sliding_windows
 
@@ -38,9 +36,8 @@ def test_skforecast(series, kind):
     module = pytest.importorskip(
         "skforecast.recursive" if kind == "ForecasterRecursive" else "skforecast.direct"
     )
-    model = make_pipeline(StandardScaler(), LSTMRegressor(**SETTINGS))
     steps = {} if kind == "ForecasterRecursive" else {"steps": AHEAD}
-    forecaster = getattr(module, kind)(model, lags=24, **steps)
+    forecaster = getattr(module, kind)(LSTMRegressor(**SETTINGS), lags=24, **steps)
     forecaster.fit(series.iloc[:-AHEAD])
     assert_continues(forecaster.predict(steps=AHEAD), series)
 
