@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor, __version__
 from sklstm._kernels.cache import FOLDERS, NOT_KEPT
-from sklstm._kernels.folders import can_be_written
+from sklstm._kernels.folders import access
 from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
 from sklstm._network.sharding import available_threads
 from sklstm._training.optimizers import OPTIMIZERS
@@ -27,9 +27,8 @@ def main():
     print(f"sklstm   {__version__}")
     print(f"SIMD     {SIMD_NAME}, {8 * SIMD_BYTES} bits")
     print(f"threads  {available_threads()}")
-    for line in cache():
-        print(f"cache    {line}")
-    if arguments.warm_up and not any(map(can_be_written, FOLDERS)):
+    print(f"cache    {cache()}")
+    if arguments.warm_up and "rw" not in map(access, FOLDERS):
         parser.error("There is no folder to keep machine code in: it would be lost at exit.")
     if arguments.warm_up:
         start = time.perf_counter()
@@ -40,10 +39,15 @@ def main():
 
 
 def cache():
-    """Where machine code is looked for; it is written to the first that is not read-only."""
-    if not FOLDERS:
-        return ["none: no folder is safe from other users, each process compiles"]
-    return [f"{folder}{'' if can_be_written(folder) else ', read-only'}" for folder in FOLDERS]
+    """Where machine code is kept: in the first folder that can be written, or those before it."""
+    lines = []
+    for folder in FOLDERS:
+        allowed = access(folder)
+        lines += [f"{folder}{'' if allowed == 'rw' else ', read-only'}"] if allowed else []
+        if allowed == "rw":
+            break
+    nothing = "none: there is no folder that only this user can write to, each process compiles"
+    return "\n         ".join(lines) or nothing
 
 
 def warm_up():

@@ -69,22 +69,22 @@ def test_a_second_process_finds_machine_code_and_a_changed_constant_does_not(pac
     assert state_of(cache) == both
 
 
-def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package, tmp_path):
+def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package):
     code = """
 import importlib
 from pathlib import Path
 from sklstm._kernels import cache
 
+print(cache.FOLDERS[0])
 for path in sorted(Path(cache.__file__).parent.glob("*.py")):
     source = path.read_bytes()
     path.write_bytes(source + b"# changed")
     importlib.reload(cache)
     path.write_bytes(source)
-    print(path.name)
+    print(cache.FOLDERS[0])
 """
-    changed = run(code, package, NUMBA_CACHE_DIR=str(tmp_path / "cache")).split()
-    assert len(changed) == len(list((PACKAGE / "_kernels").glob("*.py")))
-    assert len(list((tmp_path / "cache").iterdir())) == 1 + len(changed)
+    folders = run(code, package).split()
+    assert len(set(folders)) == 1 + len(list((PACKAGE / "_kernels").glob("*.py")))
 
 
 @pytest.fixture(scope="module")

@@ -26,13 +26,18 @@ def base(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(base):
     """A folder that is used."""
-    [folder] = folders.safe_folders("name")
+    folder = folders.places("name")[0]
     assert folder == base / "name"
+    assert is_used(folder)
     return folder
 
 
 def is_used(folder):
-    return folders.safe_folders(folder.name) == [folder]
+    """Whether files are read there, and written; those that are there stay."""
+    used = folders.write(folder / "probe", b"code")
+    assert folders.read(folder / "probe") == (b"code" if used else None)
+    assert folders.access(folder) == ("rw" if used else "")
+    return used
 
 
 @pytest.fixture(params=[0, 0o002, 0o022, 0o077])
@@ -45,18 +50,15 @@ def umask(request):
 def test_whatever_the_umask_what_is_made_is_used_and_nobody_else_may_write_to_it(
     umask, base, tmp_path
 ):
-    [folder] = folders.safe_folders("name")
-    assert folders.can_be_written(folder)
-    assert folders.write(folder / "file", b"code")
-    assert folders.read(folder / "file") == b"code"
+    folder = base / "name"
     assert is_used(folder)
-    for path in (folder / "file", folder, base, base.parent):
+    for path in (folder / "probe", folder, base, base.parent):
         assert not path.stat().st_mode & 0o022
 
 
 def test_a_folder_of_a_user_is_for_this_user_alone(base, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
-    folders.safe_folders("name")
+    folders.access(base / "name")
     assert (base / "name").stat().st_mode & 0o777 == 0o700
 
 
@@ -78,6 +80,15 @@ def test_a_folder_of_another_user_is_refused_also_by_root(folder):
 def test_a_folder_of_root_is_used_by_every_user(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
     assert is_used(folder)
+
+
+@as_root
+def test_users_who_share_a_place_have_folders_of_their_own(folder, base, monkeypatch):
+    os.chown(folder, STRANGER, -1)
+    first, own = folders.places("name")
+    assert not is_used(first)
+    assert is_used(own)
+    assert own == base / "user-0" / "name"
 
 
 def test_a_link_in_the_place_of_a_folder_is_refused(folder):
@@ -104,18 +115,17 @@ def test_a_folder_that_everybody_may_replace_is_refused(folder, base, by_link, m
 def test_a_file_in_the_place_of_a_folder_is_refused(base):
     base.mkdir(parents=True)
     (base / "name").touch()
-    assert folders.safe_folders("name") == []
+    assert not is_used(base / "name")
 
 
-def test_the_next_place_is_taken_where_the_best_is_refused(tmp_path, monkeypatch):
+def test_the_package_comes_before_the_home(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setattr(folders, "__file__", str(tmp_path / "package" / "folders.py"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     beside = tmp_path / "package" / "__pycache__" / "name"
     at_home = tmp_path / "home" / "sklstm" / "name"
-    assert folders.safe_folders("name") == [beside, at_home]
-    beside.chmod(0o777)
-    assert folders.safe_folders("name") == [at_home]
+    assert folders.places("name") == [beside, at_home]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -181,7 +191,7 @@ def test_a_file_that_breaks_off_is_done_without_and_leaves_nothing(folder):
         assert not folders.write(folder / "file", bytes(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["probe"]
 
 
 def test_what_cannot_be_read_is_not_there(folder, monkeypatch):

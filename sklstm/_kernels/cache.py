@@ -13,7 +13,7 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from sklstm._kernels.folders import read, safe_folders, write
+from sklstm._kernels.folders import places, read, write
 from sklstm._kernels.simd import CPU_FEATURES
 
 # What else of Numba's settings machine code depends on. A version of Numba may lack some of them.
@@ -86,7 +86,7 @@ class KernelCache(NullCache):
 
 def _checksum(name, code):
     """Of the name too, so that a file under another's is not taken for it."""
-    digest = hashlib.blake2b(name.encode(), digest_size=CHECKSUM_BYTES)
+    digest = hashlib.sha256(name.encode())
     digest.update(code)
     return digest.digest()
 
@@ -103,4 +103,4 @@ def _fingerprint():
 
 
 FINGERPRINT = _fingerprint()
-FOLDERS = safe_folders(f"sklstm-{FINGERPRINT}")
+FOLDERS = places(f"sklstm-{FINGERPRINT}")

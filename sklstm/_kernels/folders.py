@@ -15,30 +15,16 @@ from numba import config
 ROOT = 0
 
 
-def safe_folders(name):
-    """Folders of this name that may be used, the best first. They are made where there are none.
-
-    Some of them may only be readable, as in a container image that root warmed up.
-    """
-    folders = [Path(base).absolute() / name for base in _bases()]
-    return [folder for folder in folders if _is_usable(folder)]
-
-
-def can_be_written(folder):
-    """Whether files can be made in a folder."""
-    try:
-        # To ask the system is not enough where access is more than a mode.
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
+def places(name):
+    """Where a folder of this name may lie, the best place first."""
+    return [Path(base).absolute() / name for base in _bases()]
 
 
 def read(path):
     """What a file holds; None if it cannot be read, or if others could have written it."""
     try:
         # To open what is no file, such as a pipe, may take forever.
-        if not path.is_file():
+        if not _is_safe(path.parent) or not path.is_file():
             return None
         with path.open("rb") as file:
             # Of what is open, as a name may come to mean another file meanwhile.
@@ -48,41 +34,41 @@ def read(path):
 
 
 def write(path, content):
-    """Write a file, which gets its name when it is whole; returns whether that was possible."""
-    unfinished = path.with_name(f"unfinished-{uuid4().hex}")
+    """Write a file, and make its folder if there is none; returns whether that was possible."""
     try:
-        try:
-            with open(unfinished, "xb", opener=_open_for_us_alone) as file:
-                file.write(content)
-            if path.is_dir():
-                # Moved away and not removed: what is in it may be wanted.
-                path.rename(unfinished.with_suffix(".folder"))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        _make(path.parent)
+        if not _is_safe(path.parent):
+            return False
+        _write_whole(path, content)
     except OSError:
         return False
     return True
 
 
+def access(folder):
+    """What this process may do in a folder, which is made if there is none: "rw", "r" or ""."""
+    allowed = ""
+    with suppress(OSError):
+        _make(folder)
+    with suppress(OSError):
+        allowed = "r" if _is_safe(folder) else ""
+    with suppress(OSError):
+        if allowed:
+            # To ask the system is not enough where access is more than a mode.
+            tempfile.TemporaryFile(dir=folder).close()
+            allowed = "rw"
+    return allowed
+
+
 def _bases():
     """Where a folder may lie, the best place first."""
     if config.CACHE_DIR:
-        return [config.CACHE_DIR]
+        # Of users who share a folder, all but root and the first need one of their own.
+        return [config.CACHE_DIR, Path(config.CACHE_DIR) / f"user-{_user()}"]
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     # Some users have no home.
     at_home = [] if home.startswith("~") else [Path(home) / "sklstm"]
     return [Path(__file__).parent / "__pycache__", *at_home]
-
-
-def _is_usable(folder):
-    # There may be one that can be read where none can be made.
-    with suppress(OSError):
-        _make(folder)
-    try:
-        return _is_safe(folder)
-    except OSError:
-        return False
 
 
 def _make(folder):
@@ -92,6 +78,25 @@ def _make(folder):
         above.mkdir(0o755, exist_ok=True)
     # Nobody uses what another user than root compiled.
     folder.mkdir(0o755 if _user() == ROOT else 0o700, exist_ok=True)
+
+
+def _write_whole(path, content):
+    """A file gets its name when it is whole: others look, and this process may be killed."""
+    unfinished = path.with_name(f"unfinished-{uuid4().hex}")
+    try:
+        with open(unfinished, "xb", opener=_open_for_us_alone) as file:
+            file.write(content)
+        if path.is_dir():
+            # Moved away and not removed: what is in it may be wanted.
+            path.rename(unfinished.with_suffix(".folder"))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _open_for_us_alone(path, flags):
+    # A umask may leave what is made open to others, whose work would not be taken.
+    return os.open(path, flags, 0o644)
 
 
 def _is_safe(folder):
@@ -124,8 +129,3 @@ def _is_open(folder):
 
 def _user():
     return os.geteuid() if os.name != "nt" else ROOT
-
-
-def _open_for_us_alone(path, flags):
-    # A umask may leave what is made open to others, whose work would not be taken.
-    return os.open(path, flags, 0o644)
