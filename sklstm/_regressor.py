@@ -124,9 +124,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Share of the hidden state that is dropped on its way to the next step, the same for all
         steps of a sequence [8]_.
     max_grad_norm : float or None, default=None
-        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. Where memory has
-        to be long, 1 helps; elsewhere it lets rounding grow, and losses end higher. Not with
-        solver="lbfgs".
+        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. 1 can help where
+        memory has to be long; elsewhere it lets rounding grow, and losses of small data end
+        higher. Not with solver="lbfgs".
 
     Attributes
     ----------
