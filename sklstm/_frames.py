@@ -6,7 +6,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sklstm._messages import warn_user
+from sklstm._messages import follows_a_transformer, warn_user
 
 TIMES = np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta
 # Rows that tell whether columns are alike; of fewer, lags may look as unlike as features do.
@@ -88,7 +88,8 @@ def warn_of_unlike_columns(X, values):
     Parameters
     ----------
     X : object
-        As the user gave it. Nothing is said of an array: its columns have no names of their own.
+        As the user gave it. Nothing is said of an array, whose columns have no names of their own,
+        nor of what a transformer made.
     values : ndarray of shape (n_rows, n_columns)
         Its numbers.
     """
@@ -96,6 +97,8 @@ def warn_of_unlike_columns(X, values):
         return
     some = np.asarray(values[:_ENOUGH_ROWS], np.float64)
     if _are_numbered(list(X.columns)) or _are_shifted(some) or _are_alike(some):
+        return
+    if follows_a_transformer():
         return
     warn_user(
         "columns are read as time steps of one feature; if they are features, cut the rows into "

@@ -19,6 +19,20 @@ def warn_user(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
+def follows_a_transformer():
+    """Whether a pipeline calls that has a transformer: what it hands on is not the user's table."""
+    from sklearn.pipeline import Pipeline
+
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        caller, frame = frame.f_locals.get("self"), frame.f_back
+        if isinstance(caller, Pipeline):
+            before = [step for _, step in caller.steps[:-1]]
+            if any(step is not None and not isinstance(step, str) for step in before):
+                return True
+    return False
+
+
 @contextmanager
 def speaking_of(name):
     """Let errors about X or y, whoever raises them, speak of `name`: X_val or y_val.

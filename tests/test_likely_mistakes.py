@@ -12,7 +12,13 @@ from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    RobustScaler,
+    StandardScaler,
+)
 
 from sklstm import LSTMClassifier, LSTMRegressor, sliding_windows
 
@@ -128,6 +134,21 @@ def test_arrays_and_scaled_frames_do_not_warn(weather):
     assert messages(make_pipeline(MinMaxScaler(), small_net()), weather) == []
     assert messages(small_net(n_timesteps=1), weather) == []
     assert messages(small_net(), sliding_windows(weather, 5)[0]) == []
+
+
+@pytest.mark.parametrize(
+    "transformer", [FunctionTransformer(), OneHotEncoder(sparse_output=False), RobustScaler()]
+)
+def test_nothing_is_said_of_what_a_transformer_made(weather, transformer):
+    frame = (weather**3).assign(rare=np.arange(N) == 7, kind=np.arange(N) % 2).astype(float)
+    transformer.set_output(transform="pandas")
+    columns = ["rare", "kind"] if isinstance(transformer, OneHotEncoder) else list(frame)
+    assert len(messages(small_net(), transformer.fit_transform(frame[columns]))) == 1
+    for model in (
+        make_pipeline(transformer, small_net()),
+        make_pipeline(transformer, "passthrough", make_pipeline("passthrough", small_net())),
+    ):
+        assert messages(model, frame[columns]) == []
 
 
 def test_predict_does_not_warn(weather):
