@@ -6,8 +6,8 @@ forgets them can only answer 1, the mean, at a mean squared error of 1/6 = 0.167
 the paper that introduced the LSTM (Hochreiter & Schmidhuber 1997, Long short-term memory), in the
 form in which it is posed today.
 
-What finds a memory this long is forget_bias="chrono": cells start with memories of all lengths, up
-to that of the sequences. With it the same settings do for 100, 200 and 400 steps.
+What finds a memory this long within an epoch is forget_bias="chrono": cells start with memories of
+all lengths, up to that of the sequences. The same settings do for 100, 200 and 400 steps.
 
     pip install ".[examples]"
     python examples/adding_problem.py

@@ -104,7 +104,10 @@ def draw(curves, picture):
         xticks=range(1, EPOCHS + 1),
         ylim=(-3, 90),
     )
-    axes.legend(frameon=False, loc="center right", title="one line a seed")
+    # In the empty band below the guesses.
+    axes.legend(
+        frameon=False, loc="center right", bbox_to_anchor=(1, 0.65), title="one line a seed"
+    )
     axes.spines[["top", "right"]].set_visible(False)
     picture = picture or Path(tempfile.mkdtemp()) / "latch.png"
     figure.savefig(picture, dpi=120)
