@@ -34,7 +34,7 @@ class Task:
         return LSTMClassifier if self.classes else LSTMRegressor
 
     def scaled(self):
-        """The same with features of mean 0 and standard deviation 1, as learnt."""
+        """The same for a peer, which does not standardise features by itself as sklstm does."""
         scaler = TimestepTransformer(StandardScaler()).fit(self.X)
         return replace(self, X=scaler.transform(self.X), X_test=scaler.transform(self.X_test))
 
@@ -58,7 +58,7 @@ def japanese_vowels():
     """Nine speakers, 7 to 29 steps, the official split."""
     from examples.japanese_vowels import load
 
-    return Task("JapaneseVowels", *load("train"), *load("test")).scaled()
+    return Task("JapaneseVowels", *load("train"), *load("test"))
 
 
 def nitrogen_oxides():
@@ -79,7 +79,7 @@ def _nitrogen_oxides(learnt, held_out):
     X, y, _ = windows(sensors[learnt], calendar)
     # It starts with what the first forecast looks back on.
     X_test, y_test, _ = windows(sensors[held_out], calendar)
-    return Task("nitrogen oxides", X, y, X_test, y_test).scaled()
+    return Task("nitrogen oxides", X, y, X_test, y_test)
 
 
 def laser():
@@ -89,7 +89,7 @@ def laser():
     ahead, lags, split = 15, 32, 2000
     series = santafe_laser().ravel()[:3000].astype(np.float32)
     past, future = (sliding_windows(part, lags, ahead) for part in (series[:split], series[split:]))
-    return Task("laser", past[0], past[1][:, -1], future[0], future[1][:, -1]).scaled()
+    return Task("laser", past[0], past[1][:, -1], future[0], future[1][:, -1])
 
 
 def adding(steps=100, samples=2000):
