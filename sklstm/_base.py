@@ -21,7 +21,13 @@ from sklearn.utils.validation import (
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._messages import speaking_of, warn_user
-from sklstm._network.parameters import Architecture, fold_scaling, initial_weights, named_views
+from sklstm._network.parameters import (
+    Architecture,
+    architecture_of,
+    fold_scaling,
+    initial_weights,
+    named_views,
+)
 from sklstm._network.sharding import Team
 from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
@@ -450,7 +456,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if weights.dtype != sequences.dtype or not weights.flags.writeable:
             # Weights from a read-only memory map would have kernels compiled anew for them.
             weights = weights.astype(sequences.dtype)
-        with Team(Architecture(*self._shape), sequences, len(sequences), training=False) as team:
+        with Team(architecture_of(self._shape), sequences, len(sequences), training=False) as team:
             return team.predict(weights, np.arange(len(sequences)), last=True)
 
     def _views(self):

@@ -119,7 +119,7 @@ def check_numbers(estimator, sequences, moments=None):
     """
     records = sequences.records
     # A list may hold nothing but sequences without a step, which are refused below.
-    longest = max(1, int(records["length"].max()))
+    longest = sequences.n_timesteps or max(1, int(records["length"].max()))
     block = max(1, _BLOCK // (longest * sequences.n_features))
     for first in range(0, len(records), block):
         some = slice(first, first + block)
@@ -130,7 +130,7 @@ def check_numbers(estimator, sequences, moments=None):
             records["length"][some] = _own_lengths(estimator, sequences, part, first)
         if moments is not None:
             moments.add(records[some], first, sequences.dtype)
-    if not sequences.from_2d:
+    if not sequences.from_2d and estimator.n_timesteps is not None:
         check_n_timesteps(estimator, records["length"])
     return sequences
 

@@ -223,7 +223,7 @@ BAD_VALIDATION = {
     "one row": lambda X, y: (X[:1], y[:1]),
     "rows": lambda X, y: (X[:5], y[:6]),
     "1-D": lambda X, y: (X[0], y),
-    "strings": lambda X, y: (X.astype(str)[:, :1] + "a", y),
+    "strings": lambda X, y: (np.full(X.shape, "a"), y),
     "targets of NaN": lambda X, y: (X, y * np.nan),
     "more outputs": lambda X, y: (X, np.c_[y, y]),
 }

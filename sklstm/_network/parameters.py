@@ -8,7 +8,7 @@ kernels pack and add up contiguous rows.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -99,6 +99,12 @@ class Architecture:
             for start, (rows, columns) in zip(self.starts, self.block_shapes, strict=False)
         ]
         return cells, head
+
+
+@lru_cache(maxsize=64)
+def architecture_of(shape):
+    """The architecture of a tuple of its fields; what it derives from them is kept."""
+    return Architecture(*shape)
 
 
 def named_views(architecture, weights):

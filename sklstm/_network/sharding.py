@@ -135,7 +135,7 @@ class Team:
         self.n_threads = _useful_threads(architecture, max_rows * steps, most_groups)
         slots = most_shards if training and goal is None else self.n_threads
         # Kernels are compiled for arrays that can be written.
-        self._net, self._cells = layout.net.copy(), layout.cells.copy()
+        self._net, self._cells = copied(layout.net), copied(layout.cells)
         self._packed = aligned((layout.packed_size,), dtype)
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._control[team.LEFT_AT] = -1
@@ -310,6 +310,11 @@ def _shards_at_a_time(architecture, rows_and_steps):
         4 * units * (inputs + units) + GATES_WORK * units for inputs, units in architecture.cells
     )
     return max(1, BETWEEN_SIGNALS // work)
+
+
+def copied(records):
+    """A copy of records of int64, which as such NumPy would copy field by field."""
+    return records.view(np.int64).copy().view(records.dtype)
 
 
 def check_size(name, array, shape, dtype=None):
