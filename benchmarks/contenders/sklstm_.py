@@ -29,6 +29,8 @@ class Contender:
             bidirectional=workload.bidirectional,
             batch_size=workload.batch,
             n_iter_no_change=np.inf,
+            # As the peers do here.
+            max_grad_norm=1.0,
             random_state=0,
         )
 

@@ -27,7 +27,7 @@ class Net(torch.nn.Module):
 
 
 def train(net, optimizer, X, y, batch, epochs):
-    """Shuffled minibatches, mean squared error, gradients clipped to a norm of 1 as sklstm does."""
+    """Shuffled minibatches, mean squared error, gradients clipped to a norm of 1 as for all."""
     for _ in range(epochs):
         for rows in torch.randperm(len(X)).split(batch):
             optimizer.zero_grad()
