@@ -123,12 +123,9 @@ def test_a_crafted_skops_file_is_refused(state):
     estimator = LSTMClassifier if "classes_" in state else LSTMRegressor
     model = estimator()
     vars(model).update(state)
-    try:
-        file = skops.dumps(model)
-    except Exception as error:
-        pytest.skip(f"skops cannot write it: {error!r}")
+    file = skops.dumps(model)
     trusted = skops.get_untrusted_types(data=file)
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match=REFUSALS):
         skops.loads(file, trusted=trusted)
 
 
