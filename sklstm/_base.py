@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
+from sklstm._fitted_state import check_state
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._messages import speaking_of, warn_user
 from sklstm._network.parameters import (
@@ -32,7 +33,7 @@ from sklstm._network.sharding import Team
 from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
-from sklstm._sequences import FLOATS, check_numbers, read_form, read_sequences
+from sklstm._sequences import check_numbers, read_form, read_sequences
 from sklstm._training.lbfgs import LBFGS_BLOCK
 from sklstm._training.loop import train
 from sklstm._training.optimizers import OPTIMIZERS
@@ -398,38 +399,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def __setstate__(self, state):
         super().__setstate__(state)
         if {"_shape", "_weights"} & state.keys():
-            self._check_state()
-
-    def _check_state(self):
-        """Refuse a state that no fit leaves behind; kernels would read beyond what there is."""
-        state = vars(self)
-        try:
-            architecture = Architecture(*state["_shape"])
-            n_weights, n_outputs = architecture.n_weights, architecture.n_outputs
-            wanted = {
-                "_weights": (n_weights,),
-                "_scaled_weights": (n_weights,),
-                "_scaling": (2, architecture.n_features),
-                "_target_mean": (n_outputs,),
-                "_target_deviation": (n_outputs,),
-            }
-            arrays = {name: state[name] for name in wanted}
-            moments = {f"_memory[{name!r}]": each for name, each in state["_memory"].items()}
-            arrays |= moments
-            wanted |= dict.fromkeys(moments, (n_weights,))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"This is not the state of a fitted net: {error!r}.") from error
-        for name, array in arrays.items():
-            if (
-                type(array) not in (np.ndarray, np.memmap)
-                or array.dtype not in FLOATS
-                or not array.dtype.isnative
-                or array.shape != wanted[name]
-            ):
-                raise ValueError(
-                    f"{name} must be an array of float32 or float64 of shape {wanted[name]}, got "
-                    f"{getattr(array, 'dtype', type(array))} of {np.shape(array)}."
-                )
+            check_state(vars(self))
 
     def _as_it_stands(self):
         """A copy to predict with: another thread may fit this estimator meanwhile."""
