@@ -6,7 +6,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sklstm._kernels.simd import SIMD_NAME
+from sklstm._machine.processor import SIMD_NAME
 
 PACKAGES = (
     "numpy", "numba", "scikit-learn", "torch", "keras", "jax", "onnx", "onnxruntime",

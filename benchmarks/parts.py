@@ -16,9 +16,9 @@ from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
-from sklstm._kernels.compile import OPTIONS
-from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.linkage import EVERY_NET
+from sklstm._kernels.products import GATES, gates_product, plain_product
+from sklstm._machine.compile import OPTIONS
+from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.parameters import Architecture, initial_weights, penalized

@@ -8,10 +8,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor, __version__
-from sklstm._kernels.cache import FOLDERS, NOT_KEPT
-from sklstm._kernels.folders import access
-from sklstm._kernels.simd import SIMD_BYTES, SIMD_NAME
-from sklstm._network.sharding import available_threads
+from sklstm._machine.cache import FOLDERS, NOT_KEPT
+from sklstm._machine.folders import access
+from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
 from sklstm._training.optimizers import OPTIMIZERS
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklstm._kernels.announce import announced_compilation
+from sklstm._machine.announce import announced_compilation
 from sklstm._messages import warn_user
 from sklstm._training.state import End
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sklstm import LSTMRegressor
-from sklstm._kernels.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 
 # Tests of products call kernels without the network, which does this.
 for dtype in (np.float32, np.float64):

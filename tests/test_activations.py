@@ -7,7 +7,7 @@ from conftest import assert_same_bits
 from numba import njit
 
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
-from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._machine.processor import SIMD_BYTES
 
 # Up to here both functions are correct to a few roundings; beyond, they are constant.
 LIMITS = {np.float32: 87, np.float64: 708}

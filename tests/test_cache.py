@@ -28,7 +28,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 # What the kernels give, and how many of them were compiled.
 REPORT = """
 import json, os
-from sklstm._kernels import cache
+from sklstm._machine import cache
 
 assert not os.access(os.path.dirname(cache.__file__), os.W_OK)
 kernels = updates.add_penalty, updates.clip, updates.adam
@@ -95,7 +95,7 @@ def nowhere(tmp_path):
 
 def machine_code_of(package):
     """The folder of a package that has one of its own."""
-    (folder,) = (package / "_kernels" / "__pycache__").iterdir()
+    (folder,) = (package / "_machine" / "__pycache__").iterdir()
     return folder
 
 
@@ -165,7 +165,7 @@ os.chmod({str(home)!r}, 0)
 
 def test_a_read_only_folder_without_machine_code_changes_nothing(bits, home, nowhere, tmp_path):
     package = copy_package(tmp_path)
-    say = "from sklstm._kernels import cache; print(cache.FOLDERS[0])"
+    say = "from sklstm._machine import cache; print(cache.FOLDERS[0])"
     Path(run(say, package).strip()).mkdir(parents=True)
     folder = folder_at(home, make_read_only(package))
 

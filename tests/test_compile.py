@@ -73,10 +73,11 @@ def test_a_change_of_any_kernel_source_has_a_cache_folder_of_its_own(package):
     code = """
 import importlib
 from pathlib import Path
-from sklstm._kernels import cache
+from sklstm._machine import cache
 
 print(cache.FOLDERS[0])
-for path in sorted(Path(cache.__file__).parent.glob("*.py")):
+package = Path(cache.__file__).parents[1]
+for path in [*package.glob("_machine/*.py"), *package.glob("_kernels/*.py")]:
     source = path.read_bytes()
     path.write_bytes(source + b"# changed")
     importlib.reload(cache)
@@ -84,7 +85,9 @@ for path in sorted(Path(cache.__file__).parent.glob("*.py")):
     print(cache.FOLDERS[0])
 """
     folders = run(code, package).split()
-    assert len(set(folders)) == 1 + len(list((PACKAGE / "_kernels").glob("*.py")))
+    assert len(set(folders)) == 1 + sum(
+        len(list((PACKAGE / name).glob("*.py"))) for name in ("_machine", "_kernels")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +107,7 @@ def test_an_unwritable_cache_folder_costs_only_compile_time(package, expected, t
 def test_machine_code_is_kept_in_the_package_or_else_at_home_or_else_nowhere(
     package, expected, tmp_path, place
 ):
-    beside, home = package / "_kernels" / "__pycache__", tmp_path / "home"
+    beside, home = package / "_machine" / "__pycache__", tmp_path / "home"
     if place != "package":
         beside.touch()
     if place is None:

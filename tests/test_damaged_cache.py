@@ -21,9 +21,10 @@ from numba.core import (
 )
 from processes import SOME_KERNELS, copy_package, holds_machine_code, run, start, state_of
 
-from sklstm._kernels import cache, updates
-from sklstm._kernels.compile import compiling, entry
-from sklstm._kernels.linkage import FLOAT64, INDEX, Links, linked
+from sklstm._kernels import updates
+from sklstm._machine import cache
+from sklstm._machine.compile import compiling, entry
+from sklstm._machine.linkage import FLOAT64, INDEX, Links, linked
 
 if config.DISABLE_JIT:
     pytest.skip("nothing is compiled", allow_module_level=True)

@@ -28,10 +28,11 @@ def copy_of_the_package_as_the_page_says(page, tmp_path_factory):
     root = tmp_path_factory.mktemp("extended")
     shutil.copytree(PACKAGE, root / "sklstm", ignore=shutil.ignore_patterns("__pycache__"))
     # No page of the guide changes a kernel: take them compiled, from where they are.
-    kernels = root / "sklstm" / "_kernels"
-    shutil.rmtree(kernels)
-    kernels.mkdir()
-    (kernels / "__init__.py").write_text(f"__path__ = [{str(PACKAGE / '_kernels')!r}]\n")
+    for name in ("_machine", "_kernels"):
+        folder = root / "sklstm" / name
+        shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"__path__ = [{str(PACKAGE / name)!r}]\n")
     definitions = re.findall(rf"The (?:class|function), in `([^`]+)`:{BLOCK}", page, re.DOTALL)
     lines = re.findall(rf"The line in its table `(\w+)`[^`]*?:{BLOCK}", page, re.DOTALL)
     assert len(definitions) == len(lines) == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from numba import config
 
-from sklstm._kernels import folders
+from sklstm._machine import folders
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes say nothing there")
 as_root = pytest.mark.skipif(

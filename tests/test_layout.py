@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from sklstm._kernels.gemm import GATES
-from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._kernels.products import GATES
+from sklstm._machine.processor import SIMD_BYTES
 from sklstm._network.layout import LINE_BYTES, aligned, make_layout
 from sklstm._network.parameters import Architecture
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from sklstm._kernels import linkage
-from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import (
+from sklstm._machine import linkage
+from sklstm._machine.compile import entry
+from sklstm._machine.linkage import (
     FLAG,
     INDEX,
     AddressTable,

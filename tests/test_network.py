@@ -28,9 +28,9 @@ from problems import (
     use_groups,
 )
 
-from sklstm._kernels.gemm import GATES, WORTH_COPYING, round_up
-from sklstm._kernels.simd import SIMD_BYTES
-from sklstm._network.layout import make_layout
+from sklstm._kernels.products import GATES
+from sklstm._machine.processor import SIMD_BYTES
+from sklstm._network.layout import WORTH_COPYING, make_layout, round_up
 from sklstm._network.sharding import Team
 
 # --- Against the twin -----------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_many_teams_may_work_at_once(monkeypatch):
 def test_number_of_threads_is_that_of_numba():
     code = """
 import numba
-from sklstm._network.sharding import available_threads
+from sklstm._machine.processor import available_threads
 
 print(available_threads())
 numba.set_num_threads(2)

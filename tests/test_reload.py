@@ -68,9 +68,9 @@ for _ in range(2):
 """,
     "some imported anew": """
 for name in names():
-    if name.startswith("sklstm._kernels."):
+    if name.startswith(("sklstm._kernels.", "sklstm._machine.")):
         del sys.modules[name]
-        importlib.reload(importlib.import_module("sklstm._kernels.panels"))
+        importlib.reload(importlib.import_module("sklstm._machine.panels"))
         check()
 """,
 }

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from numba import njit
-from test_simd import Placed
+from test_tile import Placed
 
-from sklstm._kernels.simd import SIMD_BYTES
-from sklstm._kernels.transpose import transpose
+from sklstm._machine.processor import SIMD_BYTES
+from sklstm._machine.transpose import transpose
 
 pytestmark = [pytest.mark.nojit, pytest.mark.parametrize("dtype", [np.float32, np.float64])]
 

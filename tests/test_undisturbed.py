@@ -9,7 +9,7 @@ import threading
 import pytest
 from processes import PACKAGE, run
 
-from sklstm._kernels.undisturbed import undisturbed
+from sklstm._machine.undisturbed import undisturbed
 
 # Of a number of children, each is interrupted at another call of a function while a kernel is made
 # ready, and then uses it; prints what came of both.
@@ -67,7 +67,8 @@ FORKED = """
 import os, signal, threading, time, warnings
 import numpy as np
 from numba.core import compiler
-from sklstm._kernels import cache, updates
+from sklstm._kernels import updates
+from sklstm._machine import cache
 
 warnings.simplefilter("ignore")  # of threads, which this is about
 reached, original = threading.Event(), MODULE.FUNCTION

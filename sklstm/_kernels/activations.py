@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sklstm._kernels.compile import OPTIONS, kernel
+from sklstm._machine.compile import OPTIONS, kernel
 
 
 def _make_functions(real, integer, limit, ln2_high, coefficients):

@@ -9,8 +9,8 @@ import math
 import numpy as np
 from numba import config
 
-from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.linkage import (
+from sklstm._machine.compile import entry, kernel
+from sklstm._machine.linkage import (
     EVERY_NET,
     FLOAT64,
     INDEX,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklstm._kernels.compile import entry
-from sklstm._kernels.memory import load
+from sklstm._machine.compile import entry
+from sklstm._machine.memory import load
 
 
 @entry

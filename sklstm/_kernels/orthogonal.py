@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm._kernels.compile import reduction
+from sklstm._machine.compile import reduction
 
 
 @reduction

@@ -6,8 +6,8 @@ buffer, without gaps: cost follows the real steps, and no mask is needed. `gates
 four times (rows, stride): each gate of each step is one contiguous block, so every elementwise pass
 is a flat loop that vectorises. These loops also compute on what lies between `units` and `stride`,
 which starts as zero, since leftover memory may overflow or be slow; products read it into the
-padding of the gradient at most. The last units, if they are rest (see ``gemm``), have a buffer of
-their own in which products write and read them, (rows, rest_width). Symbols are those of
+padding of the gradient at most. The last units, if they are rest (see ``products``), have a buffer
+of their own in which products write and read them, (rows, rest_width). Symbols are those of
 docs/mathematics.md.
 """
 
@@ -15,12 +15,12 @@ import numba
 import numpy as np
 
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
-from sklstm._kernels.compile import kernel
-from sklstm._kernels.gemm import GATES, gates_product, plain_product
-from sklstm._kernels.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
-from sklstm._kernels.memory import add, clear, copy
-from sklstm._kernels.panels import WIDE, panel
-from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._kernels.products import GATES, gates_product, plain_product
+from sklstm._machine.compile import kernel
+from sklstm._machine.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
+from sklstm._machine.memory import add, clear, copy
+from sklstm._machine.panels import WIDE, panel
+from sklstm._machine.processor import SIMD_BYTES
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 

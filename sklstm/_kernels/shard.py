@@ -7,9 +7,9 @@ import numba
 import numpy as np
 
 from sklstm._kernels import recurrence
-from sklstm._kernels.compile import entry, kernel
-from sklstm._kernels.gemm import GATES, pack_gates, pack_plain, plain_product
-from sklstm._kernels.linkage import (
+from sklstm._kernels.products import GATES, pack_gates, pack_plain, plain_product
+from sklstm._machine.compile import entry, kernel
+from sklstm._machine.linkage import (
     FLAG,
     FLOAT64,
     INDEX,
@@ -19,7 +19,7 @@ from sklstm._kernels.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._kernels.memory import add, clear, copy, load
+from sklstm._machine.memory import add, clear, copy, load
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
 NET = np.dtype(

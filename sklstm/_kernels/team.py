@@ -7,8 +7,8 @@ the result: every shard has its own place for outputs, every group its own for a
 """
 
 from sklstm._kernels import losses, shard
-from sklstm._kernels.compile import entry
-from sklstm._kernels.memory import atomic_add, atomic_load, atomic_store
+from sklstm._machine.compile import entry
+from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
 TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, CONTROL_SIZE = range(0, 128, 16)

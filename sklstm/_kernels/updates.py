@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sklstm._kernels.compile import entry, reduction
-from sklstm._kernels.memory import add, copy
+from sklstm._machine.compile import entry, reduction
+from sklstm._machine.memory import add, copy
 
 # Numbers of a gradient that are added up at a time, so that their sum stays in the nearest cache.
 SUM_BLOCK = 2048

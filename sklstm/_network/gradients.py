@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklstm._kernels import updates
-from sklstm._kernels.gemm import GATES
+from sklstm._kernels.products import GATES
 from sklstm._network.layout import aligned
 
 

@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels.gemm import GATES, round_up, split_units
+from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
+from sklstm._machine.processor import SIMD_BYTES
 
 LINE_BYTES = 64  # of a line of the cache
+# Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
+WORTH_COPYING = 48
 
 
 class Layout(NamedTuple):
@@ -114,6 +117,22 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     # Many nets share them.
     net.flags.writeable = cells.flags.writeable = False
     return Layout(net, cells, packed.size, gradient.size, work.size)
+
+
+def round_up(columns, dtype):
+    """The number of columns, rounded up to whole SIMD vectors of `dtype`."""
+    lanes = SIMD_BYTES // np.dtype(dtype).itemsize
+    return -(-columns // lanes) * lanes
+
+
+def split_units(units, depth, dtype):
+    """The units that a gates product takes gate by gate, padded, and the width of the rest."""
+    width, lanes = round_up(units, dtype), round_up(1, dtype)
+    rest_width = round_up(GATES * (units % lanes), dtype)
+    saved = GATES - rest_width // lanes
+    if units == width or saved * depth < WORTH_COPYING:
+        return width, 0
+    return width - lanes, rest_width
 
 
 def _tape_stride(width, dtype):

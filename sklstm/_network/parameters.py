@@ -13,8 +13,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from sklstm._kernels.gemm import GATES
 from sklstm._kernels.orthogonal import orthonormalize
+from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import FORGET, INPUT
 
 POOLINGS = "last", "mean"

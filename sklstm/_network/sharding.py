@@ -12,12 +12,11 @@ import weakref
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-import numba
 import numpy as np
-from numba import config
 
 from sklstm._kernels import losses, shard, team
-from sklstm._kernels.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._machine.processor import available_threads
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.order import LongestFirst
@@ -56,18 +55,6 @@ def cut(n_rows, shard_rows):
     for place in range(count):
         yield min(4 * (place * quads // count), n_rows)
     yield n_rows
-
-
-def available_threads():
-    """numba.get_num_threads(), without starting Numba's threading layer to ask.
-
-    Once started, it makes a forked child that runs parallel Numba code abort.
-    """
-    if config.DISABLE_JIT:
-        return 1
-    if getattr(numba.np.ufunc.parallel, "_is_initialized", False):
-        return numba.get_num_threads()
-    return config.NUMBA_NUM_THREADS
 
 
 class Goal(NamedTuple):

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
-from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._machine.processor import SIMD_BYTES
 
 
 def _transpose_twin(source, s0, s_row, out, o0, o_row):

@@ -4,11 +4,12 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
-from numba.np.numpy_support import as_dtype
 
-from sklstm._kernels.compile import entry
-from sklstm._kernels.linkage import EVERY_NET, AddressTable
-from sklstm._kernels.simd import MANY_REGISTERS, SIMD_BYTES, define_panel, panel_type
+from sklstm._machine.compile import entry
+from sklstm._machine.linkage import EVERY_NET, AddressTable
+from sklstm._machine.numba_internals import as_dtype
+from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
+from sklstm._machine.tile import define_panel, panel_type
 
 MOST_VECTORS = 4
 # A panel of four vectors that is not tall, for a B that is near: tall tiles read A twice.

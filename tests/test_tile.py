@@ -10,8 +10,8 @@ from conftest import assert_same_bits
 from numba import njit
 from numpy.lib.stride_tricks import as_strided
 
-from sklstm._kernels import simd
-from sklstm._kernels.panels import MOST_VECTORS, WIDE, panel
+from sklstm._machine import tile
+from sklstm._machine.panels import MOST_VECTORS, WIDE, panel
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 14, 33)
 DTYPES = (np.float32, np.float64)
@@ -99,7 +99,7 @@ LAYOUTS = (contiguous, transposed, apart)
 
 
 def operands(rng, dtype, rows, depth, vectors):
-    lanes, across = simd.SIMD_BYTES // np.dtype(dtype).itemsize, min(vectors, MOST_VECTORS)
+    lanes, across = tile.SIMD_BYTES // np.dtype(dtype).itemsize, min(vectors, MOST_VECTORS)
     shapes = (rows, depth), (depth, across, lanes), (rows, across, lanes)
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 

@@ -12,12 +12,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import config, types
-from numba.core.ccallback import CFunc
-from numba.core.typeconv import Conversion
 from numba.extending import intrinsic
 
-from sklstm._kernels.cache import FINGERPRINT, keep_on_disk
-from sklstm._kernels.compile import OPTIONS, compiling
+from sklstm._machine.cache import FINGERPRINT, keep_on_disk
+from sklstm._machine.compile import OPTIONS, compiling
+from sklstm._machine.numba_internals import CFunc, Conversion
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64

@@ -10,7 +10,7 @@ import signal
 import threading
 from contextlib import contextmanager
 
-from numba.core.compiler_lock import global_compiler_lock
+from sklstm._machine.numba_internals import global_compiler_lock
 
 
 @contextmanager

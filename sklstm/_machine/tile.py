@@ -7,33 +7,17 @@ rows are left, and all rows of a panel that is not tall, make tiles as wide as t
 tile has too few sums to keep the multipliers busy.
 
 BLAS packs its operands at every call; a recurrent net uses the same weights at every step. The
-tile reads weights that were packed once a minibatch (see ``gemm``), and gives each output as one
-chain of multiply-adds over depth, in the same order whatever tile it falls in: the bits of a row do
-not depend on the rows that are computed with it.
+tile reads weights that were packed once a minibatch, and gives each output as one chain of
+multiply-adds over depth, in the same order whatever tile it falls in: the bits of a row do not
+depend on the rows that are computed with it.
 """
 
 from llvmlite import ir
-from numba import config
-from numba.core import cgutils
-from numba.core.codegen import get_host_cpu_features
 
-CPU_FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-_features = {name[1:] for name in CPU_FEATURES.split(",") if name.startswith("+")}
+from sklstm._machine.numba_internals import cgutils
+from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
 
-SIMD_NAME = next(
-    (
-        title
-        for name, title in {
-            "avx512f": "AVX-512", "avx2": "AVX2", "neon": "NEON", "sse2": "SSE2"
-        }.items()
-        if name in _features
-    ),
-    "unknown",
-)  # fmt: skip
-SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
-# AVX-512 and NEON have 32 vector registers, AVX2 and SSE2 16: for a tile's sums, its vectors of B
-# and a number of A. A tile of 3 x 4 would need 17.
-MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
+# Registers are for a tile's sums, its vectors of B and a number of A. One of 3 x 4 would need 17.
 TALL_HEIGHT, TALL_VECTORS = 8 if MANY_REGISTERS else 6, 2
 # Heights of the tiles that are as wide as the panel.
 WIDE_HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)

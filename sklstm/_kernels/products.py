@@ -11,34 +11,14 @@ number is odd; a panel of four is two pairs.
 `width` is a number of columns rounded up to whole vectors. Rows and depth are never padded.
 """
 
-import numpy as np
-
-from sklstm._kernels.compile import kernel
-from sklstm._kernels.linkage import INDEX, linked, vector_type
-from sklstm._kernels.memory import copy
-from sklstm._kernels.panels import panel
-from sklstm._kernels.simd import SIMD_BYTES
-from sklstm._kernels.transpose import transpose
+from sklstm._machine.compile import kernel
+from sklstm._machine.linkage import INDEX, linked, vector_type
+from sklstm._machine.memory import copy
+from sklstm._machine.panels import panel
+from sklstm._machine.processor import SIMD_BYTES
+from sklstm._machine.transpose import transpose
 
 GATES = 4
-# Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
-WORTH_COPYING = 48
-
-
-def round_up(columns, dtype):
-    """The number of columns, rounded up to whole SIMD vectors of `dtype`."""
-    lanes = SIMD_BYTES // np.dtype(dtype).itemsize
-    return -(-columns // lanes) * lanes
-
-
-def split_units(units, depth, dtype):
-    """The units that a gates product takes gate by gate, padded, and the width of the rest."""
-    width, lanes = round_up(units, dtype), round_up(1, dtype)
-    rest_width = round_up(GATES * (units % lanes), dtype)
-    saved = GATES - rest_width // lanes
-    if units == width or saved * depth < WORTH_COPYING:
-        return width, 0
-    return width - lanes, rest_width
 
 
 @kernel

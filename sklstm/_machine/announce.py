@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from numba.core import event
+from sklstm._machine.numba_internals import event
 
 
 class _FirstCompilation(event.Listener):

@@ -4,10 +4,10 @@ import ctypes
 
 import numpy as np
 from numba import config, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklstm._kernels.compile import kernel
+from sklstm._machine.compile import kernel
+from sklstm._machine.numba_internals import cgutils
 
 
 def _load_twin(address, like):

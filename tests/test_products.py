@@ -7,19 +7,17 @@ import pytest
 import reference
 from conftest import assert_same_bits
 from numba import njit
-from test_simd import Placed
+from test_tile import Placed
 
-from sklstm._kernels.gemm import (
+from sklstm._kernels.products import (
     GATES,
-    WORTH_COPYING,
     gates_product,
     pack_gates,
     pack_plain,
     plain_product,
-    round_up,
-    split_units,
 )
-from sklstm._kernels.simd import SIMD_BYTES
+from sklstm._machine.processor import SIMD_BYTES
+from sklstm._network.layout import WORTH_COPYING, round_up, split_units
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 33)
 DTYPES = (np.float32, np.float64)

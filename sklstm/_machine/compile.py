@@ -7,10 +7,11 @@
 
 from contextlib import contextmanager
 
-from numba import config, njit, types
+from numba import config, njit
 
-from sklstm._kernels.cache import keep_on_disk
-from sklstm._kernels.undisturbed import undisturbed
+from sklstm._machine.cache import keep_on_disk
+from sklstm._machine.numba_internals import compile_within, widen_literals
+from sklstm._machine.undisturbed import undisturbed
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
 # stay a division (no arcp). Sums are written out where their order matters.
@@ -39,9 +40,7 @@ def kernel(function):
     """Compile a kernel that only kernels call; it is kept in its callers' machine code."""
     dispatcher = njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     if not config.DISABLE_JIT:
-        # A call with a literal (0, True) would be compiled as a signature of its own.
-        resolve = dispatcher.get_call_template
-        dispatcher.get_call_template = lambda args, kws: resolve(map(types.unliteral, args), kws)
+        widen_literals(dispatcher)
     return dispatcher
 
 
@@ -50,14 +49,7 @@ def entry(function, options=OPTIONS):
     dispatcher = njit(**options)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
-        # Not `compile`, before which Numba loads its extensions, once and for all.
-        compile_for_arguments = dispatcher._compile_for_args
-
-        def compile_undisturbed(*arguments, **named):
-            with compiling():
-                return compile_for_arguments(*arguments, **named)
-
-        dispatcher._compile_for_args = compile_undisturbed
+        compile_within(dispatcher, compiling)
     return dispatcher
 
 

@@ -9,12 +9,10 @@ import llvmlite
 import numba
 import numpy as np
 from numba import config
-from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
 
-from sklstm._kernels.folders import places, read, write
-from sklstm._kernels.simd import CPU_FEATURES
+from sklstm._machine.folders import places, read, write
+from sklstm._machine.numba_internals import NullCache, pack_code, unpack_code, use_cache
+from sklstm._machine.processor import CPU_FEATURES
 
 # What else of Numba's settings machine code depends on. A version of Numba may lack some of them.
 SETTINGS = (
@@ -24,6 +22,8 @@ SETTINGS = (
     "USE_RVSDG_FRONTEND", "USING_SVML",
 )  # fmt: skip
 CHECKSUM_BYTES = 32
+# Where all sources are of which machine code is made.
+PACKAGES = "sklstm._machine", "sklstm._kernels"
 # Kernels whose machine code could not be kept.
 NOT_KEPT = []
 
@@ -34,8 +34,8 @@ def keep_on_disk(compiled):
     Others depend on more than the fingerprint knows: sources elsewhere, or what a closure holds.
     """
     function = compiled.__wrapped__
-    if function.__module__.rpartition(".")[0] == __package__ and not function.__closure__:
-        compiled._cache = KernelCache(function)
+    if function.__module__.rpartition(".")[0] in PACKAGES and not function.__closure__:
+        use_cache(compiled, KernelCache(function))
 
 
 class KernelCache(NullCache):
@@ -58,7 +58,7 @@ class KernelCache(NullCache):
             content = read(folder / name) or b""
             checksum, code = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
             if checksum == _checksum(name, code):
-                return CompileResult._rebuild(target_context, *pickle.loads(code))
+                return unpack_code(target_context, pickle.loads(code))
         return None
 
     def save_overload(self, signature, compiled):
@@ -67,7 +67,7 @@ class KernelCache(NullCache):
             # Addresses in it hold in this process alone.
             return
         name = self.file_name(signature, compiled.target_context)
-        code = dumps(compiled._reduce())
+        code = pack_code(compiled)
         content = _checksum(name, code) + code
         if not any(write(folder / name, content) for folder in FOLDERS):
             NOT_KEPT.append(name)
@@ -97,8 +97,10 @@ def _fingerprint():
     versions = numba.__version__, llvmlite.__version__, np.__version__, sys.version
     for text in (*versions, CPU_FEATURES):
         digest.update(text.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for package in PACKAGES:
+        folder = Path(__file__).parents[1] / package.rpartition(".")[2]
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,0 +1,1 @@
+"""What knows the processor and the compiler, and nothing of an LSTM."""

@@ -1,0 +1,71 @@
+"""All that sklstm takes from Numba beyond what is public, so that a new version is looked up here.
+
+tests/test_numba_internals.py says which versions it is known to hold for.
+"""
+
+import numba
+from numba import types
+from numba.core import cgutils, event
+from numba.core.caching import NullCache
+from numba.core.ccallback import CFunc
+from numba.core.codegen import get_host_cpu_features
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
+from numba.core.typeconv import Conversion
+from numba.np.numpy_support import as_dtype
+
+__all__ = [
+    "CFunc",
+    "Conversion",
+    "NullCache",
+    "as_dtype",
+    "cgutils",
+    "compile_within",
+    "event",
+    "get_host_cpu_features",
+    "global_compiler_lock",
+    "pack_code",
+    "threading_layer_runs",
+    "unpack_code",
+    "use_cache",
+    "widen_literals",
+]
+
+
+def use_cache(compiled, cache):
+    """Have a dispatcher or a C callback ask `cache` for its machine code, and hand it over."""
+    compiled._cache = cache
+
+
+def pack_code(compiled):
+    """The machine code of a kernel, for one signature, as what `pickle` reads."""
+    return dumps(compiled._reduce())
+
+
+def unpack_code(target_context, parts):
+    """What `pack_code` was given, in this process."""
+    return CompileResult._rebuild(target_context, *parts)
+
+
+def compile_within(dispatcher, context):
+    """Have whatever a dispatcher compiles or loads, when it is called, happen in a context."""
+    # Not `compile`, before which Numba loads its extensions, once and for all.
+    compile_for_arguments = dispatcher._compile_for_args
+
+    def compile_in_context(*arguments, **named):
+        with context():
+            return compile_for_arguments(*arguments, **named)
+
+    dispatcher._compile_for_args = compile_in_context
+
+
+def widen_literals(dispatcher):
+    """A call with a literal (0, True) would be compiled as a signature of its own."""
+    resolve = dispatcher.get_call_template
+    dispatcher.get_call_template = lambda args, kws: resolve(map(types.unliteral, args), kws)
+
+
+def threading_layer_runs():
+    """Whether Numba has started its threads, which a forked child would miss."""
+    return getattr(numba.np.ufunc.parallel, "_is_initialized", False)
