@@ -40,6 +40,8 @@ CELL = np.dtype(
             "x", "gates", "rest", "c", "tanh_c", "h", "dh", "dc",
             "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
             "dh_masked",
+            "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
+            "h_masked_start", "dh_start",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
         )
     ]
@@ -52,101 +54,150 @@ INPUT_BLOCK = 64
 DEPTH_BLOCK = 96
 
 
-@linked(numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, matrix_type, FLAG)
-def forward(cell, packed, work, starts, steps, masks, tape):
-    """Run a cell over its steps; writes h, and with `tape` all that `backward` needs.
+@linked(
+    numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, INDEX, INDEX, matrix_type,
+    FLAG,
+)  # fmt: skip
+def forward(cell, packed, work, starts, steps, before, after, masks, tape):
+    """Run a cell over a segment; writes h, and with `tape` all that `backward` needs.
 
-    Without a tape, gates, rest and tanh_c hold a single step, and c two.
+    Of its rows, the first `before` have steps before the segment, and the first `after` have some
+    behind it; where they come first, the state is read from `h_start` and `c_start`. Without a
+    tape, gates, rest and tanh_c hold a single step, and c two.
     """
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
-    full, rest_width, depth = cell["full"], cell["rest_width"], inputs + 1 + units
-    gates, gate, rest = cell["gates"], cell["gate"], cell["rest"]
-    c, tanh_c, h = cell["c"], cell["tanh_c"], cell["h"]
+    rest_width, h = cell["rest_width"], cell["h"]
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
     if rest_width > 0:
         # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
         all_rows = starts[steps] if tape else starts[1]
-        clear(work, rest, all_rows * rest_width + SIMD_BYTES // work.itemsize)
+        clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
     for i in range(steps):
-        t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
+        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
         row = starts[t] if tape else 0
         at = row * stride
-        # Without a tape, two steps of c take turns: a loop over one that is read and written at
-        # once would not vectorise.
-        c_t = c + (at if tape else i % 2 * starts[1] * stride)
-        c_before = c + (before * stride if tape else (i + 1) % 2 * starts[1] * stride)
         if i % span == 0:
             some = min(span, steps - i)
             first = t + 1 - some if cell["reverse"] else t
-            first_row = starts[first] if tape else 0
-            gates_product(
-                starts[first + some] - starts[first], full, rest_width, inputs + 1,
-                work, cell["x"] + starts[first] * (inputs + 1), inputs + 1, 1,
-                packed, cell["packed"], 0, depth,
-                work, gates + first_row * stride, stride, gate, rest + first_row * rest_width,
-                False,
+            gates_of(
+                cell, packed, work, starts[first + some] - starts[first],
+                cell["x"] + starts[first] * (inputs + 1), inputs + 1, 0, inputs + 1,
+                starts[first] if tape else 0, False,
             )  # fmt: skip
-        h_before = cell["h_masked"] + before * stride
+        h_before = cell["h_start"] if i == 0 else h + earlier * stride
         if cell["h_masked"] != h:
-            copy(work, h + before * stride, work, h_before, carried * stride)
-            mask_rows(work, h_before, stride, units, carried, masks, cell["recurrent_mask"])
-        gates_product(
-            carried, full, rest_width, units, work, h_before, stride, 1,
-            packed, cell["packed"], inputs + 1, depth,
-            work, gates + at, stride, gate, rest + row * rest_width, True,
-        )  # fmt: skip
-        _copy_rest(cell, work, row, rows, False)
-        _finish_step(
-            work, gates + at, gate, c_before, c_t, tanh_c + at, h + starts[t] * stride,
-            carried * stride, rows * stride,
+            masked = cell["h_masked_start"] if i == 0 else cell["h_masked"] + earlier * stride
+            copy(work, h_before, work, masked, carried * stride)
+            mask_rows(work, masked, stride, units, carried, masks, cell["recurrent_mask"])
+            h_before = masked
+        gates_of(cell, packed, work, carried, h_before, stride, inputs + 1, units, row, True)
+        copy_rest(cell, work, row, rows, False)
+        c_before = cell["c_start"] if i == 0 else _cell_state(cell, starts, i - 1, earlier, tape)
+        finish_step(
+            work, cell["gates"] + at, cell["gate"], c_before,
+            _cell_state(cell, starts, i, starts[t], tape), cell["tanh_c"] + at,
+            h + starts[t] * stride, carried * stride, rows * stride,
         )  # fmt: skip
 
 
 @linked(
-    numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, matrix_type, FLAG
-)
-def backward(cell, packed, work, gradient, starts, steps, masks, accumulate):
-    """Backward through time, from dh of every step; writes the gradient of the weights.
+    numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
+    matrix_type, FLAG,
+)  # fmt: skip
+def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
+    """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
     With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
-    by its total. Uses dc as scratch.
+    by its total. For rows that go on, `dh_start` and dc hold the gradient of the state that the
+    segment ends with; those of the state that it started from are written there.
     """
-    units, width, stride = cell["units"], cell["width"], cell["stride"]
-    gates, gate = cell["gates"], cell["gate"]
-    c, tanh_c, dh, dc = cell["c"], cell["tanh_c"], cell["dh"], cell["dc"]
-    clear(work, dc, starts[1] * stride)
+    units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
+    masked = cell["h_masked"] != cell["h"]
+    on = before if cell["reverse"] else after
+    final = 0 if cell["reverse"] else starts[steps - 1]
+    add(work, cell["dh_start"], work, dh + final * stride, on * stride)
+    clear(work, dc + on * stride, (starts[1] - on) * stride)
     for i in range(steps - 1, -1, -1):
-        t, rows, carried, before = _step(i, steps, starts, cell["reverse"])
+        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
         at, size, old = starts[t] * stride, rows * stride, carried * stride
-        _start_step_back(
-            work, gates + at, gate, c + before * stride, tanh_c + at, dh + at, dc, old, size
-        )
-        masked = cell["h_masked"] != cell["h"]
-        dh_before = cell["dh_masked"] if masked else dh + before * stride
-        for q in range(GATES):
-            plain_product(
-                carried, width, units, work, gates + q * gate + at, stride, 1,
-                packed, cell["packed_recurrent_transposed"] + q * units * width, True,
-                work, dh_before, stride, q > 0 or not masked,
-            )  # fmt: skip
+        start_step_back(
+            work, cell["gates"] + at, cell["gate"],
+            cell["c_start"] if i == 0 else cell["c"] + earlier * stride,
+            cell["tanh_c"] + at, dh + at, dc, old, size,
+        )  # fmt: skip
+        target = cell["dh_start"] if i == 0 else dh + earlier * stride
+        if i == 0:
+            clear(work, target, old)
+        dh_before = cell["dh_masked"] if masked else target
+        hidden_gradient(cell, packed, work, carried, starts[t], dh_before, not masked)
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
-            add(work, dh_before, work, dh + before * stride, carried * stride)
-    _weight_gradient(cell, work, gradient, starts, steps, accumulate)
+            add(work, dh_before, work, target, old)
+    weight_gradient(cell, work, gradient, starts, steps, before, after, accumulate)
 
 
 @kernel
-def backward_inputs(cell, packed, work, rows, below, place, accumulate):
-    """Hand the gradient back to a cell below, for all steps at once; writes or adds to its dh.
+def gates_of(cell, packed, work, rows, a0, a_row, first, depth, row, accumulate):
+    """Gates (+)= A[rows, depth] @ rows `first` on of the weights, from the tape's `row` on."""
+    stride, rest_width = cell["stride"], cell["rest_width"]
+    gates_product(
+        rows, cell["full"], rest_width, depth, work, a0, a_row, 1,
+        packed, cell["packed"], first, cell["inputs"] + 1 + cell["units"],
+        work, cell["gates"] + row * stride, stride, cell["gate"],
+        cell["rest"] + row * rest_width, accumulate,
+    )  # fmt: skip
 
-    `place` is where its units are among the cell's inputs.
+
+@kernel
+def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
+    """Write or add the gradient of the hidden states that gave gates, from the tape's `row` on."""
+    units, width, stride = cell["units"], cell["width"], cell["stride"]
+    for q in range(GATES):
+        plain_product(
+            rows, width, units, work, cell["gates"] + q * cell["gate"] + row * stride, stride, 1,
+            packed, cell["packed_recurrent_transposed"] + q * units * width, True,
+            work, target, stride, q > 0 or accumulate,
+        )  # fmt: skip
+
+
+@kernel
+def keep_state(cell, work, starts, steps, tape):
+    """Put the state that each row of a segment ends with where the next segment starts from."""
+    stride = cell["stride"]
+    for t in range(steps):
+        rows = starts[t + 1] - starts[t]
+        on = starts[t + 2] - starts[t + 1] if t + 1 < steps else 0
+        i = t
+        if cell["reverse"]:
+            on, i = 0 if t == 0 else rows, steps - 1 - t
+        size, shift = (rows - on) * stride, on * stride
+        c = _cell_state(cell, starts, i, starts[t], tape)
+        copy(work, cell["h"] + starts[t] * stride + shift, work, cell["h_start"] + shift, size)
+        copy(work, c + shift, work, cell["c_start"] + shift, size)
+
+
+@kernel
+def _cell_state(cell, starts, i, row, tape):
+    """Where c of the i-th step is, which on a tape owns the rows from `row` on.
+
+    Without a tape, two steps take turns: a loop over one that is read and written at once would not
+    vectorise. A later step has no more rows, so that those of a sequence that has ended stay.
     """
-    units, stride, width = cell["units"], cell["stride"], below["width"]
+    return cell["c"] + (row if tape else i % 2 * starts[1]) * cell["stride"]
+
+
+@kernel
+def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, accumulate):
+    """Write or add the gradient of some of a cell's inputs, for all steps at once.
+
+    They are the block number `place`, of `width` columns with padding.
+    """
+    units, stride = cell["units"], cell["stride"]
     for q in range(GATES):
         plain_product(
             rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
             cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
-            work, below["dh"], below["stride"], q > 0 or accumulate,
+            work, target, target_row, q > 0 or accumulate,
         )  # fmt: skip
 
 
@@ -160,19 +211,19 @@ def mask_rows(work, start, stride, columns, rows, masks, column):
 
 
 @kernel
-def _step(i, steps, starts, reverse):
+def _step(i, steps, starts, reverse, before, after):
     """The i-th step in reading order: its t, its rows, how many carry on, and from which row."""
     t = steps - 1 - i if reverse else i
     rows = starts[t + 1] - starts[t]
     if i == 0:
-        return t, rows, 0, 0
+        return t, rows, after if reverse else before, 0
     if reverse:
         return t, rows, starts[t + 2] - starts[t + 1], starts[t + 1]
     return t, rows, rows, starts[t - 1]
 
 
 @kernel
-def _copy_rest(cell, work, row, rows, collect):
+def copy_rest(cell, work, row, rows, collect):
     """Copy the rest of some rows to the gates, or with `collect` the gates' last units to it.
 
     Whole vectors are copied, so that the padding of the gates, which elementwise passes read, holds
@@ -192,33 +243,48 @@ def _copy_rest(cell, work, row, rows, collect):
 
 
 @kernel
-def _weight_gradient(cell, work, gradient, starts, steps, accumulate):
-    inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
-    _copy_rest(cell, work, 0, starts[steps], True)
+def weight_gradient(cell, work, gradient, starts, steps, before, after, accumulate):
+    """Write or add the gradient of a cell's weights, from those of its gates."""
+    inputs, stride = cell["inputs"], cell["stride"]
+    copy_rest(cell, work, 0, starts[steps], True)
     _gradient_product(
         cell, inputs + 1, work, cell["x"], inputs + 1, 0, starts[steps], accumulate, gradient, 0
     )
+    started = accumulate
+    first = steps - 1 if cell["reverse"] else 0
+    from_state = after if cell["reverse"] else before
+    if from_state > 0:
+        _recurrent_gradient(
+            cell, work, cell["h_masked_start"], starts[first], from_state, started, gradient
+        )
+        started = True
     # The hidden state that each step started from lies elsewhere on the tape; steps in a row of the
     # same number of sequences lie together on both sides, and are taken as one product.
     run_h, run_at, run = 0, 0, 0
-    started = accumulate
     for t in range(steps):
+        if t == first:
+            continue
         i = steps - 1 - t if cell["reverse"] else t
-        _, _, carried, before = _step(i, steps, starts, cell["reverse"])
-        if run > 0 and (before != run_h + run or starts[t] != run_at + run):
-            _gradient_product(
-                cell, units, work, cell["h_masked"] + run_h * stride, stride,
-                run_at, run, started, gradient, inputs + 1,
-            )  # fmt: skip
+        _, _, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
+        if run > 0 and (earlier != run_h + run or starts[t] != run_at + run):
+            h = cell["h_masked"] + run_h * stride
+            _recurrent_gradient(cell, work, h, run_at, run, started, gradient)
             started, run = True, 0
         if run == 0:
-            run_h, run_at = before, starts[t]
+            run_h, run_at = earlier, starts[t]
         run += carried
     if run > 0 or not started:
-        _gradient_product(
-            cell, units, work, cell["h_masked"] + run_h * stride, stride,
-            run_at, run, started, gradient, inputs + 1,
-        )  # fmt: skip
+        h = cell["h_masked"] + run_h * stride
+        _recurrent_gradient(cell, work, h, run_at, run, started, gradient)
+
+
+@kernel
+def _recurrent_gradient(cell, work, h, at, depth, accumulate, gradient):
+    """Write or add that of the recurrent weights, from `depth` rows of the tape and of h."""
+    _gradient_product(
+        cell, cell["units"], work, h, cell["stride"], at, depth, accumulate, gradient,
+        cell["inputs"] + 1,
+    )  # fmt: skip
 
 
 @linked(
@@ -250,7 +316,7 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
 
 
 @linked(vector_type, *[INDEX] * 8)
-def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
+def finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
     """Write the gates, the cell state, its tanh and h; `old` numbers carry on from `before`."""
     for q in range(GATES):
         # One call of each: every call is a copy of the loop.
@@ -268,7 +334,7 @@ def _finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
 
 
 @linked(vector_type, *[INDEX] * 8)
-def _start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
+def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     """The gates become their gradients, and dc moves one step back.
 
     Loops of a few arrays each, since LLVM does not vectorise one of them all.

@@ -1,12 +1,16 @@
 """A shard (some rows of a minibatch) through the whole net: layers, directions, pooling, head.
 
+Its sequences are read in segments of steps, one after the other; what a segment ends with stays in
+the shard's workspace, for the next to start from. With two directions there is but one segment, the
+whole: each direction would start where the other ends.
+
 Everything that meets weights has a trailing column of ones, so that a bias is a row of the weights.
 """
 
 import numba
 import numpy as np
 
-from sklstm._kernels import recurrence
+from sklstm._kernels import pooling, recurrence
 from sklstm._kernels.products import GATES, pack_gates, pack_plain, plain_product
 from sklstm._machine.compile import entry, kernel
 from sklstm._machine.linkage import (
@@ -19,17 +23,20 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import add, clear, copy, load
+from sklstm._machine.memory import clear, copy, load
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
 NET = np.dtype(
     [
         (name, np.int64)
         for name in (
-            "layers", "directions", "features", "mean_pooling", "dropout", "head_mask",
+            "layers", "directions", "features", "pooling", "dropout", "head_mask",
             "head_inputs", "head_width", "outputs", "output_width",
             "weights", "packed", "packed_transposed", "gradient",
+            "kept",  # what the pooling knows of the steps so far, (rows, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
+            "state",  # whether there are places for what a segment starts from and ends with
+            "x_width", "d_x",  # the gradient on X, (rows, x_width); 0 wide if nobody asks for it
         )
     ]
 )  # fmt: skip
@@ -50,11 +57,16 @@ _SHARD_ARGUMENTS = (
 )  # fmt: skip
 
 
-@linked(*_SHARD_ARGUMENTS, FLAG)
-def forward(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, tape):
-    """Write the raw output of the sequences `rows`, sorted by length, longest first."""
-    steps = _start_steps(sequences, rows, starts)
-    _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts)
+@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, FLAG)
+def forward(
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape
+):  # fmt: skip
+    """Read steps `begin` to `end` of the sequences `rows`, sorted by length, longest first.
+
+    When all steps are read, it writes the raw output.
+    """
+    steps, before, after = _start_steps(sequences, rows, starts, begin, end)
+    _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts, begin, steps)
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
         first = cells[layer * directions]
@@ -66,40 +78,45 @@ def forward(net, cells, packed, sequences, scaling, rows, masks, work, starts, r
                 masks, first["input_mask"],
             )  # fmt: skip
         for direction in range(directions):
-            recurrence.forward(
-                cells[layer * directions + direction], packed, work, starts, steps, masks, tape
-            )
-    _pool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts)
-    if net[0]["dropout"]:
-        recurrence.mask_rows(
-            work, net[0]["pooled"], net[0]["head_inputs"] + 1, net[0]["head_inputs"], rows.size,
-            masks, net[0]["head_mask"],
-        )  # fmt: skip
-    _apply_head(net[0], packed, work, rows.size, raw)
+            cell = cells[layer * directions + direction]
+            recurrence.forward(cell, packed, work, starts, steps, before, after, masks, tape)
+    top = cells[(layers - 1) * directions :]
+    _pool(net[0], top, sequences, rows, work, starts, begin, steps)
+    if net[0]["state"]:
+        for index in range(cells.size):
+            recurrence.keep_state(cells[index], work, starts, steps, tape)
+    if after == 0:
+        _apply_head(net[0], top, packed, sequences, rows, masks, work, raw)
 
 
-@linked(*_SHARD_ARGUMENTS, vector_type, FLAG)
+@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG)
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, gradient, accumulate
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, begin, end, gradient,
+    accumulate,
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
-    With `accumulate`, it is added to what is there.
+    With `accumulate`, it is added to what is there. Segments come in the reverse of their order.
     """
-    steps = _start_steps(sequences, rows, starts)
+    steps, before, after = _start_steps(sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
-    _backward_head(net[0], packed, work, d_raw, gradient, accumulate)
-    if net[0]["dropout"]:
-        recurrence.mask_rows(
-            work, net[0]["d_pooled"], net[0]["head_width"], net[0]["head_inputs"], rows.size,
-            masks, net[0]["head_mask"],
-        )  # fmt: skip
-    _unpool(net[0], cells[(layers - 1) * directions :], sequences, rows, work, starts, steps)
+    if after == 0:
+        _backward_head(net[0], packed, work, d_raw, gradient, accumulate)
+        if net[0]["dropout"]:
+            recurrence.mask_rows(
+                work, net[0]["d_pooled"], net[0]["head_width"], net[0]["head_inputs"], rows.size,
+                masks, net[0]["head_mask"],
+            )  # fmt: skip
+    top = cells[(layers - 1) * directions :]
+    _unpool(net[0], top, sequences, rows, work, starts, begin, steps)
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.backward(cell, packed, work, gradient, starts, steps, masks, accumulate)
-        if layer > 0:
+            recurrence.backward(
+                cell, packed, work, gradient, starts, steps, before, after, masks,
+                accumulate or after > 0,
+            )  # fmt: skip
+        if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
 
 
@@ -123,15 +140,12 @@ def pack(net, cells, weights, packed, transposed):
                 units, units, width, weights, gate + (inputs + 1) * row, 1, row,
                 packed, cell["packed_recurrent_transposed"] + q * units * width,
             )  # fmt: skip
-            if index >= net[0]["directions"]:
-                below = cells[index - net[0]["directions"]]
-                for place in range(net[0]["directions"]):
-                    part = (GATES * place + q) * below["width"] * units
-                    pack_plain(
-                        units, below["units"], below["width"],
-                        weights, gate + place * below["units"] * row, 1, row,
-                        packed, cell["packed_inputs_transposed"] + part,
-                    )  # fmt: skip
+            for place in range(_input_blocks(net[0], index)):
+                columns, below = _input_block(net[0], cells, index)
+                pack_plain(
+                    units, columns, below, weights, gate + place * columns * row, 1, row,
+                    packed, cell["packed_inputs_transposed"] + (GATES * place + q) * below * units,
+                )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
     pack_plain(
         inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
@@ -145,26 +159,56 @@ def pack(net, cells, weights, packed, transposed):
 
 
 @kernel
-def _start_steps(sequences, rows, starts):
-    """Write where each step's rows start; returns the number of steps."""
-    steps = sequences[rows[0]]["length"]
-    running = rows.size
-    starts[0] = 0
-    for t in range(steps):
-        while sequences[rows[running - 1]]["length"] <= t:
-            running -= 1
-        starts[t + 1] = starts[t] + running
-    return steps
+def _input_blocks(net, index):
+    """Of how many blocks of inputs a cell hands the gradient back: one a direction below."""
+    if index >= net["directions"]:
+        return net["directions"]
+    return 1 if net["x_width"] > 0 else 0
 
 
 @kernel
-def _gather(net, x, sequences, scaling, rows, work, starts):
+def _input_block(net, cells, index):
+    """The columns of such a block, and their width with padding."""
+    if index >= net["directions"]:
+        below = cells[index - net["directions"]]
+        return below["units"], below["width"]
+    return net["features"], net["x_width"]
+
+
+@kernel
+def _start_steps(sequences, rows, starts, begin, end):
+    """Write where each step's rows start, from `begin` on.
+
+    Returns the number of steps, how many rows have steps before the segment, and how many behind.
+    """
+    steps = min(end, sequences[rows[0]]["length"]) - begin
+    running = rows.size
+    starts[0] = 0
+    for t in range(steps):
+        running = _still_running(sequences, rows, running, begin + t)
+        starts[t + 1] = starts[t] + running
+    return (
+        steps, starts[1] if begin > 0 else 0,
+        _still_running(sequences, rows, running, begin + steps),
+    )  # fmt: skip
+
+
+@kernel
+def _still_running(sequences, rows, running, t):
+    """How many of the first `running` rows have a step t."""
+    while running > 0 and sequences[rows[running - 1]]["length"] <= t:
+        running -= 1
+    return running
+
+
+@kernel
+def _gather(net, x, sequences, scaling, rows, work, starts, begin, steps):
     """Write the standardised features of each step; differences are taken in float64."""
     features = net["features"]
-    for r in range(rows.size):
+    for r in range(starts[1]):
         sequence = sequences[rows[r]]
-        for t in range(sequence["length"]):
-            address = sequence["address"] + t * sequence["step_stride"]
+        for t in range(min(sequence["length"] - begin, steps)):
+            address = sequence["address"] + (begin + t) * sequence["step_stride"]
             at = x + (starts[t] + r) * (features + 1)
             for k in range(features):
                 number = np.float64(load(address + k * sequence["feature_stride"], work))
@@ -202,75 +246,81 @@ def _join_directions(cells, first, directions, work, rows):
     links=UPPER_LAYERS,
 )  # fmt: skip
 def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):
-    """Write dh of the layer below, all directions of the layer added up."""
+    """Write dh of the layer below, or d_x, all directions of the layer added up."""
     directions = net["directions"]
-    for place in range(directions):
-        below = cells[(layer - 1) * directions + place]
+    first = layer * directions
+    columns, width = _input_block(net, cells, first)
+    for place in range(_input_blocks(net, first)):
+        target, stride = net["d_x"], width
+        if layer > 0:
+            below = cells[first - directions + place]
+            target, stride = below["dh"], below["stride"]
         for direction in range(directions):
-            recurrence.backward_inputs(
-                cells[layer * directions + direction], packed, work, starts[steps],
-                below, place, direction > 0,
+            recurrence.inputs_gradient(
+                cells[first + direction], packed, work, starts[steps], place, width,
+                target, stride, direction > 0,
             )  # fmt: skip
         if net["dropout"]:
             _mask_steps(
-                work, below["dh"], below["stride"], below["units"], starts, steps,
-                masks, cells[layer * directions]["input_mask"] + place * below["units"],
+                work, target, stride, columns, starts, steps,
+                masks, cells[first]["input_mask"] + place * columns,
             )  # fmt: skip
 
 
 @kernel
-def _pool(net, top, sequences, rows, work, starts):
-    """Write what the head reads: the last hidden state of each direction, or their mean."""
-    head_row = net["head_inputs"] + 1
-    for r in range(rows.size):
-        length = sequences[rows[r]]["length"]
+def _pool(net, top, sequences, rows, work, starts, begin, steps):
+    """Let the pooling take in the hidden states of a segment."""
+    for r in range(starts[1]):
+        some = min(sequences[rows[r]]["length"] - begin, steps)
         for direction in range(top.size):
-            units, stride = top[direction]["units"], top[direction]["stride"]
-            to = net["pooled"] + r * head_row + direction * units
-            if net["mean_pooling"]:
-                clear(work, to, units)
-                for t in range(length):
-                    start = top[direction]["h"] + (starts[t] + r) * stride
-                    add(work, start, work, to, units)
-                share = work.dtype.type(1) / work.dtype.type(length)
-                for j in range(units):
-                    work[to + j] *= share
-            else:
-                t = 0 if top[direction]["reverse"] else length - 1
-                start = top[direction]["h"] + (starts[t] + r) * stride
-                copy(work, start, work, to, units)
-        work[net["pooled"] + r * head_row + head_row - 1] = 1
+            cell = top[direction]
+            kept = net["kept"] + r * net["head_inputs"] + direction * cell["units"]
+            pooling.add_states(
+                net["pooling"], work, kept, cell["h"], cell["stride"], cell["units"], starts, r,
+                some, 0 if cell["reverse"] else some - 1, begin == 0,
+            )  # fmt: skip
 
 
 @kernel
-def _unpool(net, top, sequences, rows, work, starts, steps):
-    """Hand the gradient of what the head read back to the steps that it came from."""
+def _unpool(net, top, sequences, rows, work, starts, begin, steps):
+    """Hand the gradient of what the head read back to the steps of a segment."""
     for direction in range(top.size):
-        units, stride, dh = top[direction]["units"], top[direction]["stride"], top[direction]["dh"]
-        clear(work, dh, starts[steps] * stride)
-        for r in range(rows.size):
+        cell = top[direction]
+        clear(work, cell["dh"], starts[steps] * cell["stride"])
+        for r in range(starts[1]):
             length = sequences[rows[r]]["length"]
-            start = net["d_pooled"] + r * net["head_width"] + direction * units
-            if net["mean_pooling"]:
-                share = work.dtype.type(1) / work.dtype.type(length)
-                for t in range(length):
-                    to = dh + (starts[t] + r) * stride
-                    for j in range(units):
-                        work[to + j] = share * work[start + j]
-            else:
-                t = 0 if top[direction]["reverse"] else length - 1
-                to = dh + (starts[t] + r) * stride
-                copy(work, start, work, to, units)
+            some = min(length - begin, steps)
+            d_pooled = net["d_pooled"] + r * net["head_width"] + direction * cell["units"]
+            pooling.hand_back(
+                net["pooling"], work, d_pooled, cell["dh"], cell["stride"], cell["units"], starts,
+                r, some, 0 if cell["reverse"] else some - 1,
+                begin == 0 if cell["reverse"] else begin + some == length, length,
+            )  # fmt: skip
 
 
 @kernel
-def _apply_head(net, packed, work, rows, raw):
+def _apply_head(net, top, packed, sequences, rows, masks, work, raw):
+    """Write the raw output of what the pooling has kept."""
     inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    for r in range(rows.size):
+        at = 0
+        for direction in range(top.size):
+            units = top[direction]["units"]
+            pooling.read_states(
+                net["pooling"], work, net["kept"] + r * net["head_inputs"] + at,
+                net["pooled"] + r * inputs + at, units, sequences[rows[r]]["length"],
+            )  # fmt: skip
+            at += units
+        work[net["pooled"] + r * inputs + at] = 1
+    if net["dropout"]:
+        recurrence.mask_rows(
+            work, net["pooled"], inputs, net["head_inputs"], rows.size, masks, net["head_mask"]
+        )
     plain_product(
-        rows, width, inputs, work, net["pooled"], inputs, 1, packed, net["packed"], True,
+        rows.size, width, inputs, work, net["pooled"], inputs, 1, packed, net["packed"], True,
         work, net["raw"], width, False,
     )  # fmt: skip
-    for r in range(rows):
+    for r in range(rows.size):
         for j in range(outputs):
             raw[r, j] = work[net["raw"] + r * width + j]
 

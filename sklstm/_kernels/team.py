@@ -11,10 +11,12 @@ from sklstm._machine.compile import entry
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
-TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, CONTROL_SIZE = range(0, 128, 16)
-# Places in a task: what is to be done, the loss, the number of shards, how many are a group, and
-# how many the caller does before it returns to look for signals.
-WHAT, LOSS, SHARDS, GROUP, AT_A_TIME, TASK_SIZE = range(6)
+(
+    TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, LEFT_STEP, CONTROL_SIZE
+) = range(0, 144, 16)  # fmt: skip
+# Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
+# steps of a segment, and how many of these the caller does before it returns to look for signals.
+WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, TASK_SIZE = range(7)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -76,9 +78,9 @@ def run(
     """
     idle, done = 0, 0
     while idle < PATIENCE:
-        s = -1
+        s, begin = -1, 0
         if member == 0 and control[LEFT_AT] >= 0:
-            s = control[LEFT_AT]
+            s, begin = control[LEFT_AT], control[LEFT_STEP]
             control[LEFT_AT] = -1
         # A ticket above zero proves that all of the round's arguments are in place.
         elif atomic_load(control, TICKETS) > 0:
@@ -89,11 +91,12 @@ def run(
         if s >= 0:
             group = s // task[GROUP]
             first_shard = group * task[GROUP]
-            end = min(first_shard + task[GROUP], task[SHARDS])
-            while s < end:
+            beyond = min(first_shard + task[GROUP], task[SHARDS])
+            while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
-                    control[LEFT_AT] = s
+                    control[LEFT_AT], control[LEFT_STEP] = s, begin
                     return False
+                done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
                     return True
                 first, last = bounds[s], bounds[s + 1]
@@ -102,11 +105,16 @@ def run(
                 learn = what == LEARN
                 slot = s if what >= FORWARD else member
                 scratch, step_starts = work[slot], starts[slot]
+                longest = sequences[batch[0]]["length"]
+                end = min(begin + task[SEGMENT], longest)
                 if what != BACKWARD:
                     shard.forward(
                         net, cells, packed, sequences, scaling, batch, batch_masks,
-                        scratch, step_starts, raw[first:last], what != PREDICT,
+                        scratch, step_starts, raw[first:last], begin, end, what != PREDICT,
                     )  # fmt: skip
+                if end < longest:
+                    begin = end
+                    continue
                 if learn:
                     for r in range(first, last):
                         share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
@@ -117,11 +125,10 @@ def run(
                 if learn or what == BACKWARD:
                     shard.backward(
                         net, cells, packed, sequences, scaling, batch, batch_masks,
-                        scratch, step_starts, d_raw[first:last], gradients[group],
-                        s > first_shard,
+                        scratch, step_starts, d_raw[first:last], 0, longest,
+                        gradients[group], s > first_shard,
                     )  # fmt: skip
-                s += 1
-                done += 1
+                s, begin = s + 1, 0
             atomic_add(control, UNFINISHED, -1)
             idle = 0
             continue

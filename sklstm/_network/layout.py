@@ -10,6 +10,7 @@ from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 from sklstm._machine.processor import SIMD_BYTES
+from sklstm._network.parameters import POOLINGS
 
 LINE_BYTES = 64  # of a line of the cache
 # Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
@@ -39,8 +40,11 @@ class _Buffer:
 
 
 @lru_cache(maxsize=64)
-def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False):
-    """Lay out the buffers for shards of up to `rows` sequences of up to `steps` steps.
+def make_layout(
+    architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False, state=False,
+    x_gradient=False,
+):  # fmt: skip
+    """Lay out the buffers for shards of up to `rows` sequences, in segments of up to `steps` steps.
 
     Parameters
     ----------
@@ -51,6 +55,10 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         Whether the forward pass keeps what the backward pass needs.
     dropout, recurrent_dropout : bool
         Whether masks are applied to the inputs of layers and head, and to recurrent states.
+    state : bool
+        Whether a segment may start from what another ended with.
+    x_gradient : bool
+        Whether the backward pass ends at X, and not at the weights.
     """
     packed, gradient, work = _Buffer(dtype), _Buffer(dtype), _Buffer(dtype)
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
@@ -60,6 +68,7 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     input_sizes, recurrent_sizes = architecture.mask_sizes
     input_masks = np.cumsum([0, *input_sizes])
     recurrent_masks = input_masks[-1] + np.cumsum([0, *recurrent_sizes])
+    x_width = round_up(architecture.n_features, dtype) if x_gradient else 0
     widest = max(_tape_stride(round_up(units, dtype), dtype) for _, units in architecture.cells)
     for index, (inputs, units) in enumerate(architecture.cells):
         cell, upper, first = cells[index], index >= n_directions, index % n_directions == 0
@@ -74,11 +83,12 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         cell["weights"] = architecture.starts[index]
         cell["packed"] = packed.take(depth * columns)
         cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
+        below = cells[index - n_directions] if upper else None
         if tape and upper:
-            below = cells[index - n_directions]
-            cell["packed_inputs_transposed"] = packed.take(
-                n_directions * GATES * units * below["width"]
-            )
+            blocks = n_directions * below["width"]
+            cell["packed_inputs_transposed"] = packed.take(blocks * GATES * units)
+        elif x_gradient:
+            cell["packed_inputs_transposed"] = packed.take(x_width * GATES * units)
         cell["gradient"] = gradient.take(depth * columns)
         # Both directions read the same inputs.
         cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
@@ -92,6 +102,10 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
         cell["h"] = work.take(all_rows * stride)
         cell["h_masked"] = work.take(all_rows * stride) if recurrent_dropout else cell["h"]
         cell["dh_masked"] = work.take(rows * stride if recurrent_dropout else 0)
+        of_state = rows * stride if state else 0
+        cell["h_start"], cell["c_start"] = work.take(of_state), work.take(of_state)
+        cell["h_masked_start"] = work.take(of_state) if recurrent_dropout else cell["h_start"]
+        cell["dh_start"] = work.take(of_state if tape else 0)
         cell["input_mask"] = input_masks[index // n_directions]
         cell["recurrent_mask"] = recurrent_masks[index]
         if tape:
@@ -103,7 +117,9 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     record = net[0]
     record["layers"], record["directions"] = len(architecture.units), n_directions
     record["features"] = architecture.n_features
-    record["mean_pooling"] = architecture.pooling == "mean"
+    record["pooling"] = POOLINGS.index(architecture.pooling)
+    record["state"], record["x_width"] = state, x_width
+    record["d_x"] = work.take(all_rows * x_width)
     record["dropout"], record["head_mask"] = dropout, input_masks[-2]
     record["head_inputs"], record["head_width"] = inputs, head_width
     record["outputs"], record["output_width"] = outputs, output_width
@@ -111,6 +127,7 @@ def make_layout(architecture, dtype, rows, steps, tape, dropout=False, recurrent
     record["packed"] = packed.take((inputs + 1) * output_width)
     record["packed_transposed"] = packed.take(outputs * head_width)
     record["gradient"] = gradient.take((inputs + 1) * output_width)
+    record["kept"] = work.take(rows * inputs)
     record["pooled"] = work.take(rows * (inputs + 1))
     record["raw"], record["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
     record["d_pooled"] = work.take(rows * head_width)

@@ -13,11 +13,13 @@ from itertools import accumulate
 
 import numpy as np
 
+from sklstm._kernels import pooling
 from sklstm._kernels.orthogonal import orthonormalize
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import FORGET, INPUT
 
-POOLINGS = "last", "mean"
+# Their places are their numbers in the kernels.
+POOLINGS = tuple(pooling.POOLINGS)
 
 
 @dataclass(frozen=True)

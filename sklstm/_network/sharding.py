@@ -127,7 +127,7 @@ class Team:
         self._control = np.zeros(team.CONTROL_SIZE, np.int64)
         self._control[team.LEFT_AT] = -1
         self._task, self._parameters = np.zeros(team.TASK_SIZE, np.int64), np.zeros(2)
-        self._task[team.GROUP] = self._group
+        self._task[team.GROUP], self._task[team.SEGMENT] = self._group, steps
         self._task[team.AT_A_TIME] = _shards_at_a_time(
             architecture, self._shard_rows * steps * (3 if training else 1)
         )
