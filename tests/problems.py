@@ -148,12 +148,13 @@ def flat_list(views):
     return list(itertools.chain(*lists))
 
 
-def torch_net(problem):
+def torch_net(problem, X=None):
     """The raw outputs of torch.nn.LSTM with the same weights, and its parameters by our names."""
     torch = pytest.importorskip("torch")
     # more threads than cores would wait for each other
     torch.set_num_threads(1)
-    architecture, X = problem.architecture, torch.from_numpy(problem.X)
+    architecture = problem.architecture
+    X = torch.from_numpy(problem.X) if X is None else X
     units, depth = architecture.units[0], len(architecture.units)
     weights = named_views(architecture, problem.weights)
     lstm = torch.nn.LSTM(

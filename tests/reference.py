@@ -161,6 +161,15 @@ def backward(trace, d_raw):
     gradient : dict
         The same keys and shapes as ``weights``.
     """
+    return _backward(trace, d_raw)[0]
+
+
+def input_gradient(trace, d_raw):
+    """Return the derivative of the same loss on X, of the shape of X; 0 on padding."""
+    return _backward(trace, d_raw)[1]
+
+
+def _backward(trace, d_raw):
     weights, cells = trace["weights"], trace["cells"]
     n_directions, lengths = trace["n_directions"], trace["lengths"]
     n_layers = len(cells) // n_directions
@@ -199,10 +208,9 @@ def backward(trace, d_raw):
             gradient["biases"][index] = d_b
             d_layer_input = d_layer_input + d_x
         d_below = d_layer_input * trace["input_masks"][layer]
-        # below the first layer this is the derivative on X, which nobody asks for
         if layer > 0:
             d_hidden = np.split(d_below, n_directions, axis=2)
-    return gradient
+    return gradient, d_below
 
 
 def _steps(length, direction):

@@ -161,8 +161,8 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
 
 
 @kernel
-def keep_state(cell, work, starts, steps, tape):
-    """Put the state that each row of a segment ends with where the next segment starts from."""
+def keep_state(cell, work, starts, steps):
+    """Put what each row of a segment ends with, without a tape, where the next starts from."""
     stride = cell["stride"]
     for t in range(steps):
         rows = starts[t + 1] - starts[t]
@@ -171,7 +171,7 @@ def keep_state(cell, work, starts, steps, tape):
         if cell["reverse"]:
             on, i = 0 if t == 0 else rows, steps - 1 - t
         size, shift = (rows - on) * stride, on * stride
-        c = _cell_state(cell, starts, i, starts[t], tape)
+        c = _cell_state(cell, starts, i, 0, False)
         copy(work, cell["h"] + starts[t] * stride + shift, work, cell["h_start"] + shift, size)
         copy(work, c + shift, work, cell["c_start"] + shift, size)
 

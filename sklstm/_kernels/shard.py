@@ -82,9 +82,10 @@ def forward(
             recurrence.forward(cell, packed, work, starts, steps, before, after, masks, tape)
     top = cells[(layers - 1) * directions :]
     _pool(net[0], top, sequences, rows, work, starts, begin, steps)
-    if net[0]["state"]:
+    # The way back needs what a segment started from; whoever goes back looks at the tape for more.
+    if net[0]["state"] and not tape:
         for index in range(cells.size):
-            recurrence.keep_state(cells[index], work, starts, steps, tape)
+            recurrence.keep_state(cells[index], work, starts, steps)
     if after == 0:
         _apply_head(net[0], top, packed, sequences, rows, masks, work, raw)
 

@@ -27,6 +27,32 @@ class Layout(NamedTuple):
     work_size: int
 
 
+class Steps(NamedTuple):
+    """What a cell made of steps: its gates and what came of them, each (n_steps, units)."""
+
+    input: np.ndarray
+    forget: np.ndarray
+    candidate: np.ndarray
+    output: np.ndarray
+    cell: np.ndarray
+    hidden: np.ndarray
+
+
+class State(NamedTuple):
+    """What a segment starts from, or ends with; or the gradient of that.
+
+    Parameters
+    ----------
+    cells : list of (ndarray, ndarray), of shape (rows, units)
+        The hidden and the cell state of each layer and direction.
+    kept : ndarray of shape (rows, head_inputs)
+        What the pooling has kept; of a gradient, that of what the head reads.
+    """
+
+    cells: list
+    kept: np.ndarray
+
+
 class _Buffer:
     """Hands out places one after the other, each on a SIMD boundary."""
 
@@ -134,6 +160,67 @@ def make_layout(
     # Many nets share them.
     net.flags.writeable = cells.flags.writeable = False
     return Layout(net, cells, packed.size, gradient.size, work.size)
+
+
+def read_tape(layout, work, n_steps):
+    """The steps of each cell on a tape, as views; going back overwrites the gates.
+
+    Steps lie in the order of the kernels: those of all sequences at one time, then at the next.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of a tape.
+    work : ndarray of shape (work_size,)
+        A shard's workspace.
+    n_steps : int
+        Of all sequences together.
+
+    Returns
+    -------
+    tape : list of Steps
+        One a layer and direction.
+    """
+    tape = []
+    for cell in layout.cells:
+        gates = (cell["gates"] + gate * cell["gate"] for gate in range(GATES))
+        starts = *gates, cell["c"], cell["h"]
+        tape.append(Steps(*(_rows(work, cell, start, n_steps) for start in starts)))
+    return tape
+
+
+def state_of(layout, work, rows, gradient=False):
+    """Where a segment finds the state of its first rows; as views.
+
+    Parameters
+    ----------
+    layout : Layout
+        With `state`.
+    work : ndarray of shape (work_size,)
+    rows : int
+    gradient : bool
+        Whether that of the state is meant, which it finds of its end and leaves of its start.
+
+    Returns
+    -------
+    state : State
+    """
+    hidden, cell_state, kept, width = "h_start", "c_start", "kept", "head_inputs"
+    if gradient:
+        hidden, cell_state, kept, width = "dh_start", "dc", "d_pooled", "head_width"
+    cells = [
+        (_rows(work, cell, cell[hidden], rows), _rows(work, cell, cell[cell_state], rows))
+        for cell in layout.cells
+    ]
+    net = layout.net[0]
+    pooled = work[net[kept] : net[kept] + rows * net[width]].reshape(rows, -1)
+    return State(cells, pooled[:, : net["head_inputs"]])
+
+
+def _rows(work, cell, start, n):
+    """Rows of a cell's units, without what lies between."""
+    stride = cell["stride"]
+    return work[start : start + n * stride].reshape(n, stride)[:, : cell["units"]]
 
 
 def round_up(columns, dtype):

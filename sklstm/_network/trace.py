@@ -1,0 +1,168 @@
+"""Some sequences run by themselves, with all that a shard keeps open to look at."""
+
+import numpy as np
+
+from sklstm._kernels import one_shard, shard
+from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._network.gradients import GradientSum
+from sklstm._network.layout import State, aligned, make_layout, read_tape, state_of
+
+
+class Trace:
+    """A shard of sequences: its steps, its states, and the gradient on X.
+
+    All arrays that it takes and gives have the rows of `sequences`, in their order.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequences : Sequences
+        All of them are one shard.
+    weights : ndarray of shape (n_weights,)
+    steps : int or None
+        The most steps of a segment; None: as many as the longest sequence has. With two directions
+        there is one segment, the whole.
+    """
+
+    def __init__(self, architecture, sequences, weights, steps=None):
+        EVERY_NET.link(sequences.dtype)
+        UPPER_LAYERS.link(sequences.dtype)
+        self._lengths = sequences.records["length"]
+        self._order = np.argsort(-self._lengths, kind="stable")
+        self._steps = sequences.longest if steps is None else steps
+        n, dtype = len(sequences.records), sequences.dtype
+        self._layout = make_layout(
+            architecture, dtype, n, self._steps, True, state=not architecture.bidirectional,
+            x_gradient=True,
+        )  # fmt: skip
+        net, cells = self._layout.net.copy(), self._layout.cells.copy()
+        packed = aligned((self._layout.packed_size,), dtype)
+        shard.pack(net, cells, weights, packed, True)
+        self._work = aligned((self._layout.work_size,), dtype)
+        self._starts = np.zeros(self._steps + 1, np.int64)
+        # The kernels see addresses alone: this keeps the memory behind them.
+        self._sequences = sequences
+        self._arguments = (
+            net, cells, packed, sequences.records, np.array(sequences.scaling), self._order,
+            np.ones((n, 0), dtype), self._work, self._starts,
+        )  # fmt: skip
+        self._raw = np.zeros((n, architecture.n_outputs), dtype)
+        self._sum = GradientSum(architecture, self._layout, 1, dtype)
+
+    def forward(self, begin=0, end=None, state=None):
+        """Read steps `begin` to `end`.
+
+        Parameters
+        ----------
+        begin, end : int
+            None: the last.
+        state : State or None
+            What the segment starts from; None if it is the first.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_samples, n_outputs)
+            The raw output, once all sequences have ended.
+        state : State or None
+            What each sequence ends with; None with two directions.
+        """
+        self._segment = begin, self._sequences.longest if end is None else end
+        has_state = bool(self._layout.net[0]["state"])
+        if has_state:
+            place = state_of(self._layout, self._work, len(self._order))
+            for array in _arrays(place):
+                array[:] = 0
+            if state is not None:
+                self._write(place, state)
+            start = self._read(place)
+        one_shard.forward(*self._arguments, self._raw, *self._segment, True)
+        raw = np.empty_like(self._raw)
+        raw[self._order] = self._raw
+        return raw, self._end(start, self._read(place).kept) if has_state else None
+
+    def steps(self):
+        """The gates and states of the last segment, which `backward` overwrites.
+
+        Returns
+        -------
+        steps : list of Steps
+            One a layer and direction, of arrays (n_samples, n_steps, units); NaN where a sequence
+            has no such step.
+        """
+        n_steps = np.count_nonzero(self._running())
+        tape = read_tape(self._layout, self._work, n_steps)
+        return [type(cell)(*map(self._by_sequence, cell)) for cell in tape]
+
+    def backward(self, d_raw, d_state=None):
+        """Go back through the last segment.
+
+        Parameters
+        ----------
+        d_raw : ndarray of shape (n_samples, n_outputs)
+            The gradient of the raw output; read where the segment is the last.
+        d_state : State or None
+            The gradient of what the segment ended with.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_weights,)
+        d_X : ndarray of shape (n_samples, n_steps, n_features)
+            In the units of X; NaN where a sequence has no such step.
+        d_state : State or None
+            The gradient of what the segment started from; None for the first.
+        """
+        if self._layout.net[0]["state"]:
+            place = state_of(self._layout, self._work, len(self._order), gradient=True)
+            if d_state is not None:
+                self._write(place, d_state)
+        one_shard.backward(
+            *self._arguments, np.ascontiguousarray(d_raw[self._order], self._raw.dtype),
+            *self._segment, self._sum.gradients[0],
+        )  # fmt: skip
+        net, n_steps = self._layout.net[0], np.count_nonzero(self._running())
+        d_x = self._work[net["d_x"] : net["d_x"] + n_steps * net["x_width"]]
+        d_x = d_x.reshape(n_steps, -1)[:, : net["features"]] * self._sequences.scaling[1]
+        gradient, d_X = self._sum(1).copy(), self._by_sequence(d_x)
+        return gradient, d_X, self._read(place) if self._segment[0] > 0 else None
+
+    def _end(self, start, kept):
+        """The state that each sequence ends with, given that which it started from."""
+        steps = np.count_nonzero(self._running(), axis=0)
+        ran = np.flatnonzero(steps)
+        cells = [tuple(array.copy() for array in cell) for cell in start.cells]
+        for ends, tape in zip(cells, self.steps(), strict=True):
+            for end, of_steps in zip(ends, (tape.hidden, tape.cell), strict=True):
+                rows = self._order[ran]
+                end[rows] = of_steps[rows, steps[ran] - 1]
+        return State(cells, kept)
+
+    def _running(self):
+        """Whether each sequence, longest first, has each step of the segment."""
+        begin, end = self._segment
+        times = np.arange(begin, min(end, self._sequences.longest))
+        return self._lengths[self._order] > times[:, np.newaxis]
+
+    def _by_sequence(self, steps):
+        """Steps in the kernels' order, as (n_samples, n_steps, n), with NaN where there is none."""
+        running = self._running()
+        by_time = np.full((*running.shape, steps.shape[1]), np.nan, self._raw.dtype)
+        by_time[running] = steps
+        result = np.empty((len(self._order), len(running), steps.shape[1]), self._raw.dtype)
+        result[self._order] = by_time.transpose(1, 0, 2)
+        return result
+
+    def _write(self, place, state):
+        for here, given in zip(_arrays(place), _arrays(state), strict=True):
+            here[:] = given[self._order]
+
+    def _read(self, place):
+        def copied(array):
+            result = np.empty_like(array)
+            result[self._order] = array
+            return result
+
+        return State([tuple(map(copied, cell)) for cell in place.cells], copied(place.kept))
+
+
+def _arrays(state):
+    return [array for cell in state.cells for array in cell] + [state.kept]
