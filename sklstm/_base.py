@@ -29,7 +29,7 @@ from sklstm._network.parameters import (
     initial_weights,
     named_views,
 )
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Predictor
 from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
@@ -426,7 +426,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if weights.dtype != sequences.dtype or not weights.flags.writeable:
             # Weights from a read-only memory map would have kernels compiled anew for them.
             weights = weights.astype(sequences.dtype)
-        with Team(architecture_of(self._shape), sequences, len(sequences), training=False) as team:
+        with Predictor(architecture_of(self._shape), sequences, len(sequences)) as team:
             return team.predict(weights, np.arange(len(sequences)), last=True)
 
     def _views(self):

@@ -17,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sklstm import LSTMRegressor
-from sklstm._network import sharding
+from sklstm._network import plan
 
 SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
 X = np.random.RandomState(0).normal(size=(64, 10, 2))
@@ -51,7 +51,7 @@ def count_threads():
 def hunt(seed, wanted, minutes):
     """Interrupt `wanted` calls, or for so many minutes; what was found, by its kind."""
     # Rounds of any size are shared with workers.
-    sharding.WORTH_A_THREAD, sharding.available_threads = 0, lambda: 3
+    plan.WORTH_A_THREAD, plan.available_threads = 0, lambda: 3
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     draw, end = random.Random(seed), time.monotonic() + 60 * minutes
     expected, seconds = {}, {}

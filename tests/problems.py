@@ -9,10 +9,10 @@ import pytest
 import reference
 
 from sklstm._kernels.shard import SEQUENCE
-from sklstm._network import gradients, sharding
+from sklstm._network import gradients, plan, rounds
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, initial_weights, named_views
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Predictor, TwoWay
 from sklstm._scaling import no_scaling
 
 N_TIMESTEPS = 4
@@ -85,7 +85,7 @@ def make_problem(
 def train_once(problem, rows=None):
     """The raw outputs and the gradient of one round."""
     rows = problem.rows if rows is None else rows
-    with Team(problem.architecture, problem.sequences, len(rows), training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, len(rows)) as team:
         raw = team.forward(problem.weights, rows)
         return raw, team.backward(problem.d_raw[rows])
 
@@ -100,13 +100,13 @@ def poison_scratch(monkeypatch):
             array[...] = np.nan
         return array
 
-    for module in (sharding, gradients):
+    for module in (rounds, gradients):
         monkeypatch.setattr(module, "aligned", poisoned)
 
 
 def predict(problem, rows=None):
     rows = problem.rows if rows is None else rows
-    with Team(problem.architecture, problem.sequences, len(rows), training=False) as team:
+    with Predictor(problem.architecture, problem.sequences, len(rows)) as team:
         return team.predict(problem.weights, rows)
 
 
@@ -197,14 +197,14 @@ def torch_gradient(parameters):
 
 def use_threads(monkeypatch, n_threads):
     """Let rounds of any size run in so many threads."""
-    monkeypatch.setattr(sharding, "available_threads", lambda: n_threads)
-    monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(plan, "available_threads", lambda: n_threads)
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
 
 
 def use_groups(monkeypatch):
     """Let several shards be a group, as those of long sequences or large minibatches are."""
-    monkeypatch.setattr(sharding, "LARGE_TAPE", 0)
-    monkeypatch.setattr(sharding, "MOST_GROUPS", 4)
+    monkeypatch.setattr(plan, "LARGE_TAPE", 0)
+    monkeypatch.setattr(plan, "MOST_GROUPS", 4)
 
 
 def mixed_problem(dtype, batch=100):

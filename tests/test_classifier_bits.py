@@ -13,7 +13,7 @@ from classifiers import (
 )
 from conftest import assert_same_bits, weights
 
-from sklstm._network import sharding
+from sklstm._network import plan, rounds
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -50,14 +50,14 @@ def test_a_row_is_predicted_alone_as_among_others_in_any_order(architecture, n_c
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch, n_classes, dtype):
     X = np.random.RandomState(0).normal(size=(160, 10)).astype(dtype)
     y = np.arange(160) % n_classes
-    monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
-    used, start = [], sharding.Team.__enter__
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
+    used, start = [], rounds.Learner.__enter__
     monkeypatch.setattr(
-        sharding.Team, "__enter__", lambda team: used.append(team.n_threads) or start(team)
+        rounds.Learner, "__enter__", lambda team: used.append(team.n_threads) or start(team)
     )
     results = []
     for n_threads in (1, 2, 3):
-        monkeypatch.setattr(sharding, "available_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(plan, "available_threads", lambda n=n_threads: n)
         model = small_classifier(batch_size=64, class_weight="balanced").fit(X, y)
         results.append((weights(model), model.loss_curve_, model.predict_proba(X)))
         # The fit, and the prediction.

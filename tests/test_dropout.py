@@ -8,7 +8,7 @@ from twin_objective import as_lists, draw_masks, twin_objective
 
 from sklstm import LSTMRegressor
 from sklstm._network.parameters import Architecture
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import TwoWay
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
 from sklstm._training.dropout import Dropout
@@ -91,8 +91,8 @@ def test_gradient_with_masks_is_the_twins(kinds, bidirectional, pooling, lengths
         architecture, len(y), 0.4 * kinds[0], 0.3 * kinds[1], np.random.MT19937(1), np.float64
     )
     X, lengths = padded(arrays)
-    with Team(
-        architecture, sequences, len(y), True, dropout=kinds[0], recurrent_dropout=kinds[1]
+    with TwoWay(
+        architecture, sequences, len(y), dropout=kinds[0], recurrent_dropout=kinds[1]
     ) as team:
         raw = team.forward(flat, np.arange(len(y)), masks)
         gradient = team.backward((raw - y) / y.size)
@@ -114,7 +114,7 @@ def test_the_expected_output_is_unchanged():
     masks = np.hstack([np.ones((n_masks, 2)), bits / (1 - 0.5), np.ones((n_masks, 4))])
     X = np.repeat(rng.normal(size=(1, 5, 2)), n_masks, axis=0)
     sequences = as_they_are(read_sequences(LSTMRegressor(), X, reset=True))
-    with Team(architecture, sequences, n_masks, True, dropout=True) as team:
+    with TwoWay(architecture, sequences, n_masks, dropout=True) as team:
         raw = team.forward(flat, np.arange(n_masks), masks)
         plain = team.forward(flat, np.arange(n_masks), np.ones_like(masks))
     assert raw.std() > 0.1

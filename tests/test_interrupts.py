@@ -9,7 +9,7 @@ from conftest import ENDLESS, assert_same_bits, small_net, weights
 from faults import diverge_from, interrupt_at
 from sklearn.exceptions import ConvergenceWarning
 
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Learner
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.stopping import Scorer
 
@@ -106,7 +106,7 @@ def test_keyboard_interrupt_of_a_first_epoch_that_diverges_leaves_finite_weights
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
-    learn, calls = Team.learn, []
+    learn, calls = Learner.learn, []
 
     def learn_with_signal(self, weights, rows, *rest):
         calls.append(rows)
@@ -114,7 +114,7 @@ def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return learn(self, weights, rows, *rest)
 
-    monkeypatch.setattr(Team, "learn", learn_with_signal)
+    monkeypatch.setattr(Learner, "learn", learn_with_signal)
     # A process that was started in the background ignores the signal.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

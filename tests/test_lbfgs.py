@@ -12,7 +12,7 @@ from twin_objective import start_of, twin_objective
 
 import sklstm._base
 from sklstm import LSTMRegressor
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Learner
 from sklstm._training.optimizers import OPTIMIZERS
 
 
@@ -104,12 +104,12 @@ def test_lbfgs_block_by_block_is_all_at_once_but_for_rounding(X, y, monkeypatch,
 def test_lbfgs_takes_a_block_at_a_time(monkeypatch, X, y):
     sizes = []
 
-    class RecordingTeam(Team):
+    class RecordingLearner(Learner):
         def __init__(self, architecture, sequences, max_rows, *rest, **settings):
             sizes.append(max_rows)
             super().__init__(architecture, sequences, max_rows, *rest, **settings)
 
-    monkeypatch.setattr(sklstm._training.objective, "Team", RecordingTeam)
+    monkeypatch.setattr(sklstm._training.objective, "Learner", RecordingLearner)
     monkeypatch.setattr(sklstm._base, "LBFGS_BLOCK", 7)
     with pytest.warns(ConvergenceWarning):
         small_net(solver="lbfgs").fit(X, y)

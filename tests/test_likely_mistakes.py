@@ -272,7 +272,7 @@ def test_warnings_name_the_users_line_through_all_that_lies_between(X, y, monkey
     def failing(self, *rest):
         return np.nan, np.zeros_like(rest[0])
 
-    monkeypatch.setattr("sklstm._network.sharding.Team.learn", failing)
+    monkeypatch.setattr("sklstm._network.rounds.Learner.learn", failing)
     net = small_net()
     calls = {
         "fit": lambda: net.fit(X, y),

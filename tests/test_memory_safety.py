@@ -14,7 +14,7 @@ from ragged import STEPS, Y
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._network.parameters import Architecture
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Predictor, TwoWay
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -161,12 +161,14 @@ def test_memory_mapped_weights_come_back(tmp_path):
 @pytest.mark.parametrize("spoil", [cut, lambda a: a[:-1], lambda a: a.astype(np.float32)])
 def test_a_team_refuses_weights_that_are_not_the_nets(spoil):
     problem = make_problem()
-    with Team(problem.architecture, problem.sequences, 7, training=True) as team:
-        for round_ in (team.predict, team.forward):
+    data = problem.architecture, problem.sequences, 7
+    with Predictor(*data) as predicting, TwoWay(*data) as training:
+        for round_ in (predicting.predict, training.forward):
             with pytest.raises(ValueError, match="weights of shape"):
                 round_(spoil(problem.weights), problem.rows)
         assert_same_bits(
-            team.predict(problem.weights, problem.rows), team.forward(problem.weights, problem.rows)
+            predicting.predict(problem.weights, problem.rows),
+            training.forward(problem.weights, problem.rows),
         )
 
 
@@ -175,7 +177,7 @@ def test_a_team_refuses_a_scaling_of_other_features():
     sequences = problem.sequences
     sequences.scaling = sequences.scaling[:, :-1]
     with pytest.raises(ValueError, match="scaling of shape"):
-        Team(problem.architecture, sequences, 7, training=True)
+        Predictor(problem.architecture, sequences, 7)
 
 
 def test_attributes_that_were_set_by_hand_are_refused_in_predict():

@@ -31,7 +31,7 @@ from problems import (
 from sklstm._kernels.products import GATES
 from sklstm._machine.processor import SIMD_BYTES
 from sklstm._network.layout import WORTH_COPYING, make_layout, round_up
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import TwoWay
 
 # --- Against the twin -----------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ def test_smaller_rounds_fit_into_the_buffers_of_a_larger(dtype, most_rows, lengt
     if most_rows == 100:
         use_groups(monkeypatch)
     problem = make_problem(dtype, (16, 5), True, batch=most_rows, lengths=lengths)
-    with Team(problem.architecture, problem.sequences, most_rows, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, most_rows) as team:
         for n in (most_rows, 99, 45, 20, 1, most_rows):
             rows = problem.rows[:n]
             raw = team.forward(problem.weights, rows)
@@ -203,7 +203,7 @@ def test_masks_multiply_what_dropout_acts_on(dtype, dropout, recurrent, bidirect
         for given, sizes in zip((dropout, recurrent), problem.architecture.mask_sizes, strict=True)
     )
     masks = np.concatenate(input_masks + recurrent_masks, axis=1).astype(dtype)
-    with Team(problem.architecture, problem.sequences, 7, True, dropout, recurrent) as team:
+    with TwoWay(problem.architecture, problem.sequences, 7, dropout, recurrent) as team:
         raw = team.forward(problem.weights, problem.rows, masks)
         gradient = team.backward(problem.d_raw)
     expected = reference_round(problem, input_masks, recurrent_masks)

@@ -17,7 +17,7 @@ from problems import (
 )
 
 from sklstm._kernels.losses import SQUARED_ERROR
-from sklstm._network.sharding import Goal, Team
+from sklstm._network.rounds import Goal, Learner, Predictor, TwoWay
 
 
 @pytest.fixture(params=[False, True], ids=["groups of a shard", "groups of several"])
@@ -58,8 +58,8 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, monkeypatch):
     for n_threads in (1, 2, 3):
         use_threads(monkeypatch, n_threads)
         with (
-            Team(problem.architecture, problem.sequences, 100, training=True) as training,
-            Team(problem.architecture, problem.sequences, 100, training=False) as predicting,
+            TwoWay(problem.architecture, problem.sequences, 100) as training,
+            Predictor(problem.architecture, problem.sequences, 100) as predicting,
         ):
             assert (training.n_threads, predicting.n_threads) == (n_threads, n_threads)
             results += [
@@ -79,7 +79,7 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, monkeypatch):
 def test_rounds_of_one_team_may_have_any_sizes(dtype, n_threads, monkeypatch):
     use_threads(monkeypatch, n_threads)
     problem = mixed_problem(dtype)
-    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 100) as team:
         for n in (7, 100, 1, 33, 2, 100, 16, 99):
             rows = problem.rows[100 - n :]
             result = team.forward(problem.weights, rows), team.backward(problem.d_raw[rows])
@@ -106,15 +106,16 @@ def test_learning_in_one_go_has_the_bits_of_forward_and_backward(dtype, dropout,
     y, weight = rng.normal(size=(100, 3)).astype(dtype), rng.uniform(size=100).astype(dtype)
     columns = sum(map(sum, problem.architecture.mask_sizes))
     masks = (2 * rng.randint(2, size=(100, columns))).astype(dtype) if dropout else None
-    settings = problem.architecture, problem.sequences, 100, True, dropout, dropout
-    with Team(*settings) as team:
+    settings = problem.architecture, problem.sequences, 100
+    with TwoWay(*settings, dropout, dropout) as team:
         raw = team.forward(problem.weights, problem.rows, masks)
         share = (scale * weight.astype(np.float64)).astype(dtype)[:, np.newaxis]
         expected = team.backward((raw - y) * share)
     poison_scratch(monkeypatch)
+    goal = Goal(SQUARED_ERROR, 0.0, y, weight)
     for n_threads in (1, 2, 3):
         use_threads(monkeypatch, n_threads)
-        with Team(*settings, goal=Goal(SQUARED_ERROR, 0.0, y, weight)) as team:
+        with Learner(*settings, goal, dropout, dropout) as team:
             assert team.n_threads == n_threads
             for _ in range(5):
                 loss, gradient = team.learn(problem.weights, problem.rows, scale, masks)
@@ -124,22 +125,15 @@ def test_learning_in_one_go_has_the_bits_of_forward_and_backward(dtype, dropout,
                 np.testing.assert_allclose(loss, error, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
-def test_a_team_refuses_what_it_has_no_memory_for():
-    problem = make_problem(batch=40)
-    goal = Goal(SQUARED_ERROR, 0.0, problem.d_raw, np.ones(40))
-    with (
-        Team(problem.architecture, problem.sequences, 40, True, goal=goal) as learning,
-        Team(problem.architecture, problem.sequences, 40, True) as in_two_rounds,
-    ):
-        with pytest.raises(RuntimeError, match="it can but `learn`"):
-            learning.forward(problem.weights, problem.rows)
-        with pytest.raises(RuntimeError, match="without a goal"):
-            in_two_rounds.learn(problem.weights, problem.rows, 1.0)
+def test_a_team_has_the_rounds_alone_that_it_has_memory_for():
+    rounds = {"predict", "learn", "forward", "backward"}
+    for team, its_own in ((Predictor, "predict"), (Learner, "learn"), (TwoWay, "forward backward")):
+        assert rounds & set(dir(team)) == set(its_own.split())
 
 
 def test_results_of_a_round_are_not_changed_by_the_next():
     problem = mixed_problem(np.float64, batch=40)
-    with Team(problem.architecture, problem.sequences, 20, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 20) as team:
         raw = team.forward(problem.weights, problem.rows[:20])
         gradient = team.backward(problem.d_raw[:20])
         kept = raw.copy(), gradient.copy()

@@ -16,13 +16,14 @@ import pytest
 from conftest import assert_same_bits
 from problems import make_problem, mixed_problem, predict, train_once, use_threads
 
-from sklstm._kernels import team as kernels
-from sklstm._network import sharding
-from sklstm._network.sharding import Team, count_shards, cut
+from sklstm._kernels import tickets as kernels
+from sklstm._network import plan
+from sklstm._network.plan import count_shards, cut
+from sklstm._network.rounds import Predictor, TwoWay
 
 ROOT = Path(__file__).parents[1]
 # Nominal sizes.
-SHARD_ROWS = (sharding.FEW_ROWS, sharding.MANY_ROWS, sharding.PREDICT_ROWS)
+SHARD_ROWS = (plan.FEW_ROWS, plan.MANY_ROWS, plan.PREDICT_ROWS)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
@@ -30,7 +31,7 @@ def test_a_team_whose_workers_fell_asleep_still_works(n_threads, monkeypatch):
     use_threads(monkeypatch, n_threads)
     problem = mixed_problem(np.float64)
     expected = train_once(problem)
-    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 100) as team:
         for pause in (0, 0.1, 0.002, 0, 0.1, 0.1):
             raw = team.forward(problem.weights, problem.rows)
             time.sleep(pause)
@@ -45,7 +46,7 @@ def test_workers_end_with_the_team_even_after_an_error(pause, monkeypatch, worke
     problem = mixed_problem(np.float64)
 
     def interrupted_round():
-        with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+        with TwoWay(problem.architecture, problem.sequences, 100) as team:
             team.forward(problem.weights, problem.rows)
             assert (len(workers.started), len(workers.ended)) == (2, 0)
             time.sleep(pause)
@@ -62,7 +63,7 @@ def test_a_last_round_sends_the_workers_away_and_gives_the_same_bits(before, mon
     use_threads(monkeypatch, 1)
     expected = predict(problem)
     use_threads(monkeypatch, 3)
-    with Team(problem.architecture, problem.sequences, 100, training=False) as team:
+    with Predictor(problem.architecture, problem.sequences, 100) as team:
         for _ in range(before):
             assert_same_bits(team.predict(problem.weights, problem.rows), expected)
             assert (len(workers.started), len(workers.ended)) == (2, 0)
@@ -75,15 +76,15 @@ def test_a_team_does_not_end_before_its_workers(monkeypatch):
     use_threads(monkeypatch, 3)
     problem, run, ended = mixed_problem(np.float64), kernels.run, []
 
-    def slow_run(control, task, member, *arguments):
-        finished = run(control, task, member, *arguments)
+    def slow_run(member, context):
+        finished = run(member, context)
         if member > 0 and finished:
             time.sleep(0.1)
             ended.append(member)
         return finished
 
     monkeypatch.setattr(kernels, "run", slow_run)
-    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 100) as team:
         team.forward(problem.weights, problem.rows)
         assert not ended
     assert sorted(ended) == [1, 2]
@@ -100,7 +101,7 @@ def test_a_worker_that_an_interrupt_did_not_count_ends_too(monkeypatch, workers)
     monkeypatch.setattr(_thread, "start_new_thread", interrupted_start)
 
     def round_with_a_pause():
-        with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+        with TwoWay(problem.architecture, problem.sequences, 100) as team:
             try:
                 team.forward(problem.weights, problem.rows)
             finally:
@@ -125,7 +126,7 @@ def test_no_work_tells_workers_to_leave_and_nothing_else():
 def test_a_forked_child_does_not_wait_for_threads_that_it_has_not(monkeypatch):
     use_threads(monkeypatch, 2)
     problem = mixed_problem(np.float64)
-    with Team(problem.architecture, problem.sequences, 100, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 100) as team:
         team.forward(problem.weights, problem.rows)
         with warnings.catch_warnings():
             # Python 3.12 and later warn of what is tested here.
@@ -144,34 +145,34 @@ def test_a_forked_child_does_not_wait_for_threads_that_it_has_not(monkeypatch):
 
 
 def test_small_rounds_start_no_thread(monkeypatch):
-    monkeypatch.setattr(sharding, "available_threads", lambda: 8)
+    monkeypatch.setattr(plan, "available_threads", lambda: 8)
     problem = make_problem(units=(4,), batch=33)
-    with Team(problem.architecture, problem.sequences, 33, training=True) as team:
+    with TwoWay(problem.architecture, problem.sequences, 33) as team:
         assert team.n_threads == 1
 
 
 def test_no_more_threads_than_groups(monkeypatch):
     use_threads(monkeypatch, 64)
     problem = make_problem(batch=33)
-    with Team(problem.architecture, problem.sequences, 33, training=True) as team:
-        assert team.n_threads == count_shards(33, sharding.GROUP_ROWS)
+    with TwoWay(problem.architecture, problem.sequences, 33) as team:
+        assert team.n_threads == count_shards(33, plan.GROUP_ROWS)
 
 
 @pytest.mark.parametrize(
     ("dtype", "units", "steps", "expected"),
     [
-        (np.float32, (64,), 24, sharding.MANY_ROWS),
-        (np.float32, (128,), 50, sharding.MANY_ROWS),
-        (np.float32, (128,), 100, sharding.FEW_ROWS),  # the tape would leave the cache
-        (np.float64, (128,), 50, sharding.FEW_ROWS),
-        (np.float32, (128, 128), 50, sharding.FEW_ROWS),
-        (np.float32, (512,), 100, sharding.MANY_ROWS),  # the weights do so in any case
-        (np.float64, (256,), 100, sharding.MANY_ROWS),
+        (np.float32, (64,), 24, plan.MANY_ROWS),
+        (np.float32, (128,), 50, plan.MANY_ROWS),
+        (np.float32, (128,), 100, plan.FEW_ROWS),  # the tape would leave the cache
+        (np.float64, (128,), 50, plan.FEW_ROWS),
+        (np.float32, (128, 128), 50, plan.FEW_ROWS),
+        (np.float32, (512,), 100, plan.MANY_ROWS),  # the weights do so in any case
+        (np.float64, (256,), 100, plan.MANY_ROWS),
     ],
 )
 def test_rows_of_a_shard_are_those_that_keep_its_tape_in_the_cache(dtype, units, steps, expected):
     architecture = make_problem(dtype, units).architecture
-    assert sharding.training_rows(architecture, np.dtype(dtype), steps) == expected
+    assert plan.training_rows(architecture, np.dtype(dtype), steps) == expected
 
 
 @pytest.mark.parametrize("units", [(8,), (300,)])
@@ -182,13 +183,13 @@ def test_shards_have_sizes_that_buffers_are_made_for_and_groups_are_few(
 ):
     architecture = make_problem(np.float32, units).architecture
     for n_rows in range(1, 3000):
-        rows, group = sharding.divide(
+        rows, group = plan.divide(
             architecture, np.dtype(np.float32), 200, n_rows, training, equal_lengths
         )
         assert rows in SHARD_ROWS
         assert group >= 1
         if training:
-            assert count_shards(n_rows, rows) / group <= sharding.MOST_GROUPS
+            assert count_shards(n_rows, rows) / group <= plan.MOST_GROUPS
 
 
 def test_many_teams_may_work_at_once(monkeypatch):
@@ -235,5 +236,5 @@ def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
         assert sizes.min() > 0
         # by four rows, and the last four need not be whole
         assert sizes.max() - sizes.min() < 8
-        # what the Team's buffers are made for
+        # what a team's buffers are made for
         assert sizes.max() <= 3 * shard_rows // 2

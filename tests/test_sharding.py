@@ -11,16 +11,16 @@ from problems import make_problem, mixed_problem, predict, train_once, use_group
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor
-from sklstm._kernels import team
-from sklstm._network import sharding
-from sklstm._network.sharding import Team
+from sklstm._kernels import tickets
+from sklstm._network import plan
+from sklstm._network.rounds import Predictor
 
 
 @pytest.fixture
 def two_threads(monkeypatch):
     """Nets of any size use two threads."""
-    monkeypatch.setattr(sharding, "WORTH_A_THREAD", 0)
-    monkeypatch.setattr(sharding, "available_threads", lambda: 2)
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(plan, "available_threads", lambda: 2)
 
 
 def waves(n_samples=64):
@@ -39,7 +39,7 @@ def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(
     monkeypatch, workers
 ):  # fmt: skip
     X, y = waves()
-    publish, calls = team.publish, []
+    publish, calls = tickets.publish, []
 
     def interrupted_publish(control, groups, last):
         calls.append(groups)
@@ -49,7 +49,7 @@ def test_an_interrupt_that_loses_count_of_sleeping_workers_does_not_hang(
             raise KeyboardInterrupt
         return publish(control, groups, last)
 
-    monkeypatch.setattr(team, "publish", interrupted_publish)
+    monkeypatch.setattr(tickets, "publish", interrupted_publish)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model = LSTMRegressor(4, max_iter=50, random_state=0).fit(X, y)
     assert calls[4] > 0  # not that of the end
@@ -74,7 +74,7 @@ def test_a_machine_that_has_no_more_threads_fits_with_fewer(monkeypatch):
 @pytest.mark.usefixtures("two_threads")
 def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch, workers):
     X, y = waves()
-    monkeypatch.setattr(sharding, "available_threads", lambda: 4)
+    monkeypatch.setattr(plan, "available_threads", lambda: 4)
     start = _thread.start_new_thread
 
     def interrupted_start(function, arguments):
@@ -123,9 +123,9 @@ def test_the_data_outlives_the_kernels_that_know_its_address():
 
     sequences = as_they_are(_from_array(X[:, :, np.newaxis].copy()))
     source = sequences.source
-    held = sharding.Team(Architecture(1, (4,), False, "last", 1), sequences, 8, training=False)
+    held = Predictor(Architecture(1, (4,), False, "last", 1), sequences, 8)
     del sequences
-    assert any(value is source for value in vars(held._sequences).values())
+    assert any(value is source for value in vars(held._workers._sequences).values())
 
 
 # --- Interrupts -----------------------------------------------------------------------------
@@ -138,17 +138,17 @@ def test_a_round_that_returns_to_see_signals_has_the_same_bits(monkeypatch, n_th
     use_threads(monkeypatch, n_threads)
     round_ = train_once if training else predict
     whole = round_(problem)
-    returns, run = [], team.run
+    returns, run = [], tickets.run
 
     def counting_run(*arguments):
         returns.append(run(*arguments))
         return returns[-1]
 
-    monkeypatch.setattr(sharding, "BETWEEN_SIGNALS", 1)
-    monkeypatch.setattr(team, "run", counting_run)
+    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 1)
+    monkeypatch.setattr(tickets, "run", counting_run)
     use_groups(monkeypatch)
     in_parts = round_(problem)
-    monkeypatch.setattr(sharding, "BETWEEN_SIGNALS", 10**12)
+    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 10**12)
     assert_same_bits(in_parts, round_(problem))
     # Groups of several shards are left in their midst, and gone on with.
     assert returns.count(False) >= (1 if n_threads > 1 else 4)
@@ -162,7 +162,7 @@ def test_between_two_looks_for_signals_there_is_work_for_a_tenth_of_a_second_at_
         sequences = problem.sequences
         sequences.longest = steps
         sequences.records = np.zeros(rows, sequences.records.dtype)
-        at_a_time = sharding._shards_at_a_time(problem.architecture, 32 * steps)
+        at_a_time = plan.segments_at_a_time(problem.architecture, 32 * steps)
         work = sum(4 * u * (i + u) for i, u in problem.architecture.cells)
         assert at_a_time * 32 * steps * work <= max(2e9, 32 * steps * work)
 
@@ -171,7 +171,7 @@ def test_workers_leave_a_team_that_was_dropped_without_a_word(monkeypatch, worke
     # As an interrupt may drop it, which comes between two lines of Python.
     problem = mixed_problem(np.float64)
     use_threads(monkeypatch, 3)
-    dropped = Team(problem.architecture, problem.sequences, len(problem.rows), training=False)
+    dropped = Predictor(problem.architecture, problem.sequences, len(problem.rows))
     dropped.predict(problem.weights, problem.rows)
     assert len(workers.started) == 2
     del dropped
@@ -183,8 +183,8 @@ def test_workers_keep_the_sequences_that_they_read(monkeypatch):
     use_threads(monkeypatch, 2)
     started = []
     monkeypatch.setattr(_thread, "start_new_thread", lambda f, arguments: started.append(arguments))
-    with Team(problem.architecture, problem.sequences, len(problem.rows), training=False) as held:
-        held._workers = -1  # none will say that it has left
+    with Predictor(problem.architecture, problem.sequences, len(problem.rows)) as held:
+        held._workers._started = -1  # none will say that it has left
         held.predict(problem.weights, problem.rows)
-    assert any(argument is held._sequences for argument in started[0])
-    assert not any(argument is held for argument in started[0])
+    assert any(argument is held._workers._sequences for argument in started[0])
+    assert not any(argument is held._workers for argument in started[0])

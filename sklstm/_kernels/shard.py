@@ -35,7 +35,8 @@ NET = np.dtype(
             "weights", "packed", "packed_transposed", "gradient",
             "kept",  # what the pooling knows of the steps so far, (rows, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
-            "state",  # whether there are places for what a segment starts from and ends with
+            "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
+            "aside",  # the states that were put aside, (segments, state_size)
             "x_width", "d_x",  # the gradient on X, (rows, x_width); 0 wide if nobody asks for it
         )
     ]
@@ -83,7 +84,7 @@ def forward(
     top = cells[(layers - 1) * directions :]
     _pool(net[0], top, sequences, rows, work, starts, begin, steps)
     # The way back needs what a segment started from; whoever goes back looks at the tape for more.
-    if net[0]["state"] and not tape:
+    if net[0]["state_size"] > 0 and not tape:
         for index in range(cells.size):
             recurrence.keep_state(cells[index], work, starts, steps)
     if after == 0:
@@ -119,6 +120,17 @@ def backward(
             )  # fmt: skip
         if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
+
+
+@kernel
+def put_aside(net, work, segment, back):
+    """Put aside what a segment starts from, or with `back` put it back."""
+    size = net[0]["state_size"]
+    here, there = net[0]["state"], net[0]["aside"] + segment * size
+    if back:
+        copy(work, there, work, here, size)
+    else:
+        copy(work, here, work, there, size)
 
 
 @entry

@@ -67,7 +67,7 @@ class _Buffer:
 
 @lru_cache(maxsize=64)
 def make_layout(
-    architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False, state=False,
+    architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False, segments=1,
     x_gradient=False,
 ):  # fmt: skip
     """Lay out the buffers for shards of up to `rows` sequences, in segments of up to `steps` steps.
@@ -81,8 +81,8 @@ def make_layout(
         Whether the forward pass keeps what the backward pass needs.
     dropout, recurrent_dropout : bool
         Whether masks are applied to the inputs of layers and head, and to recurrent states.
-    state : bool
-        Whether a segment may start from what another ended with.
+    segments : int
+        How many may follow one another; with more than one, each starts from where another ended.
     x_gradient : bool
         Whether the backward pass ends at X, and not at the weights.
     """
@@ -128,23 +128,30 @@ def make_layout(
         cell["h"] = work.take(all_rows * stride)
         cell["h_masked"] = work.take(all_rows * stride) if recurrent_dropout else cell["h"]
         cell["dh_masked"] = work.take(rows * stride if recurrent_dropout else 0)
-        of_state = rows * stride if state else 0
-        cell["h_start"], cell["c_start"] = work.take(of_state), work.take(of_state)
-        cell["h_masked_start"] = work.take(of_state) if recurrent_dropout else cell["h_start"]
+        of_state = rows * stride if segments > 1 else 0
         cell["dh_start"] = work.take(of_state if tape else 0)
+        cell["h_masked_start"] = work.take(of_state if recurrent_dropout else 0)
         cell["input_mask"] = input_masks[index // n_directions]
         cell["recurrent_mask"] = recurrent_masks[index]
         if tape:
             # A layer is done with its own when it writes that of the layer below.
             cell["dh"] = below["dh"] if upper else work.take(all_rows * widest)
             cell["dc"] = work.take(rows * stride)
+    record = net[0]
+    record["state"] = work.size
+    for cell in cells:
+        of_state = rows * cell["stride"] if segments > 1 else 0
+        cell["h_start"], cell["c_start"] = work.take(of_state), work.take(of_state)
+        if not recurrent_dropout:
+            cell["h_masked_start"] = cell["h_start"]
+    record["state_size"] = work.size - record["state"]
+    record["aside"] = work.take(record["state_size"] * segments if tape else 0)
     inputs, outputs = architecture.head_inputs, architecture.n_outputs
     head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
-    record = net[0]
     record["layers"], record["directions"] = len(architecture.units), n_directions
     record["features"] = architecture.n_features
     record["pooling"] = POOLINGS.index(architecture.pooling)
-    record["state"], record["x_width"] = state, x_width
+    record["x_width"] = x_width
     record["d_x"] = work.take(all_rows * x_width)
     record["dropout"], record["head_mask"] = dropout, input_masks[-2]
     record["head_inputs"], record["head_width"] = inputs, head_width
@@ -195,7 +202,7 @@ def state_of(layout, work, rows, gradient=False):
     Parameters
     ----------
     layout : Layout
-        With `state`.
+        Of several segments.
     work : ndarray of shape (work_size,)
     rows : int
     gradient : bool

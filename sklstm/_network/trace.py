@@ -32,8 +32,8 @@ class Trace:
         self._steps = sequences.longest if steps is None else steps
         n, dtype = len(sequences.records), sequences.dtype
         self._layout = make_layout(
-            architecture, dtype, n, self._steps, True, state=not architecture.bidirectional,
-            x_gradient=True,
+            architecture, dtype, n, self._steps, True,
+            segments=1 if architecture.bidirectional else 2, x_gradient=True,
         )  # fmt: skip
         net, cells = self._layout.net.copy(), self._layout.cells.copy()
         packed = aligned((self._layout.packed_size,), dtype)
@@ -67,7 +67,7 @@ class Trace:
             What each sequence ends with; None with two directions.
         """
         self._segment = begin, self._sequences.longest if end is None else end
-        has_state = bool(self._layout.net[0]["state"])
+        has_state = self._layout.net[0]["state_size"] > 0
         if has_state:
             place = state_of(self._layout, self._work, len(self._order))
             for array in _arrays(place):
@@ -111,7 +111,7 @@ class Trace:
         d_state : State or None
             The gradient of what the segment started from; None for the first.
         """
-        if self._layout.net[0]["state"]:
+        if self._layout.net[0]["state_size"] > 0:
             place = state_of(self._layout, self._work, len(self._order), gradient=True)
             if d_state is not None:
                 self._write(place, d_state)

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklstm._kernels import updates
 from sklstm._network.parameters import penalized
-from sklstm._network.sharding import Goal, Team
+from sklstm._network.rounds import Goal, Learner, TwoWay
 
 
 class Objective:
@@ -29,14 +29,16 @@ class Objective:
         self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
         self.batch_size = min(settings.batch_size, len(data.rows))
         self._batch_weight = np.zeros(self.batch_size, data.sample_weight.dtype)
-        loss, goal = settings.loss, None
-        if loss.kernel is not None:
+        loss, of_team = settings.loss, (architecture, data.sequences, self.batch_size)
+        masked = {
+            "dropout": settings.dropout > 0,
+            "recurrent_dropout": settings.recurrent_dropout > 0,
+        }
+        if loss.kernel is None:
+            self._team = TwoWay(*of_team, **masked)
+        else:
             goal = Goal(loss.kernel, loss.parameter, data.targets, data.sample_weight)
-        self._team = Team(
-            architecture, data.sequences, self.batch_size, training=True,
-            dropout=settings.dropout > 0, recurrent_dropout=settings.recurrent_dropout > 0,
-            goal=goal,
-        )  # fmt: skip
+            self._team = Learner(*of_team, goal, **masked)
 
     def __enter__(self):
         self._team.__enter__()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm._network.sharding import Team
+from sklstm._network.rounds import Predictor
 from sklstm._training.state import End
 
 
@@ -81,7 +81,7 @@ class Scorer:
 
     def __init__(self, architecture, validation, loss):
         self._validation, self._loss = validation, loss
-        self._team = Team(architecture, validation.sequences, len(validation.rows), training=False)
+        self._team = Predictor(architecture, validation.sequences, len(validation.rows))
 
     def __enter__(self):
         self._team.__enter__()

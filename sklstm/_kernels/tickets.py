@@ -6,13 +6,17 @@ a while it returns, and its Python thread blocks. Which thread takes which group
 the result: every shard has its own place for outputs, every group its own for a gradient.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from sklstm._kernels import losses, shard
-from sklstm._machine.compile import entry
+from sklstm._machine.compile import entry, kernel
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
 (
-    TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, LEFT_STEP, CONTROL_SIZE
+    TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, LEFT_TURN, CONTROL_SIZE
 ) = range(0, 144, 16)  # fmt: skip
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
 # steps of a segment, and how many of these the caller does before it returns to look for signals.
@@ -24,14 +28,8 @@ PREDICT, LEARN, FORWARD, BACKWARD = range(4)
 PATIENCE = 1_000_000
 
 
-@entry
-def run(
-    control, task, member, net, cells, packed, sequences, scaling, rows, masks, bounds, work,
-    starts, raw, d_raw, gradients, parameters, targets, sample_weight, values,
-):  # fmt: skip
-    """Do groups until there are no more; member 0 then waits for the others, they for more work.
-
-    Member 0 returns now and then, in the midst of a group too, and goes on where it left.
+class RoundContext(NamedTuple):
+    """All that a round works on: one thing for the kernel, made once for many rounds.
 
     Parameters
     ----------
@@ -39,8 +37,6 @@ def run(
         The counters.
     task : int64 ndarray of shape (TASK_SIZE,)
         What is to be done.
-    member : int
-        0 is the caller; the others are workers.
     net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL
         The net's layout.
     packed : ndarray of shape (size,)
@@ -57,7 +53,7 @@ def run(
         Shard s holds rows[bounds[s] : bounds[s + 1]].
     work : ndarray of shape (slots, size)
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
-    starts : int64 ndarray of shape (slots, longest + 1)
+    starts : int64 ndarray of shape (slots, steps of a segment + 1)
         Scratch.
     raw, d_raw : ndarrays of shape (rows, outputs)
         The raw output, written; its gradient, read, or to LEARN written.
@@ -69,6 +65,35 @@ def run(
         To LEARN: what each sample should give, and how much it counts.
     values : float64 ndarray of shape (rows, outputs)
         To LEARN: the weighted loss, written.
+    """
+
+    control: np.ndarray
+    task: np.ndarray
+    net: np.ndarray
+    cells: np.ndarray
+    packed: np.ndarray
+    sequences: np.ndarray
+    scaling: np.ndarray
+    rows: np.ndarray
+    masks: np.ndarray
+    bounds: np.ndarray
+    work: np.ndarray
+    starts: np.ndarray
+    raw: np.ndarray
+    d_raw: np.ndarray
+    gradients: np.ndarray
+    parameters: np.ndarray
+    targets: np.ndarray
+    sample_weight: np.ndarray
+    values: np.ndarray
+
+
+@entry
+def run(member, context):
+    """Do groups until there are no more; member 0 then waits for the others, they for more work.
+
+    Member 0, the caller, returns now and then, in the midst of a shard too, and goes on where it
+    left. The others are workers.
 
     Returns
     -------
@@ -76,11 +101,12 @@ def run(
         True if all groups are done (member 0), or a worker is told to stop. False if it lost
         patience, or member 0 has done some work: it should be called again, after a pause.
     """
+    control, task = context.control, context.task
     idle, done = 0, 0
     while idle < PATIENCE:
-        s, begin = -1, 0
+        s, turn = -1, 0
         if member == 0 and control[LEFT_AT] >= 0:
-            s, begin = control[LEFT_AT], control[LEFT_STEP]
+            s, turn = control[LEFT_AT], control[LEFT_TURN]
             control[LEFT_AT] = -1
         # A ticket above zero proves that all of the round's arguments are in place.
         elif atomic_load(control, TICKETS) > 0:
@@ -89,46 +115,18 @@ def run(
                 # In order: the first shards have the longest sequences.
                 s = (control[GROUPS] - ticket) * task[GROUP]
         if s >= 0:
-            group = s // task[GROUP]
-            first_shard = group * task[GROUP]
-            beyond = min(first_shard + task[GROUP], task[SHARDS])
+            beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
             while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
-                    control[LEFT_AT], control[LEFT_STEP] = s, begin
+                    control[LEFT_AT], control[LEFT_TURN] = s, turn
                     return False
                 done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
                     return True
-                first, last = bounds[s], bounds[s + 1]
-                batch = rows[first:last]
-                what, batch_masks = task[WHAT], masks[first:last]
-                learn = what == LEARN
-                slot = s if what >= FORWARD else member
-                scratch, step_starts = work[slot], starts[slot]
-                longest = sequences[batch[0]]["length"]
-                end = min(begin + task[SEGMENT], longest)
-                if what != BACKWARD:
-                    shard.forward(
-                        net, cells, packed, sequences, scaling, batch, batch_masks,
-                        scratch, step_starts, raw[first:last], begin, end, what != PREDICT,
-                    )  # fmt: skip
-                if end < longest:
-                    begin = end
-                    continue
-                if learn:
-                    for r in range(first, last):
-                        share = raw.dtype.type(parameters[1] * sample_weight[rows[r]])
-                        losses.sample_loss(
-                            task[LOSS], parameters[0], raw[r], targets[rows[r]], share,
-                            values[r], d_raw[r],
-                        )  # fmt: skip
-                if learn or what == BACKWARD:
-                    shard.backward(
-                        net, cells, packed, sequences, scaling, batch, batch_masks,
-                        scratch, step_starts, d_raw[first:last], 0, longest,
-                        gradients[group], s > first_shard,
-                    )  # fmt: skip
-                s, begin = s + 1, 0
+                if _take_turn(context, s, turn, s if task[WHAT] >= FORWARD else member):
+                    s, turn = s + 1, 0
+                else:
+                    turn += 1
             atomic_add(control, UNFINISHED, -1)
             idle = 0
             continue
@@ -145,6 +143,48 @@ def run(
                 atomic_add(control, ASLEEP, -1)
                 idle = 0
     return False
+
+
+@kernel
+def _take_turn(context, s, turn, slot):
+    """Do the next segment of shard s in a slot; returns whether it was the last.
+
+    To LEARN in several segments, all but the last are read without a tape. When the way back comes
+    to one, it is read again, from the state that was put aside before.
+    """
+    first, last = context.bounds[s], context.bounds[s + 1]
+    batch, masks = context.rows[first:last], context.masks[first:last]
+    work, starts, what = context.work[slot], context.starts[slot], context.task[WHAT]
+    raw, d_raw = context.raw[first:last], context.d_raw[first:last]
+    longest, steps = context.sequences[batch[0]]["length"], context.task[SEGMENT]
+    final = (longest - 1) // steps
+    learn = what == LEARN
+    segment = 2 * final - turn if learn and turn > final else turn
+    begin, end = segment * steps, min((segment + 1) * steps, longest)
+    if learn and final > 0:
+        shard.put_aside(context.net, work, segment, turn > final)
+    if what != BACKWARD:
+        shard.forward(
+            context.net, context.cells, context.packed, context.sequences, context.scaling,
+            batch, masks, work, starts, raw, begin, end,
+            what == FORWARD or (learn and turn >= final),
+        )  # fmt: skip
+    if learn and turn == final:
+        loss, parameter, scale = context.task[LOSS], context.parameters[0], context.parameters[1]
+        for r in range(batch.size):
+            share = raw.dtype.type(scale * context.sample_weight[batch[r]])
+            losses.sample_loss(
+                loss, parameter, raw[r], context.targets[batch[r]], share,
+                context.values[first + r], d_raw[r],
+            )  # fmt: skip
+    if what == BACKWARD or (learn and turn >= final):
+        group = context.task[GROUP]
+        shard.backward(
+            context.net, context.cells, context.packed, context.sequences, context.scaling,
+            batch, masks, work, starts, d_raw, begin, end, context.gradients[s // group],
+            s % group > 0,
+        )  # fmt: skip
+    return turn == (2 * final if learn else final)
 
 
 @entry

@@ -1,0 +1,175 @@
+"""How a round is cut: rows to shards, groups of shards to threads, steps to segments.
+
+It depends on the data and the model alone, and gradients are added in the order of the shards: any
+number of threads gives the same bits.
+"""
+
+import math
+from typing import NamedTuple
+
+from sklstm._machine.processor import available_threads
+from sklstm._network.layout import make_layout, round_up
+
+# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two.
+GROUP_ROWS = 16
+# Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
+MOST_GROUPS = 32
+# Nominal rows of a shard, in training and in prediction: enough to fill the register tiles. The
+# rounding in `cut` makes them up to half as many more.
+MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
+# Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
+LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
+# Bytes of a tape that is not kept whole, and of what a segment of it, or of a prediction, takes:
+# about what the cache of a core holds.
+HUGE_TAPE, SEGMENT_BYTES = 64_000_000, 1_000_000
+# Steps that a segment has at least, so that it is worth its start.
+LEAST_STEPS = 16
+# Multiply-adds that a caller does before it returns to see signals: less than a tenth of a second.
+BETWEEN_SIGNALS = 2_000_000_000
+# What the gates of a unit cost at a step, in multiply-adds.
+GATES_WORK = 128
+# Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
+WORTH_A_THREAD = 2_000_000
+
+
+class Plan(NamedTuple):
+    """How rounds of up to `max_rows` rows are cut.
+
+    Parameters
+    ----------
+    shard_rows : int
+        Nominal rows of a shard.
+    group : int
+        How many shards are a group.
+    most_shards, most_groups : int
+    steps : int
+        Of a segment, at most.
+    segments : int
+        Of a sequence, at most.
+    at_a_time : int
+        How many segments a caller does before it returns to see signals.
+    n_threads : int
+    """
+
+    shard_rows: int
+    group: int
+    most_shards: int
+    most_groups: int
+    steps: int
+    segments: int
+    at_a_time: int
+    n_threads: int
+
+    @property
+    def most_rows(self):
+        """The most rows of a shard."""
+        return 3 * self.shard_rows // 2
+
+
+def make_plan(architecture, dtype, longest, max_rows, training, equal_lengths, whole=False):
+    """The plan for sequences of up to `longest` steps.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    dtype : dtype
+    longest, max_rows : int
+    training : bool
+        Whether there is a tape.
+    equal_lengths : bool
+        Whether all sequences have the same number of steps.
+    whole : bool
+        Whether a sequence must be one segment.
+    """
+    shard_rows, group = divide(architecture, dtype, longest, max_rows, training, equal_lengths)
+    most_shards = count_shards(max_rows, shard_rows)
+    most_groups = -(-most_shards // group)
+    steps = longest
+    if not (whole or architecture.bidirectional):
+        rows = min(max_rows, 3 * shard_rows // 2)
+        steps = segment_steps(architecture, dtype, longest, rows, training)
+    at_a_time = segments_at_a_time(architecture, shard_rows * steps * (3 if training else 1))
+    n_threads = _useful_threads(architecture, max_rows * longest, most_groups)
+    return Plan(
+        shard_rows, group, most_shards, most_groups, steps, -(-longest // steps), at_a_time,
+        n_threads,
+    )  # fmt: skip
+
+
+def count_shards(n_rows, shard_rows):
+    """The number of shards of about `shard_rows`: a power of two.
+
+    A power of two shares out evenly among 2, 4 or 8 threads.
+    """
+    return 2 ** max(0, round(math.log2(max(1, n_rows / shard_rows))))
+
+
+def cut(n_rows, shard_rows):
+    """Yield the boundaries of shards of about `shard_rows`, nearly equal."""
+    count = count_shards(n_rows, shard_rows)
+    quads = -(-n_rows // 4)  # small tiles, of one or two rows, in the last shard alone
+    for place in range(count):
+        yield min(4 * (place * quads // count), n_rows)
+    yield n_rows
+
+
+def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
+    """The nominal rows of a shard, and how many shards are a group."""
+    rows, group_rows = PREDICT_ROWS, PREDICT_ROWS
+    if training:
+        rows, group_rows = training_rows(architecture, dtype, longest), GROUP_ROWS
+    if not equal_lengths:
+        # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
+        # of four, the first and last are together as long as the two between.
+        group_rows //= 2
+    rows = min(rows, group_rows)
+    group = group_rows // rows
+    if training:
+        most_shards = count_shards(max_rows, rows)
+        group = max(group, most_shards // MOST_GROUPS)
+    return rows, group
+
+
+def training_rows(architecture, dtype, longest):
+    """The nominal rows of a shard in training, if lengths are equal.
+
+    With fewer rows, more of the tape stays in the cache, but the recurrent weights are read more
+    often, and must do so too.
+    """
+    tape = make_layout(architecture, dtype, MANY_ROWS, longest, True).work_size * dtype.itemsize
+    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
+    return FEW_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MANY_ROWS
+
+
+def segment_steps(architecture, dtype, longest, rows, training):
+    """The steps of a segment of a shard of `rows`: all of them if they fit.
+
+    A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
+    twice. A prediction loses nothing.
+    """
+    # Numbers of a row at a step: the inputs of each layer and its hidden states, or all of a tape.
+    numbers = sum(
+        inputs + 1 + (9 if training else 1) * round_up(units, dtype)
+        for inputs, units in architecture.cells
+    )
+    step = numbers * rows * dtype.itemsize
+    if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
+        return longest
+    return min(longest, max(LEAST_STEPS, SEGMENT_BYTES // step))
+
+
+def segments_at_a_time(architecture, rows_and_steps):
+    """How many segments of so many rows times steps a caller does before it looks for signals."""
+    work = rows_and_steps * sum(
+        4 * units * (inputs + units) + GATES_WORK * units for inputs, units in architecture.cells
+    )
+    return max(1, BETWEEN_SIGNALS // work)
+
+
+def _useful_threads(architecture, steps, groups):
+    multiply_adds = steps * sum(
+        4 * units * (inputs + units) for inputs, units in architecture.cells
+    )
+    if multiply_adds < WORTH_A_THREAD:
+        return 1
+    return max(1, min(available_threads(), groups))

@@ -1,0 +1,256 @@
+"""Rounds over the rows of a data set: to predict, to learn, or to go forward and then back."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklstm._kernels import losses, shard, tickets
+from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._network.gradients import GradientSum
+from sklstm._network.layout import aligned, make_layout
+from sklstm._network.order import LongestFirst
+from sklstm._network.plan import cut, make_plan
+from sklstm._network.workers import Workers
+
+
+class Goal(NamedTuple):
+    """What a `Learner` learns: a loss that the kernels have, its data and parameter.
+
+    Parameters
+    ----------
+    loss : int
+        Of `_kernels.losses`.
+    parameter : float
+    targets : ndarray of shape (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,)
+        Both of the dtype of the sequences.
+    """
+
+    loss: int
+    parameter: float
+    targets: np.ndarray
+    sample_weight: np.ndarray
+
+
+class _Team:
+    """Buffers and threads for many rounds over one set of sequences; a context manager.
+
+    When a round is interrupted, the team must be left: workers may still be in it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequences : Sequences
+        The data; the rows of a round are indices into it.
+    max_rows : int
+        The most rows that a round may have.
+    """
+
+    # Whether there is a tape, and whether every shard keeps its own until the next round.
+    _training, _keeps_tapes = False, False
+
+    def __init__(
+        self, architecture, sequences, max_rows, dropout=False, recurrent_dropout=False, goal=None
+    ):
+        dtype, training = sequences.dtype, self._training
+        # Kernels trust sizes: what they read at an address is checked where it is handed to them.
+        check_size("scaling", sequences.scaling, (2, architecture.n_features))
+        EVERY_NET.link(dtype)
+        if len(architecture.units) > 1:
+            UPPER_LAYERS.link(dtype)
+        self._n_weights = architecture.n_weights
+        self._longest_first = self._order = self._n_bounded = None
+        if not sequences.equal_lengths:
+            self._longest_first = LongestFirst(sequences.records["length"], max_rows)
+        self._plan = plan = make_plan(
+            architecture, dtype, sequences.longest, max_rows, training, sequences.equal_lengths,
+            whole=self._keeps_tapes,
+        )  # fmt: skip
+        self.n_threads = plan.n_threads
+        layout = make_layout(
+            architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
+            bool(dropout), bool(recurrent_dropout), plan.segments,
+        )  # fmt: skip
+        n_outputs, slots = architecture.n_outputs, plan.n_threads
+        if self._keeps_tapes:
+            slots = plan.most_shards
+        gradients = np.zeros((0, 0), dtype)
+        if training:
+            self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
+            gradients = self._sum.gradients
+        raw = np.zeros((max_rows, n_outputs), dtype)
+        trained = max_rows if training else 0
+        targets, sample_weight = raw[:0], np.zeros(0, dtype)
+        if goal is not None:
+            targets, sample_weight = _checked(goal, sequences, architecture)
+        mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
+        self._context = tickets.RoundContext(
+            control=_new_control(), task=_new_task(plan, goal),
+            # Kernels are compiled for arrays that can be written.
+            net=copied(layout.net), cells=copied(layout.cells),
+            packed=aligned((layout.packed_size,), dtype),
+            sequences=sequences.records, scaling=np.array(sequences.scaling),
+            rows=np.zeros(max_rows, np.int64), masks=np.ones((max_rows, mask_columns), dtype),
+            bounds=np.zeros(plan.most_shards + 1, np.int64),
+            work=aligned((slots, layout.work_size), dtype),
+            starts=np.zeros((slots, plan.steps + 1), np.int64),
+            raw=raw, d_raw=np.zeros((trained, n_outputs), dtype), gradients=gradients,
+            parameters=np.array([0.0 if goal is None else goal.parameter, 0.0]),
+            targets=targets, sample_weight=sample_weight, values=np.zeros((trained, n_outputs)),
+        )  # fmt: skip
+        self._workers = Workers(plan.n_threads, self._context, sequences)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._workers.leave()
+
+    def _begin(self, weights, rows, masks=None):
+        """Set what a round reads; returns its number of rows."""
+        context, n = self._context, len(rows)
+        if n != self._n_bounded:
+            # One by one: all at once, they would become an array first.
+            for shards, bound in enumerate(cut(n, self._plan.shard_rows)):
+                context.bounds[shards] = bound
+            context.task[tickets.SHARDS], self._n_bounded = shards, n
+            self._n_groups = -(-shards // self._plan.group)
+        if self._longest_first is None:
+            context.rows[:n] = rows
+            if masks is not None:
+                context.masks[:n] = masks
+        else:
+            # `take` fills no type but its own, and goes through a buffer unless told to clip.
+            rows = np.asarray(rows, np.int64)
+            self._order = self._longest_first(rows)
+            rows.take(self._order, out=context.rows[:n], mode="clip")
+            if masks is not None:
+                masks.take(self._order, axis=0, out=context.masks[:n], mode="clip")
+        check_size("weights", weights, (self._n_weights,), context.raw.dtype)
+        shard.pack(context.net, context.cells, weights, context.packed, self._training)
+        return n
+
+    def _run(self, task, last=False):
+        self._context.task[tickets.WHAT] = task
+        self._workers.run(self._n_groups, last)
+
+    def _raw(self, n):
+        """The raw outputs of the last round, in the order of its rows; the array is new."""
+        computed = self._context.raw[:n]
+        raw = np.empty_like(computed)
+        raw[slice(None) if self._order is None else self._order] = computed
+        return raw
+
+
+class Predictor(_Team):
+    """Rounds that predict."""
+
+    def predict(self, weights, rows, last=False):
+        """The raw outputs (rows, n_outputs) of some sequences; the array is new.
+
+        After the `last` round, workers leave as soon as they find no more work.
+        """
+        n = self._begin(weights, rows)
+        self._run(tickets.PREDICT, last)
+        return self._raw(n)
+
+
+class Learner(_Team):
+    """Rounds that go forward, compute a loss, and back, shard by shard.
+
+    The tape is then still in the cache, and there need be no more tapes than threads.
+
+    Parameters
+    ----------
+    architecture, sequences, max_rows
+        As above.
+    goal : Goal
+    dropout, recurrent_dropout : bool, default=False
+        Whether masks are applied to the inputs of layers and head, and to recurrent states.
+    """
+
+    _training = True
+
+    def __init__(
+        self, architecture, sequences, max_rows, goal, dropout=False, recurrent_dropout=False
+    ):
+        losses.link(goal.loss, sequences.dtype)
+        super().__init__(architecture, sequences, max_rows, dropout, recurrent_dropout, goal)
+
+    def learn(self, weights, rows, scale, masks=None):
+        """The goal's loss of some sequences, and its gradient, which the next round overwrites.
+
+        The loss of each raw output counts sample weight times `scale`. `masks` (rows, columns)
+        multiply what dropout acts on; columns as of `Architecture.mask_sizes`.
+        """
+        n = self._begin(weights, rows, masks)
+        self._context.parameters[1] = scale
+        self._run(tickets.LEARN)
+        return float(self._context.values[:n].ravel().sum()), self._sum(self._n_groups)
+
+
+class TwoWay(_Team):
+    """Rounds that go forward, and rounds that go back, for a loss that the kernels have not.
+
+    Parameters
+    ----------
+    architecture, sequences, max_rows, dropout, recurrent_dropout
+        As of `Learner`.
+    """
+
+    _training = _keeps_tapes = True
+
+    def forward(self, weights, rows, masks=None):
+        """The raw outputs, as of `Predictor`; `masks` as of `Learner`."""
+        n = self._begin(weights, rows, masks)
+        self._run(tickets.FORWARD)
+        return self._raw(n)
+
+    def backward(self, d_raw):
+        """The gradient on the flat vector of weights, given that on the last raw outputs."""
+        d_raw = d_raw if self._order is None else d_raw[self._order]
+        self._context.d_raw[: len(d_raw)] = d_raw
+        self._run(tickets.BACKWARD)
+        return self._sum(self._n_groups).copy()
+
+
+def _new_control():
+    control = np.zeros(tickets.CONTROL_SIZE, np.int64)
+    control[tickets.LEFT_AT] = -1
+    return control
+
+
+def _new_task(plan, goal):
+    task = np.zeros(tickets.TASK_SIZE, np.int64)
+    task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
+    task[tickets.AT_A_TIME] = plan.at_a_time
+    if goal is not None:
+        task[tickets.LOSS] = goal.loss
+    return task
+
+
+def _checked(goal, sequences, architecture):
+    """The targets and weights of a goal, of the right sizes, as kernels are compiled for."""
+    n = len(sequences.records)
+    check_size("targets", goal.targets, (n, architecture.n_outputs))
+    check_size("sample_weight", goal.sample_weight, (n,))
+    # A read-only array, or one of other strides, would be compiled for once more.
+    return [
+        np.require(array, sequences.dtype, ["C", "W"])
+        for array in (goal.targets, goal.sample_weight)
+    ]
+
+
+def copied(records):
+    """A copy of records of int64, which as such NumPy would copy field by field."""
+    return records.view(np.int64).copy().view(records.dtype)
+
+
+def check_size(name, array, shape, dtype=None):
+    """Refuse what is not of the size that the architecture says."""
+    # A dtype of float64 equals None.
+    if array.shape != shape or not (dtype is None or array.dtype == dtype):
+        raise ValueError(
+            f"{name} of shape {array.shape} and type {array.dtype} are not those of the net, which "
+            f"has {shape}{'' if dtype is None else f' and {dtype}'}."
+        )

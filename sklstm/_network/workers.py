@@ -1,0 +1,87 @@
+"""Threads that spin for the next round, fall asleep when none comes, and leave with their team."""
+
+import _thread
+import os
+import time
+import weakref
+from queue import Empty, SimpleQueue
+
+from sklstm._kernels import tickets
+
+# Seconds after which a sleeping worker looks whether its team is still there.
+NAP = 0.1
+
+
+class Workers:
+    """The threads of a team beside the caller's own; they start with the first round.
+
+    When a round is interrupted, the team must be left: workers may still be in it.
+
+    Parameters
+    ----------
+    n_threads : int
+        The caller's own included.
+    context : RoundContext
+    sequences : Sequences
+        The kernels see addresses alone: a worker keeps the memory behind them.
+    """
+
+    def __init__(self, n_threads, context, sequences):
+        self._n_threads, self._context, self._sequences = n_threads, context, sequences
+        # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
+        self._wake: SimpleQueue = SimpleQueue()
+        self._left: SimpleQueue = SimpleQueue()
+        self._started = 0
+        self._process: int | None = None
+
+    def run(self, groups, last=False):
+        """Do a round of groups together; after the `last`, workers leave when there is no more."""
+        self._release(tickets.publish(self._context.control, groups, last))
+        if self._process is None:
+            self._start()
+        while not tickets.run(0, self._context):
+            time.sleep(5e-5)
+
+    def leave(self):
+        """Send the workers away, and wait until they have gone."""
+        tickets.publish(self._context.control, 0, True)
+        # One for each, asleep or not: an interrupt may have lost count of them.
+        self._release(self._n_threads)
+        # A forked child has none to wait for.
+        if self._process == os.getpid():
+            for _ in range(self._started):
+                self._left.get()
+
+    def _start(self):
+        self._process = os.getpid()
+        # `threading` would have this thread wait until each has begun, as long as a shard takes.
+        for member in range(1, self._n_threads):
+            arguments = (
+                weakref.ref(self), self._sequences, self._wake, self._left, member, self._context
+            )  # fmt: skip
+            try:
+                _thread.start_new_thread(_work, arguments)
+            except RuntimeError:
+                # No more threads to be had: those that started do all the work.
+                return
+            self._started += 1
+
+    def _release(self, sleepers):
+        for _ in range(sleepers):
+            self._wake.put(None)
+
+
+def _work(team, sequences, wake, left, member, context):
+    """What a worker does; it keeps the memory that it reads, but not the team.
+
+    An interrupt may come before a team can tell its workers to end: they then see that it is gone.
+    """
+    try:
+        while not tickets.run(member, context):
+            try:
+                wake.get(timeout=NAP)
+            except Empty:
+                if team() is None:
+                    break
+    finally:
+        left.put(None)
