@@ -24,6 +24,7 @@ from sklstm._machine.linkage import (
     vector_type,
 )
 from sklstm._machine.memory import clear, copy, load
+from sklstm._machine.subnormals import flush_subnormals, restore
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
 NET = np.dtype(
@@ -66,6 +67,7 @@ def forward(
 
     When all steps are read, it writes the raw output.
     """
+    mode = flush_subnormals()
     steps, before, after = _start_steps(sequences, rows, starts, begin, end)
     _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts, begin, steps)
     directions, layers = net[0]["directions"], net[0]["layers"]
@@ -89,6 +91,7 @@ def forward(
             recurrence.keep_state(cells[index], work, starts, steps)
     if after == 0:
         _apply_head(net[0], top, packed, sequences, rows, masks, work, raw)
+    restore(mode)
 
 
 @linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG)
@@ -100,6 +103,7 @@ def backward(
 
     With `accumulate`, it is added to what is there. Segments come in the reverse of their order.
     """
+    mode = flush_subnormals()
     steps, before, after = _start_steps(sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
     if after == 0:
@@ -120,6 +124,7 @@ def backward(
             )  # fmt: skip
         if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
+    restore(mode)
 
 
 @kernel
