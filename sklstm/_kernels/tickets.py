@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import losses, shard
-from sklstm._machine.compile import entry, kernel
+from sklstm._machine.compile import entry, kernel, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
@@ -26,6 +26,8 @@ WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, TASK_SIZE = range(7)
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
 # How often an idle thread looks for work before it gives up: about a millisecond.
 PATIENCE = 1_000_000
+# The machine code of `_run` by the bytes of a number.
+_RESOLVED: dict = {}
 
 
 class RoundContext(NamedTuple):
@@ -88,7 +90,6 @@ class RoundContext(NamedTuple):
     values: np.ndarray
 
 
-@entry
 def run(member, context):
     """Do groups until there are no more; member 0 then waits for the others, they for more work.
 
@@ -101,6 +102,15 @@ def run(member, context):
         True if all groups are done (member 0), or a worker is told to stop. False if it lost
         patience, or member 0 has done some work: it should be called again, after a pause.
     """
+    # Of every context, all types follow from that of its numbers.
+    size = context.raw.itemsize
+    if size not in _RESOLVED:
+        _RESOLVED[size] = resolved(_run, member, context)
+    return _RESOLVED[size](member, context)
+
+
+@entry
+def _run(member, context):
     control, task = context.control, context.task
     idle, done = 0, 0
     while idle < PATIENCE:

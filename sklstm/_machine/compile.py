@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from numba import config, njit
 
 from sklstm._machine.cache import keep_on_disk
-from sklstm._machine.numba_internals import compile_within, widen_literals
+from sklstm._machine.numba_internals import compile_within, entry_point, widen_literals
 from sklstm._machine.undisturbed import undisturbed
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
@@ -51,6 +51,14 @@ def entry(function, options=OPTIONS):
         keep_on_disk(dispatcher)
         compile_within(dispatcher, compiling)
     return dispatcher
+
+
+def resolved(compiled, *arguments):
+    """The machine code of an `entry` for arguments of such types, which it does not look at again.
+
+    To look at those of twenty arrays takes longer than a small net takes for a row.
+    """
+    return compiled if config.DISABLE_JIT else entry_point(compiled, *arguments)
 
 
 def reduction(function):

@@ -22,6 +22,7 @@ __all__ = [
     "as_dtype",
     "cgutils",
     "compile_within",
+    "entry_point",
     "event",
     "get_host_cpu_features",
     "global_compiler_lock",
@@ -58,6 +59,11 @@ def compile_within(dispatcher, context):
             return compile_for_arguments(*arguments, **named)
 
     dispatcher._compile_for_args = compile_in_context
+
+
+def entry_point(dispatcher, *arguments):
+    """What a dispatcher calls for arguments of such types; it is compiled or loaded if need be."""
+    return dispatcher._compile_for_args(*arguments)
 
 
 def widen_literals(dispatcher):

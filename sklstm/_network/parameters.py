@@ -72,6 +72,11 @@ class Architecture:
             cell for cell in zip(inputs, self.units, strict=True) for _ in range(self.n_directions)
         ]
 
+    @cached_property
+    def multiply_adds(self):
+        """Of one row at one step, in all cells."""
+        return sum(4 * units * (inputs + units) for inputs, units in self.cells)
+
     @property
     def mask_sizes(self):
         """Columns of the dropout masks: inputs of each layer, of the head, units of each cell."""

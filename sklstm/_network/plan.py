@@ -160,16 +160,11 @@ def segment_steps(architecture, dtype, longest, rows, training):
 
 def segments_at_a_time(architecture, rows_and_steps):
     """How many segments of so many rows times steps a caller does before it looks for signals."""
-    work = rows_and_steps * sum(
-        4 * units * (inputs + units) + GATES_WORK * units for inputs, units in architecture.cells
-    )
-    return max(1, BETWEEN_SIGNALS // work)
+    gates = architecture.n_directions * GATES_WORK * sum(architecture.units)
+    return max(1, BETWEEN_SIGNALS // (rows_and_steps * (architecture.multiply_adds + gates)))
 
 
 def _useful_threads(architecture, steps, groups):
-    multiply_adds = steps * sum(
-        4 * units * (inputs + units) for inputs, units in architecture.cells
-    )
-    if multiply_adds < WORTH_A_THREAD:
+    if steps * architecture.multiply_adds < WORTH_A_THREAD:
         return 1
     return max(1, min(available_threads(), groups))

@@ -84,13 +84,15 @@ class _Team:
         if goal is not None:
             targets, sample_weight = _checked(goal, sequences, architecture)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
+        masks = np.zeros((max_rows, mask_columns), dtype)
+        masks[:] = 1
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
             net=copied(layout.net), cells=copied(layout.cells),
             packed=aligned((layout.packed_size,), dtype),
             sequences=sequences.records, scaling=np.array(sequences.scaling),
-            rows=np.zeros(max_rows, np.int64), masks=np.ones((max_rows, mask_columns), dtype),
+            rows=np.zeros(max_rows, np.int64), masks=masks,
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
             starts=np.zeros((slots, plan.steps + 1), np.int64),
