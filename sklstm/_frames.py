@@ -103,7 +103,8 @@ def warn_of_unlike_columns(X, values):
     warn_user(
         "columns are read as time steps of one feature; if they are features, cut the rows into "
         f"sequences first, as sliding_windows does, or set n_timesteps (n_timesteps=1 reads a row "
-        f"as one time step of {values.shape[1]} features)."
+        f"as one time step of {values.shape[1]} features).",
+        once=True,
     )
 
 

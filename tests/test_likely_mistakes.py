@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -66,6 +68,47 @@ def test_features_in_the_columns_of_a_frame_warn_once(weather, columns):
         # What helps is named.
         assert "sliding_windows" in message
         assert f"n_timesteps=1 reads a row as one time step of {X.shape[1]} features" in message
+
+
+SEARCH = """
+import sys
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GridSearchCV
+from sklstm import LSTMRegressor
+
+rng = np.random.RandomState(0)
+table = pd.DataFrame({"load": rng.normal(500, 100, 60), "temperature": rng.normal(15, 8, 60)})
+for _ in range(2):
+    net = LSTMRegressor(max_iter=2, learning_rate="cosine")
+    GridSearchCV(net, {"alpha": [0, 1]}, cv=2).fit(table, np.arange(60))
+    print("searched", file=sys.stderr)
+"""
+
+
+def test_a_search_says_it_once():
+    done = subprocess.run([sys.executable, "-c", SEARCH], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before, first, second = done.stderr.partition("searched")
+    assert before.count(COLUMNS) == 1, done.stderr
+    assert (first, second.split()) == ("searched", ["searched"])
+
+
+@pytest.mark.parametrize(("action", "times"), [("always", 3), ("default", 1), ("ignore", 0)])
+def test_the_users_filters_decide_how_often_it_is_said(weather, monkeypatch, action, times):
+    monkeypatch.setattr("sklstm._messages._SAID", set())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings(action, message=COLUMNS)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(3):
+            small_net().fit(weather, np.arange(N))
+    assert len(caught) == times
+
+
+def test_it_can_be_made_an_error_each_time(weather):
+    for _ in range(2):
+        with pytest.raises(UserWarning, match=COLUMNS):
+            small_net().fit(weather, np.arange(N))
 
 
 def test_polars_frames_warn_too(weather):
