@@ -1,0 +1,115 @@
+"""Whether pages show what examples print: `python .ci/quoted.py FOLDER`, where NAME.txt is printed.
+
+On another processor an LSTM is rounded otherwise, so that its nets may differ as those of other
+seeds do, and the quickstart's search may choose other settings. Where seeds are shown, their ranges
+must overlap; other results of nets may differ by the tolerance. (Without fused multiply-add, on the
+same machine, they differed by 0.1 points at most, and hours by 1.)
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DATA, MEMORY, REAL = (f"docs/user_guide/{name}.md" for name in ("data", "long_memory", "real_data"))
+ROUNDING = 0.011  # two digits after the point are shown
+ALL, ENDS, OVERLAP = "all", "ends", "overlap"
+SHARES = r"(\S+)% \| (\S+)% \| (\S+)% \| (\S+)% \|"
+PRINTED_SHARES = r" +(\S+)% +(\S+)% +(\S+)% +(\S+)% "
+SENSOR_ROWS = {
+    "the usual quantiles of the hour and kind of day": ("hour and kind of day", 0.01, 0.0001),
+    "LSTM": ("LSTM", 1, 0.005),
+    "LSTM, on the months that it learnt": ("LSTM, on what it learnt", 1, 0.005),
+    "LSTM, on every fifth fortnight, left out": ("LSTM, every fifth fortnight", 1, 0.005),
+}
+VOWELS_ROWS = {
+    "one direction": "one direction",
+    """one direction, `pooling="mean"`""": "one direction, mean over time",
+    "`bidirectional=True`": "both directions",
+    """`bidirectional=True`, `pooling="mean"`""": "both, mean over time",
+    "the same, `dropout=0.2`, `recurrent_dropout=0.2`": "both, mean, dropout 0.2",
+}
+# Example, page, numbers of the page, of the output, what of them is compared, tolerance.
+QUOTED = [
+    ("quickstart", "README.md", r"^persistence +(\d\S+)", r"^persistence +(\d\S+)", ALL, ROUNDING),
+    ("quickstart", "README.md", r"^Ridge +(\d\S+)", r"^Ridge +(\d\S+)", ALL, ROUNDING),
+    ("quickstart", "README.md", r"^LSTM .* from (\S+) to (\S+)$",
+     r"^LSTM .* from (\S+) to (\S+)$", OVERLAP, ROUNDING),
+    ("digits", REAL, r"as it is: (\S+)% by stratified", r"row by row +(\S+)%", ALL, 0.5),
+    ("digits", REAL, r"regression reaches (\S+)%", r"regression +(\S+)%", ALL, 0.11),
+    ("digits", REAL, r"standardised, they give (\S+)%", r"standardised +(\S+)%", ALL, 0.5),
+    ("digits", DATA, r"accuracy is then (\S+)% instead", r"row by row +(\S+)%", ALL, 1),
+    ("digits", DATA, r"instead of (\S+)%: the pixels", r"standardised +(\S+)%", ALL, 1),
+    ("japanese_vowels", REAL, r"vowels, (\d+) to (\d+) time steps", r"^of (\d+) to (\d+) ", ALL, 0),
+    ("japanese_vowels", REAL, r"On the (\d+) of the", r"learn from, (\d+) to be", ALL, 0),
+    ("japanese_vowels", REAL, r"within the (\d+) of the", r"^(\d+) utterances", ALL, 0),
+    ("japanese_vowels", REAL, r"of five seeds is (\S+)%", r"test part: (\S+)%", ALL, 1),
+    ("japanese_vowels", REAL, r"\((\S+)% to (\S+)%\)", r"seeds: (.*)$", OVERLAP, 0.11),
+    *(("japanese_vowels", REAL, rf"^\| {re.escape(shown)} \| (\S+)% \|$",
+       rf"^{printed} +(\S+)% of the training", ALL, 1) for shown, printed in VOWELS_ROWS.items()),
+    *(("sensor_quantiles", REAL, rf"^\| {shown} \| {SHARES}",
+       rf"^{printed}{PRINTED_SHARES}", ALL, points)
+      for shown, (printed, points, _) in SENSOR_ROWS.items()),
+    *(("sensor_quantiles", REAL, rf"^\| {shown} \|.* (\S+) \|$",
+       rf"^{printed} +\d.* (\S+)$", ALL, loss)
+      for shown, (printed, _, loss) in SENSOR_ROWS.items()),
+    ("sensor_quantiles", REAL, r"falls from (\S+)% for the next", r" 12\n *(\d+)%", ALL, 1),
+    ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fourth",
+     r" 12\n(?: *\d+%){3}(.*)$", ENDS, 1),
+    ("sensor_quantiles", REAL, r"crossing; (\S+)% do", r"may cross: (\S+)% of", ALL, 0.05),
+    ("variable_length", DATA, r"careers of (\d+) to (\d+) seasons",
+     r"^of (\d+) to (\d+) seasons", ALL, 0),
+    ("adding_problem", MEMORY, r"mean has a mean squared error of (\S+)\.$",
+     r"mean has an error of (\S+)\. ", ALL, 0),
+    *(("adding_problem", MEMORY, rf"^\| {steps} \| (\S+) \| (\S+) \| \d epoch \|",
+       rf"^ +{steps} +0 +(\S+) ", OVERLAP, 0.00003) for steps in (100, 200, 400)),
+    *(("adding_problem", MEMORY, rf"^\| {steps} \| \S+ \| \S+ \| (\d) epoch \|",
+       rf"^ +{steps} .* (\d+) epochs ", ALL, 1) for steps in (100, 200, 400)),
+    ("latch", MEMORY, r"^\| 1 \| (\S+)% to (\S+)% \| never", r"^ +1 +0 +(\S+)% +never", OVERLAP, 2),
+    ("latch", MEMORY, r"^\| 5 \| (\S+)% to (\S+)% \|", r"^ +5 +0 +(\S+)%", OVERLAP, 2),
+    ("latch", MEMORY, r'^\| "chrono" \| (\S+)% \|', r"^ +chrono +0 +(\S+)%", ALL, 0.5),
+    ("latch", MEMORY, r'^\| "chrono" \| \S+ \| (\d+) to (\d+) epochs',
+     r"^ +chrono .* (\d+) epochs", OVERLAP, 1),
+]  # fmt: skip
+
+
+def main(folder):
+    """End with what differs, if anything does."""
+    examples = dict.fromkeys(example for example, *_ in QUOTED)
+    outputs = {name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in examples}
+    if wrong := [line for name in examples for line in differences(name, outputs[name])]:
+        sys.exit("\n".join(wrong))
+
+
+def differences(example, output):
+    """What the pages show otherwise than an example prints it."""
+    for name, page, on_page, in_output, compared, tolerance in QUOTED:
+        if name != example:
+            continue
+        shown = numbers(on_page, (ROOT / page).read_text(encoding="utf-8"))
+        printed = numbers(in_output, output)
+        if not agree(shown, printed, compared, tolerance):
+            yield f"{example} prints {printed} ({in_output}); {page} shows {shown} ({on_page})."
+
+
+def numbers(pattern, text):
+    """The numbers in all groups of the place that matches; none if that is not one place."""
+    places = [" ".join(place.groups()) for place in re.finditer(pattern, text, re.MULTILINE)]
+    found = re.findall(r"\d+(?:\.\d+)?", places[0]) if len(places) == 1 else []
+    return [float(number) for number in found]
+
+
+def agree(shown, printed, compared, tolerance):
+    """Whether numbers of the page and of the output are there, and close enough."""
+    if not (shown and printed):
+        return False
+    if compared == OVERLAP:
+        return min(printed) <= max(shown) + tolerance and max(printed) >= min(shown) - tolerance
+    if compared == ENDS:
+        shown, printed = [min(shown), max(shown)], [min(printed), max(printed)]
+    pairs = zip(shown, printed, strict=False)
+    return len(shown) == len(printed) and all(abs(a - b) <= tolerance + 1e-9 for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
