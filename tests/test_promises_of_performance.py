@@ -1,0 +1,112 @@
+"""What docs/performance.md says is what was measured, and how the work is divided is as it says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problems import make_problem
+
+from benchmarks import report
+from sklstm._network import sharding
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = (DOCS / "performance.md").read_text("utf-8")
+RESULTS = report.read(DOCS)
+
+
+@pytest.mark.parametrize("part", RESULTS)
+def test_the_tables_are_those_of_the_results(part):
+    table = (DOCS / "performance" / f"{part}.md").read_text("utf-8")
+    assert table == report.fragment(RESULTS[part]) + "\n"
+
+
+def test_every_table_is_on_a_page():
+    pages = PAGE + (DOCS / "user_guide" / "real_data.md").read_text("utf-8")
+    assert {*re.findall(r"\{include\} (?:\.\./)?performance/(\w+)\.md", pages)} == {*RESULTS}
+
+
+def rows_of(part, table=0):
+    return {row["label"]: row for row in RESULTS[part]["tables"][table]["rows"]}
+
+
+def ratios(part, peer, table=0):
+    return [row["ratios"][peer]["median"] for row in rows_of(part, table).values()]
+
+
+def aim(start):
+    """What was reached, and where not, of the line of the last table that starts so."""
+    (line,) = re.findall(rf"^\| {start}.*$", PAGE, re.MULTILINE)
+    return " ".join(line.split("|")[2:])
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r"(?<![\d.])\d+(?:\.\d+)?(?!\d)", text)]
+
+
+def test_what_was_reached_is_in_the_tables():
+    one, small, hundred, large, wide, deep, both = ratios("training", "PyTorch")
+    reached = aim("an epoch in float32")
+    assert f"{one:.0f} and {small:.1f} times at 64 units" in reached
+    assert f"{hundred:.1f} times at 100, {large:.1f} at 128" in reached
+    assert f"{wide:.2f} at 256 units, {both:.2f} at bidirectional" in reached
+    assert f"{deep:.1f} at two layers" in reached
+
+    _, small, hundred, large, wide, deep, both = ratios("training", "PyTorch float32", table=1)
+    reached = aim("float64 no slower")
+    assert f"{small:.1f} times as fast at 64 units, {hundred:.1f} at 100, {large:.2f} at" in reached
+    (low, high), (low_both, high_both) = (
+        numbers(re.search(rf"(\S+ to \S+) at {where}", reached)[1])
+        for where in ("256", "bidirectional 128")
+    )
+    assert low <= round(wide, 2) <= high
+    assert low_both <= round(both, 2) <= high_both
+    assert f"{deep:.2f} at two layers" in reached
+
+    first, *others = ratios("prediction", "PyTorch")
+    reached = aim("a prediction: twice")
+    assert f"({first:.2f} to" in reached
+    assert f"{min(others):.1f} to {max(others):.1f} times elsewhere" in reached
+
+    first, small, hundred, large, wide, deep, both = ratios("prediction", "ONNX Runtime")
+    reached = aim("a prediction: 1.5")
+    assert first < 1
+    assert f"{small:.2f} times at 64 units, {large:.1f} at 128, {both:.1f} in both" in reached
+    assert f"{wide:.1f} at 256" in reached
+    assert f"{hundred:.2f} at 100 units" in reached
+    assert f"{deep:.2f} at two layers" in reached
+
+    (row,) = rows_of("latency").values()
+    assert f"{int(row['values']['sklstm']['median'])} µs" in aim("one row in less")
+    peak = rows_of("peak_memory")["peak"]["values"]
+    assert "{:.0f} of {:.0f} MB".format(
+        *(peak[name]["median"] for name in ("sklstm", "PyTorch"))
+    ) in aim("peak memory")
+
+
+def test_float32_is_about_twice_as_fast():
+    # As the pages on data say; of a minibatch of one row, Python takes the most.
+    single, double = (
+        [row["values"]["sklstm"]["median"] for row in rows_of("training", table).values()][1:]
+        for table in (0, 1)
+    )
+    quotients = np.divide(double, single)
+    assert ((quotients > 1.9) & (quotients < 2.3)).all(), quotients
+
+
+def groups(n_rows, equal_lengths=True):
+    """How many groups a minibatch is cut into, and the rows that one is meant to have."""
+    problem = make_problem(np.float32, (64,))
+    rows, group = sharding.divide(
+        problem.architecture, np.dtype(np.float32), 24, n_rows, True, equal_lengths
+    )
+    return sharding.count_shards(n_rows, rows) // group, rows * group
+
+
+def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ():
+    assert groups(32) == (2, 16)  # that of the defaults: two groups, whatever the threads
+    assert groups(16) == (1, 16)
+    assert groups(256) == (16, 16)
+    assert groups(32, equal_lengths=False) == (4, 8)
+    assert groups(700)[1] == 16
+    assert groups(750)[1] > 16

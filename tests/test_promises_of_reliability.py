@@ -1,0 +1,97 @@
+"""What docs/reliability.md promises, of estimators as users construct them."""
+
+import contextlib
+import io
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits, ignores_convergence
+from sklearn.exceptions import ConvergenceWarning
+
+from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm._network import sharding
+
+TESTS = Path(__file__).parent
+PAGE = (TESTS.parent / "docs" / "reliability.md").read_text("utf-8")
+X = np.random.RandomState(0).normal(size=(100, 10))
+Y = X[:, -1]
+for_both = pytest.mark.parametrize(
+    ("estimator", "y"),
+    [(LSTMRegressor, Y), (LSTMClassifier, Y > 0)],
+    ids=["regressor", "classifier"],
+)
+
+
+def test_what_is_promised_is_tested_where_the_page_says():
+    rows = re.findall(r"^\| .*`test_\w+\.py`.* \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 14
+    for name in re.findall(r"`(test_\w+\.py)`", " ".join(rows)):
+        assert "\ndef test_" in (TESTS / name).read_text("utf-8"), name
+
+
+def test_the_long_hunts_take_the_options_of_the_page():
+    commands = re.findall(r"`python (tests/\w+\.py) ", PAGE)
+    options = {*re.findall(r"--\w+", PAGE)}
+    assert (commands, options) == (["tests/hunt_interrupts.py"], {"--minutes", "--calls", "--seed"})
+    told = subprocess.run(
+        [sys.executable, TESTS.parent / commands[0], "--help"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert options <= {*re.findall(r"--\w+", told)}
+
+
+class Impatient(io.StringIO):
+    """A screen whose reader presses Ctrl-C when the 30th epoch is printed."""
+
+    def write(self, text):
+        if "Iteration 30," in text:
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+@pytest.fixture
+def interruptible():
+    """Also in a process that was started in the background, which ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@for_both
+def test_ctrl_c_in_a_fit_warns_and_keeps_the_best_weights_so_far(estimator, y):
+    model = estimator(verbose=True, random_state=0)
+    with (
+        contextlib.redirect_stdout(Impatient()),
+        pytest.warns(UserWarning, match="interrupted by user"),
+    ):
+        model.fit(X, y)
+    assert len(model.loss_curve_) == model.n_iter_ == 30
+    whole = estimator(max_iter=30, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        whole.fit(X, y)
+    assert_same_bits(model.predict(X), whole.predict(X))
+
+
+@ignores_convergence
+@for_both
+def test_numpy_that_raises_changes_no_bit_and_no_error_comes(estimator, y):
+    model = estimator(random_state=0).fit(X, y)
+    with np.errstate(all="raise"):
+        raising = estimator(random_state=0).fit(X, y)
+        assert_same_bits(raising._weights, model._weights)
+        assert_same_bits(raising.predict(X), model.predict(X))
+
+
+def test_an_interrupt_waits_for_48_sequences_at_most_or_24_in_training():
+    most = {
+        shard: max(np.diff(list(sharding.cut(n, shard))).max() for n in range(1, 3000))
+        for shard in (sharding.PREDICT_ROWS, sharding.MANY_ROWS, sharding.FEW_ROWS)
+    }
+    assert most[sharding.PREDICT_ROWS] <= 48
+    assert most[sharding.FEW_ROWS] < most[sharding.MANY_ROWS] <= 24
