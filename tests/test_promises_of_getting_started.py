@@ -179,7 +179,7 @@ BAD = {
     "NaN in a sequence": (lambda X: [*X[:-1, :, np.newaxis], np.full((2, 1), np.nan)], r"X\[99\]"),
     "a row": (lambda X: X[0], "2D array"),
     "too few rows": (lambda X: X[:-1], "inconsistent numbers of samples"),
-    "words": (lambda X: X.astype(str) + "a", "must be numbers|could not convert"),
+    "words": (lambda X: np.full(X.shape, "a"), "must be numbers|could not convert"),
     "nothing": (lambda X: X[:0], "0 sample"),
 }
 

@@ -77,7 +77,8 @@ def test_predictions_are_in_the_units_of_y_for_every_loss(loss):
 @for_each_loss
 def test_losses_mean_the_same_whatever_y_is_measured_in_but_for_poisson(loss):
     curves = [
-        LSTMRegressor(loss=loss, random_state=0).fit(X, unit * Y).loss_curve_ for unit in (1, 1024)
+        LSTMRegressor(loss=loss, max_iter=20, random_state=0).fit(X, unit * Y).loss_curve_
+        for unit in (1, 1024)
     ]
     assert (curves[0] == curves[1]) == (loss != "poisson")
 
@@ -100,6 +101,31 @@ def test_gradients_are_not_clipped_by_default(estimator, y):
     model = estimator(random_state=0).fit(X, y)
     unlimited = estimator(max_grad_norm=1e300, random_state=0).fit(X, y)
     assert_same_bits(model._weights, unlimited._weights)
+
+
+def test_what_clipping_costs():
+    # The data of scikit-learn's check of weights.
+    rng = np.random.RandomState(42)
+    X, y, weight = rng.rand(15, 30), rng.randint(3, size=15), rng.randint(5, size=15)
+    rows = np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    assert len(rows[0]) == 27
+
+    def net(norm, seed, **parameters):
+        planned = {"max_grad_norm": norm, "n_iter_no_change": np.inf, "random_state": seed}
+        return LSTMRegressor(**planned, **parameters)
+
+    worst, losses = {}, {}
+    for norm in (None, 1):
+        models = [net(norm, seed, normalize_X=False) for seed in (0, 2, 3)]
+        twice = [model.fit(*rows).predict(X) for model in models]
+        losses[norm] = np.median([model.loss_ for model in models])
+        weighted = [model.fit(X, y, weight).predict(X) for model in models]
+        worst[norm] = np.abs(np.subtract(twice, weighted)).max() / np.abs(twice).max()
+    assert worst[None] < 1e-10
+    # Six seeds: up to 0.1.
+    assert worst[1] > 1e-5
+    assert losses[1] > 2 * losses[None]
+    assert_same_bits(net(1, 0).fit(*rows)._weights, net(None, 0).fit(*rows)._weights)
 
 
 # --- When to stop ---------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""docs/index.md leads everywhere, and all code of the pages is run by some test."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+INDEX = (DOCS / "index.md").read_text("utf-8")
+PAGES = [
+    ROOT / "README.md",
+    *DOCS.glob("*.md"),
+    *DOCS.glob("user_guide/*.md"),
+]
+# Blocks that are no doctests, which pytest runs by itself, and where they are run word by word.
+RUN_BY = {
+    "README.md": (1, ".ci/run"),
+    "docs/extending.md": (9, "tests/test_extending.py"),
+    "docs/user_guide/integration.md": (5, "tests/test_promises_of_integration.py"),
+    "docs/user_guide/long_memory.md": (1, "tests/test_promises_of_long_memory.py"),
+    "docs/user_guide/training.md": (1, "tests/test_promises_of_training.py"),
+}
+
+
+def test_every_page_is_listed_and_in_the_table_of_contents():
+    pages = {str(page.relative_to(DOCS)) for page in PAGES[1:]} - {"index.md"}
+    assert {*re.findall(r"\]\((\S+\.md)\)", INDEX)} == pages
+    contents = INDEX.partition(":hidden:\n\n")[2].partition("```")[0].split()
+    assert {f"{name}.md" for name in contents} == pages
+
+
+def test_the_examples_that_are_named_are_there():
+    names = re.findall(r"`(\w+\.py)`", INDEX)
+    assert len(names) >= 4
+    for name in names:
+        assert (ROOT / "examples" / name).exists()
+
+
+def test_all_code_is_run():
+    found = {}
+    for page in PAGES:
+        blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+        if count := sum(not block.startswith(">>>") for block in blocks):
+            found[page.relative_to(ROOT).as_posix()] = count
+    assert found == {page: count for page, (count, _) in RUN_BY.items()}
+    for page, (_, script) in RUN_BY.items():
+        if (ROOT / script).exists():  # a source distribution does not have CI's scripts
+            assert Path(page).name in (ROOT / script).read_text("utf-8")
