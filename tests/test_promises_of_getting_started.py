@@ -204,7 +204,7 @@ def test_a_fitted_model_may_be_used_from_many_threads_at_once(estimator, y):
 
 
 def test_workers_of_joblib_set_the_number_of_threads_themselves():
-    from sklstm._network.sharding import available_threads
+    from sklstm._machine.processor import available_threads
 
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert joblib.Parallel()(joblib.delayed(available_threads)() for _ in range(2)) == [1, 1]

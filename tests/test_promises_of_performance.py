@@ -8,7 +8,7 @@ import pytest
 from problems import make_problem
 
 from benchmarks import report
-from sklstm._network import sharding
+from sklstm._network import plan
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "performance.md").read_text("utf-8")
@@ -97,10 +97,10 @@ def test_float32_is_about_twice_as_fast():
 def groups(n_rows, equal_lengths=True):
     """How many groups a minibatch is cut into, and the rows that one is meant to have."""
     problem = make_problem(np.float32, (64,))
-    rows, group = sharding.divide(
+    rows, group = plan.divide(
         problem.architecture, np.dtype(np.float32), 24, n_rows, True, equal_lengths
     )
-    return sharding.count_shards(n_rows, rows) // group, rows * group
+    return plan.count_shards(n_rows, rows) // group, rows * group
 
 
 def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ():

@@ -14,7 +14,7 @@ from conftest import assert_same_bits, ignores_convergence
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm._network import sharding
+from sklstm._network import plan
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text("utf-8")
@@ -90,8 +90,8 @@ def test_numpy_that_raises_changes_no_bit_and_no_error_comes(estimator, y):
 
 def test_an_interrupt_waits_for_48_sequences_at_most_or_24_in_training():
     most = {
-        shard: max(np.diff(list(sharding.cut(n, shard))).max() for n in range(1, 3000))
-        for shard in (sharding.PREDICT_ROWS, sharding.MANY_ROWS, sharding.FEW_ROWS)
+        shard: max(np.diff(list(plan.cut(n, shard))).max() for n in range(1, 3000))
+        for shard in (plan.PREDICT_ROWS, plan.MANY_ROWS, plan.FEW_ROWS)
     }
-    assert most[sharding.PREDICT_ROWS] <= 48
-    assert most[sharding.FEW_ROWS] < most[sharding.MANY_ROWS] <= 24
+    assert most[plan.PREDICT_ROWS] <= 48
+    assert most[plan.FEW_ROWS] < most[plan.MANY_ROWS] <= 24
