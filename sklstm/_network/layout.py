@@ -65,6 +65,12 @@ class _Buffer:
         return start
 
 
+class _Buffers(NamedTuple):
+    packed: _Buffer
+    gradient: _Buffer
+    work: _Buffer
+
+
 @lru_cache(maxsize=64)
 def make_layout(
     architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False, segments=1,
@@ -86,87 +92,105 @@ def make_layout(
     x_gradient : bool
         Whether the backward pass ends at X, and not at the weights.
     """
-    packed, gradient, work = _Buffer(dtype), _Buffer(dtype), _Buffer(dtype)
+    buffers = _Buffers(*(_Buffer(dtype) for _ in range(3)))
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
+    net["x_width"] = round_up(architecture.n_features, dtype) if x_gradient else 0
+    for index in range(len(cells)):
+        _lay_out_cell(architecture, dtype, rows, steps, tape, net[0], cells, index, buffers)
+    _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net[0], cells, buffers.work)
+    _lay_out_head(architecture, dtype, rows, net[0], buffers)
+    net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
+    net["features"], net["pooling"] = architecture.n_features, POOLINGS.index(architecture.pooling)
+    net["d_x"] = buffers.work.take(rows * steps * net["x_width"][0])
+    _place_masks(architecture, net[0], cells)
+    net["dropout"] = dropout
+    # Many nets share them.
+    net.flags.writeable = cells.flags.writeable = False
+    return Layout(net, cells, buffers.packed.size, buffers.gradient.size, buffers.work.size)
+
+
+def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buffers):
+    """Set the sizes of a cell, and its places, but for those of states that come with options."""
     n_directions = architecture.n_directions
+    cell, (inputs, units) = cells[index], architecture.cells[index]
+    upper, first = index >= n_directions, index % n_directions == 0
+    below = cells[index - n_directions] if upper else None
     all_rows, line = rows * steps, LINE_BYTES // np.dtype(dtype).itemsize
     tape_rows = all_rows if tape else rows
+    width, depth = round_up(units, dtype), inputs + 1 + units
+    full, rest_width = split_units(units, depth, dtype)
+    stride, columns = _tape_stride(width, dtype) if tape else width, GATES * full + rest_width
+    cell["inputs"], cell["units"], cell["width"] = inputs, units, width
+    cell["full"], cell["rest_width"], cell["stride"] = full, rest_width, stride
+    cell["reverse"], cell["weights"] = not first, architecture.starts[index]
+    packed, work = buffers.packed, buffers.work
+    cell["packed"] = packed.take(depth * columns)
+    cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
+    inputs_width = n_directions * below["width"] if upper else net["x_width"]
+    cell["packed_inputs_transposed"] = packed.take(GATES * units * inputs_width if tape else 0)
+    cell["gradient"] = buffers.gradient.take(depth * columns)
+    # Both directions read the same inputs.
+    cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
+    # An odd number of lines: else the gates of a step share sets of the cache, as below.
+    cell["gate"] = (-(-tape_rows * stride // line) | 1) * line
+    cell["gates"] = work.take(GATES * cell["gate"])
+    # Whole vectors are copied to and from it, also at its end.
+    cell["rest"] = work.take(tape_rows * rest_width + (line if rest_width else 0))
+    cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
+    cell["tanh_c"] = work.take(tape_rows * stride)
+    cell["h"] = work.take(all_rows * stride)
+    if tape:
+        widest = max(_tape_stride(round_up(units, dtype), dtype) for _, units in architecture.cells)
+        # A layer is done with its own when it writes that of the layer below.
+        cell["dh"] = below["dh"] if upper else work.take(all_rows * widest)
+        cell["dc"] = work.take(rows * stride)
+
+
+def _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net, cells, work):
+    """Set the places of masked hidden states, and of those that segments start from."""
+    for cell in cells:
+        masked = cell["stride"] if recurrent_dropout else 0
+        cell["h_masked"] = work.take(rows * steps * masked) if recurrent_dropout else cell["h"]
+        cell["dh_masked"] = work.take(rows * masked)
+    of_state = rows if segments > 1 else 0
+    net["state"] = work.size
+    for cell in cells:
+        cell["h_start"] = work.take(of_state * cell["stride"])
+        cell["c_start"] = work.take(of_state * cell["stride"])
+    net["state_size"] = work.size - net["state"]
+    net["aside"] = work.take(net["state_size"] * segments if tape else 0)
+    for cell in cells:
+        cell["dh_start"] = work.take(of_state * cell["stride"] if tape else 0)
+        cell["h_masked_start"] = cell["h_start"]
+        if recurrent_dropout:
+            cell["h_masked_start"] = work.take(of_state * cell["stride"])
+
+
+def _lay_out_head(architecture, dtype, rows, net, buffers):
+    """Set the sizes of the head, and its places."""
+    inputs, outputs = architecture.head_inputs, architecture.n_outputs
+    head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
+    net["head_inputs"], net["head_width"] = inputs, head_width
+    net["outputs"], net["output_width"] = outputs, output_width
+    net["weights"] = architecture.starts[-2]
+    net["packed"] = buffers.packed.take((inputs + 1) * output_width)
+    net["packed_transposed"] = buffers.packed.take(outputs * head_width)
+    net["gradient"] = buffers.gradient.take((inputs + 1) * output_width)
+    work = buffers.work
+    net["kept"], net["pooled"] = work.take(rows * inputs), work.take(rows * (inputs + 1))
+    net["raw"], net["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
+    net["d_pooled"] = work.take(rows * head_width)
+
+
+def _place_masks(architecture, net, cells):
+    """Set the columns of the dropout masks."""
     input_sizes, recurrent_sizes = architecture.mask_sizes
     input_masks = np.cumsum([0, *input_sizes])
     recurrent_masks = input_masks[-1] + np.cumsum([0, *recurrent_sizes])
-    x_width = round_up(architecture.n_features, dtype) if x_gradient else 0
-    widest = max(_tape_stride(round_up(units, dtype), dtype) for _, units in architecture.cells)
-    for index, (inputs, units) in enumerate(architecture.cells):
-        cell, upper, first = cells[index], index >= n_directions, index % n_directions == 0
-        width = round_up(units, dtype)
-        depth = inputs + 1 + units
-        cell["inputs"], cell["units"] = inputs, units
-        cell["width"] = width
-        cell["full"], cell["rest_width"] = full, rest_width = split_units(units, depth, dtype)
-        columns = GATES * full + rest_width
-        cell["stride"] = stride = _tape_stride(width, dtype) if tape else width
-        cell["reverse"] = not first
-        cell["weights"] = architecture.starts[index]
-        cell["packed"] = packed.take(depth * columns)
-        cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
-        below = cells[index - n_directions] if upper else None
-        if tape and upper:
-            blocks = n_directions * below["width"]
-            cell["packed_inputs_transposed"] = packed.take(blocks * GATES * units)
-        elif x_gradient:
-            cell["packed_inputs_transposed"] = packed.take(x_width * GATES * units)
-        cell["gradient"] = gradient.take(depth * columns)
-        # Both directions read the same inputs.
-        cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
-        # An odd number of lines: else the gates of a step share sets of the cache, as below.
-        cell["gate"] = (-(-tape_rows * stride // line) | 1) * line
-        cell["gates"] = work.take(GATES * cell["gate"])
-        # Whole vectors are copied to and from it, also at its end.
-        cell["rest"] = work.take(tape_rows * rest_width + (line if rest_width else 0))
-        cell["c"] = work.take((all_rows if tape else 2 * rows) * stride)
-        cell["tanh_c"] = work.take(tape_rows * stride)
-        cell["h"] = work.take(all_rows * stride)
-        cell["h_masked"] = work.take(all_rows * stride) if recurrent_dropout else cell["h"]
-        cell["dh_masked"] = work.take(rows * stride if recurrent_dropout else 0)
-        of_state = rows * stride if segments > 1 else 0
-        cell["dh_start"] = work.take(of_state if tape else 0)
-        cell["h_masked_start"] = work.take(of_state if recurrent_dropout else 0)
-        cell["input_mask"] = input_masks[index // n_directions]
+    net["head_mask"] = input_masks[-2]
+    for index, cell in enumerate(cells):
+        cell["input_mask"] = input_masks[index // architecture.n_directions]
         cell["recurrent_mask"] = recurrent_masks[index]
-        if tape:
-            # A layer is done with its own when it writes that of the layer below.
-            cell["dh"] = below["dh"] if upper else work.take(all_rows * widest)
-            cell["dc"] = work.take(rows * stride)
-    record = net[0]
-    record["state"] = work.size
-    for cell in cells:
-        of_state = rows * cell["stride"] if segments > 1 else 0
-        cell["h_start"], cell["c_start"] = work.take(of_state), work.take(of_state)
-        if not recurrent_dropout:
-            cell["h_masked_start"] = cell["h_start"]
-    record["state_size"] = work.size - record["state"]
-    record["aside"] = work.take(record["state_size"] * segments if tape else 0)
-    inputs, outputs = architecture.head_inputs, architecture.n_outputs
-    head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
-    record["layers"], record["directions"] = len(architecture.units), n_directions
-    record["features"] = architecture.n_features
-    record["pooling"] = POOLINGS.index(architecture.pooling)
-    record["x_width"] = x_width
-    record["d_x"] = work.take(all_rows * x_width)
-    record["dropout"], record["head_mask"] = dropout, input_masks[-2]
-    record["head_inputs"], record["head_width"] = inputs, head_width
-    record["outputs"], record["output_width"] = outputs, output_width
-    record["weights"] = architecture.starts[-2]
-    record["packed"] = packed.take((inputs + 1) * output_width)
-    record["packed_transposed"] = packed.take(outputs * head_width)
-    record["gradient"] = gradient.take((inputs + 1) * output_width)
-    record["kept"] = work.take(rows * inputs)
-    record["pooled"] = work.take(rows * (inputs + 1))
-    record["raw"], record["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
-    record["d_pooled"] = work.take(rows * head_width)
-    # Many nets share them.
-    net.flags.writeable = cells.flags.writeable = False
-    return Layout(net, cells, packed.size, gradient.size, work.size)
 
 
 def read_tape(layout, work, n_steps):
