@@ -16,7 +16,6 @@ from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._kernels import recurrence, shard, updates
-from sklstm._kernels.products import GATES, gates_product, plain_product
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
@@ -183,7 +182,8 @@ def _parts(workload):
 
 @compiled
 def _gather(net, cell, records, scaling, rows, work, starts):
-    shard._gather(net[0], cell["x"], records, scaling, rows, work, starts)
+    steps = starts.size - 1
+    shard._gather(net[0], cell["x"], records, scaling, rows, work, starts, 0, steps)
 
 
 @compiled
@@ -193,7 +193,7 @@ def _input_product(cell, packed, work, starts):
     for t in range(0, starts.size - 1, span):
         rows = starts[min(t + span, starts.size - 1)] - starts[t]
         x = cell["x"] + starts[t] * inputs
-        _gates_product(cell, packed, work, rows, x, inputs, 0, inputs, starts[t], False)
+        recurrence.gates_of(cell, packed, work, rows, x, inputs, 0, inputs, starts[t], False)
 
 
 @compiled
@@ -201,17 +201,7 @@ def _recurrent_product(cell, packed, work, starts):
     stride, inputs, units = cell["stride"], cell["inputs"] + 1, cell["units"]
     for t in range(1, starts.size - 1):
         rows, h = starts[t + 1] - starts[t], cell["h"] + starts[t - 1] * stride
-        _gates_product(cell, packed, work, rows, h, stride, inputs, units, starts[t], True)
-
-
-@compiled
-def _gates_product(cell, packed, work, rows, a0, a_row, first, depth, row, accumulate):
-    gates_product(
-        rows, cell["full"], cell["rest_width"], depth, work, a0, a_row, 1,
-        packed, cell["packed"], first, cell["inputs"] + 1 + cell["units"],
-        work, cell["gates"] + row * cell["stride"], cell["stride"], cell["gate"],
-        cell["rest"] + row * cell["rest_width"], accumulate,
-    )  # fmt: skip
+        recurrence.gates_of(cell, packed, work, rows, h, stride, inputs, units, starts[t], True)
 
 
 @compiled
@@ -221,8 +211,8 @@ def _gates(cell, work, starts):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
         rows = starts[t + 1] - starts[t]
         size = rows * stride
-        recurrence._copy_rest(cell, work, starts[t], rows, False)
-        recurrence._finish_step(
+        recurrence.copy_rest(cell, work, starts[t], rows, False)
+        recurrence.finish_step(
             work, cell["gates"] + at, cell["gate"], c + before, c + at, cell["tanh_c"] + at,
             cell["h"] + at, size if t else 0, size,
         )  # fmt: skip
@@ -234,7 +224,7 @@ def _backward_gates(cell, work, starts):
     for t in range(starts.size - 2, -1, -1):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
         size = (starts[t + 1] - starts[t]) * stride
-        recurrence._start_step_back(
+        recurrence.start_step_back(
             work, cell["gates"] + at, cell["gate"], cell["c"] + before, cell["tanh_c"] + at,
             cell["dh"] + at, cell["dc"], size if t else 0, size,
         )  # fmt: skip
@@ -242,17 +232,11 @@ def _backward_gates(cell, work, starts):
 
 @compiled
 def _backward_product(cell, packed, work, starts):
-    units, width, stride = cell["units"], cell["width"], cell["stride"]
     for t in range(starts.size - 2, 0, -1):
-        for gate in range(GATES):
-            plain_product(
-                starts[t + 1] - starts[t], width, units,
-                work, cell["gates"] + gate * cell["gate"] + starts[t] * stride, stride, 1,
-                packed, cell["packed_recurrent_transposed"] + gate * units * width, True,
-                work, cell["dh"] + starts[t - 1] * stride, stride, True,
-            )  # fmt: skip
+        rows, target = starts[t + 1] - starts[t], cell["dh"] + starts[t - 1] * cell["stride"]
+        recurrence.hidden_gradient(cell, packed, work, rows, starts[t], target, True)
 
 
 @compiled
 def _weight_gradient(cell, work, gradient, starts):
-    recurrence._weight_gradient(cell, work, gradient, starts, starts.size - 1, False)
+    recurrence.weight_gradient(cell, work, gradient, starts, starts.size - 1, 0, 0, False)
