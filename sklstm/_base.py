@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._fitted_state import check_state
 from sklstm._frames import warn_of_unlike_columns
+from sklstm._kernels.pooling import POOLINGS
 from sklstm._messages import speaking_of, warn_user
 from sklstm._network.parameters import (
     Architecture,
@@ -52,7 +53,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "bidirectional": ["boolean"],
         "forget_bias": [Interval(Real, None, None, closed="neither"), StrOptions({"chrono"})],
-        "pooling": [StrOptions({"last", "mean"})],
+        "pooling": [StrOptions(set(POOLINGS))],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
         "normalize_X": ["boolean"],
         "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],

@@ -20,7 +20,7 @@ DTYPES = (np.float32, np.float64)
 # What was agreed. Errors are relative to the largest number of an array: the others may be sums
 # that cancel.
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
-DEPTHS, DIRECTIONS, POOLINGS = (1, 2, 3), (False, True), ("last", "mean")
+DEPTHS, DIRECTIONS, POOLINGS = (1, 2, 3), (False, True), ("last", "mean", "max")
 BATCHES, UNITS, INPUTS = (1, 7, 33), (1, 5, 16, 37, 128), (1, 6)
 OUTPUTS, LENGTHS = (1, 3, 17), ("equal", "ragged", "single")
 
@@ -180,6 +180,8 @@ def torch_net(problem, X=None):
     hidden, _ = lstm(X)
     if architecture.pooling == "mean":
         pooled = hidden.mean(axis=1)
+    elif architecture.pooling == "max":
+        pooled = hidden.max(axis=1).values
     else:
         pooled = torch.cat([hidden[:, -1, :units], hidden[:, 0, units:]], axis=1)
     return head(pooled), parameters

@@ -69,9 +69,10 @@ def forward(
         hidden states of the layer below at the same step, [forward, backward].
         "output_weights" (outputs, head_inputs) and "output_bias" (outputs,).
     bidirectional : bool
-    pooling : {"last", "mean"}
+    pooling : {"last", "mean", "max"}
         What the head reads of each direction of the top layer: its final hidden state (forward at
-        a sequence's last step, backward at step 0), or the mean over the sequence's own steps.
+        a sequence's last step, backward at step 0), or the mean or the largest over the
+        sequence's own steps.
     lengths : array of shape (samples,) or None
         Only the first ``lengths[i]`` steps of ``X[i]`` exist; the others are never read.
     input_masks : list or None
@@ -296,8 +297,10 @@ def _pool(h, lengths, direction, pooling):
             pooled[sample] = h[sample, _steps(length, direction)[-1]]
         elif pooling == "mean":
             pooled[sample] = h[sample, :length].mean(axis=0)
+        elif pooling == "max":
+            pooled[sample] = h[sample, :length].max(axis=0)
         else:
-            raise ValueError(f"pooling must be 'last' or 'mean', got {pooling!r}.")
+            raise ValueError(f"pooling must be 'last', 'mean' or 'max', got {pooling!r}.")
     return pooled
 
 
@@ -306,6 +309,10 @@ def _pool_backward(d_pooled, h, lengths, direction, pooling):
     for sample, length in enumerate(lengths):
         if pooling == "last":
             d_h[sample, _steps(length, direction)[-1]] = d_pooled[sample]
+        elif pooling == "max":
+            # argmax is the first of equal ones
+            first = h[sample, :length].argmax(axis=0)
+            d_h[sample, first, np.arange(len(first))] = d_pooled[sample]
         else:
             # a Python int: a NumPy one would turn float32 into float64
             d_h[sample, :length] = d_pooled[sample] / int(length)

@@ -78,7 +78,7 @@ def test_masks_of_one_kind_leave_the_other_at_1():
 @pytest.mark.parametrize(
     "lengths", [[6] * 9, [6, 1, 3, 6, 2, 5, 1, 4, 6]], ids=["equal", "variable"]
 )
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kinds", [(True, False), (False, True), (True, True)])
 def test_gradient_with_masks_is_the_twins(kinds, bidirectional, pooling, lengths):

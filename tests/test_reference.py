@@ -156,6 +156,9 @@ def torch_network(torch, X, weights, hidden_layer_sizes, bidirectional, pooling,
         )
     if pooling == "last":
         pooled = torch.cat(list(h_final[-n_directions:]), dim=1)
+    elif pooling == "max":
+        padding = torch.arange(X.shape[1]) >= n_steps[:, None]
+        pooled = hidden.masked_fill(padding[:, :, None], -2.0).max(dim=1).values
     else:
         pooled = hidden.sum(dim=1) / n_steps[:, None]
 
@@ -166,7 +169,7 @@ def torch_network(torch, X, weights, hidden_layer_sizes, bidirectional, pooling,
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "lengths"])
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 4), (4, 4, 4), (4, 2, 3)], ids=str)
 def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, lengths):
@@ -194,7 +197,7 @@ def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, length
         np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 def test_gradient_with_masks_and_lengths_equals_central_differences(bidirectional, pooling):
     rng = np.random.default_rng(1)
@@ -267,7 +270,7 @@ def test_masks_multiply_where_they_should(bidirectional):
         np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 def test_steps_past_the_end_of_a_sequence_are_never_read(pooling):
     rng = np.random.default_rng(3)
     X = random_sequences(rng)
@@ -323,7 +326,7 @@ def test_trace_holds_the_equations_of_the_cell():
         np.testing.assert_allclose(cell["h"], cell["o"] * np.tanh(cell["c"]), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 def test_float32_in_float32_out(pooling):
     rng = np.random.default_rng(5)
     X = random_sequences(rng)
@@ -359,4 +362,4 @@ def test_unknown_pooling_is_refused():
     rng = np.random.default_rng(6)
     weights = random_weights(rng, (2,), bidirectional=False)
     with pytest.raises(ValueError, match="pooling"):
-        forward(random_sequences(rng), weights, pooling="max")
+        forward(random_sequences(rng), weights, pooling="sum")

@@ -48,7 +48,7 @@ def learn(problem, rounds=1, dropout=False):
 @pytest.mark.nojit
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
 def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling, units):
     problem = long_problem(dtype, units, lengths, pooling)
@@ -59,7 +59,7 @@ def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling
 
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
 def test_learning_has_the_loss_and_the_exact_gradient(

@@ -177,7 +177,7 @@ def test_a_sequence_cut_in_two_at_any_step_gives_the_bits_of_the_whole(dtype, de
     assert_same_bits(flat(end_of_two), flat(end))
     gradient, d_X, _ = whole.backward(problem.d_raw)
     gradient_2, d_X_2, d_between = second.backward(problem.d_raw)
-    gradient_1, d_X_1, _ = first.backward(problem.d_raw, d_between)
+    gradient_1, d_X_1, _ = first.backward(problem.d_raw, d_between, end_of_two.kept)
     tolerance = {np.float32: 1e-5, np.float64: 1e-12}[dtype]
     assert_close(gradient_1 + gradient_2, gradient, tolerance)
     assert_close(*map(np.nan_to_num, (np.concatenate([d_X_1, d_X_2], axis=1), d_X)), tolerance)

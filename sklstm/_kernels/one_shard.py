@@ -10,8 +10,9 @@ def forward(
 ):  # fmt: skip
     """As `shard.forward`."""
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape
-    )
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape,
+        False,
+    )  # fmt: skip
 
 
 @entry

@@ -1,17 +1,18 @@
 """What the head reads of the hidden states: an entry of one table for each way.
 
 A pooling is three kernels, of one row and one direction of the top layer. Sequences are read in
-segments of steps (see ``shard``), so what a pooling knows so far is kept between two of them.
+segments of steps (see ``shard``): what is known so far is kept between them, `n_kept` numbers for
+each unit. Those of a unit are `width` apart from `kept` on.
 
-- `add(work, kept, hidden, stride, units, starts, row, steps, last, fresh)` takes in the hidden
-  states of a segment: step t of the row is at `hidden + (starts[t] + row) * stride`, for `steps`
-  steps, of which `last` is the one that is read last. It writes `units` numbers from `kept` on;
-  with `fresh`, the segment is the first.
-- `read(work, kept, pooled, units, length)` writes what the head reads, when all `length` steps of
-  the sequence are taken in.
-- `back(work, d_pooled, dh, stride, units, starts, row, steps, last, final, length)` hands the
-  gradient back: it writes that of the hidden states of a segment where they are not 0. With
-  `final`, the segment has the step that is read last of all.
+- `add(work, kept, width, hidden, stride, units, starts, row, begin, steps, last)` takes in the
+  hidden states of a segment, which is `steps` steps from step `begin` on. Its t-th is at
+  `hidden + (starts[t] + row) * stride`; of these, the one that is read last is `last`. Writes what
+  is kept.
+- `read(work, kept, width, pooled, units, length)` writes what the head reads, when all `length`
+  steps of the sequence are taken in.
+- `back(work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final,
+  length)` hands the gradient back: it writes that of the hidden states of a segment, where it is
+  not 0. With `final`, the segment has the step that is read last of all.
 """
 
 from typing import NamedTuple
@@ -21,46 +22,51 @@ from sklstm._machine.memory import add, clear, copy
 
 
 class Pooling(NamedTuple):
-    """The three kernels."""
+    """The three kernels, and how many numbers are kept for each unit."""
 
     add: object
     read: object
     back: object
+    n_kept: int = 1
 
 
 @kernel
-def _add_last(work, kept, hidden, stride, units, starts, row, steps, last, fresh):
+def _add_last(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
     copy(work, hidden + (starts[last] + row) * stride, work, kept, units)
 
 
 @kernel
-def _read_last(work, kept, pooled, units, length):
+def _read_kept(work, kept, width, pooled, units, length):
     copy(work, kept, work, pooled, units)
 
 
 @kernel
-def _back_last(work, d_pooled, dh, stride, units, starts, row, steps, last, final, length):
+def _back_last(
+    work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
+):  # fmt: skip
     if final:
         copy(work, d_pooled, work, dh + (starts[last] + row) * stride, units)
 
 
 @kernel
-def _add_mean(work, kept, hidden, stride, units, starts, row, steps, last, fresh):
-    if fresh:
+def _add_mean(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
+    if begin == 0:
         clear(work, kept, units)
     for t in range(steps):
         add(work, hidden + (starts[t] + row) * stride, work, kept, units)
 
 
 @kernel
-def _read_mean(work, kept, pooled, units, length):
+def _read_mean(work, kept, width, pooled, units, length):
     share = work.dtype.type(1) / work.dtype.type(length)
     for j in range(units):
         work[pooled + j] = work[kept + j] * share
 
 
 @kernel
-def _back_mean(work, d_pooled, dh, stride, units, starts, row, steps, last, final, length):
+def _back_mean(
+    work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
+):  # fmt: skip
     share = work.dtype.type(1) / work.dtype.type(length)
     for t in range(steps):
         to = dh + (starts[t] + row) * stride
@@ -68,9 +74,31 @@ def _back_mean(work, d_pooled, dh, stride, units, starts, row, steps, last, fina
             work[to + j] = share * work[d_pooled + j]
 
 
+@kernel
+def _add_max(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
+    for t in range(steps):
+        at = hidden + (starts[t] + row) * stride
+        for j in range(units):
+            if begin + t == 0 or work[at + j] > work[kept + j]:
+                work[kept + j] = work[at + j]
+                # The first step that has it; float32 counts up to 16 million.
+                work[kept + width + j] = begin + t
+
+
+@kernel
+def _back_max(
+    work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
+):  # fmt: skip
+    for j in range(units):
+        t = int(work[kept + width + j]) - begin
+        if 0 <= t < steps:
+            work[dh + (starts[t] + row) * stride + j] = work[d_pooled + j]
+
+
 POOLINGS = {
-    "last": Pooling(_add_last, _read_last, _back_last),
+    "last": Pooling(_add_last, _read_kept, _back_last),
     "mean": Pooling(_add_mean, _read_mean, _back_mean),
+    "max": Pooling(_add_max, _read_kept, _back_max, n_kept=2),
 }
 
 
@@ -95,6 +123,8 @@ def _by_number(first, *others):
     return choose
 
 
+# They take the number of a pooling, its place in the table, and then what its kernel takes.
 add_states, read_states, hand_back = (
-    _by_number(*kernels) for kernels in zip(*POOLINGS.values(), strict=True)
+    _by_number(*(getattr(pooling, name) for pooling in POOLINGS.values()))
+    for name in ("add", "read", "back")
 )

@@ -34,7 +34,7 @@ NET = np.dtype(
             "layers", "directions", "features", "pooling", "dropout", "head_mask",
             "head_inputs", "head_width", "outputs", "output_width",
             "weights", "packed", "packed_transposed", "gradient",
-            "kept",  # what the pooling knows of the steps so far, (rows, head_inputs)
+            "kept", "n_kept",  # what the pooling knows so far, (rows, n_kept, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
             "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
             "aside",  # the states that were put aside, (segments, state_size)
@@ -59,13 +59,14 @@ _SHARD_ARGUMENTS = (
 )  # fmt: skip
 
 
-@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, FLAG)
+@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, FLAG, FLAG)
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape, again
 ):  # fmt: skip
     """Read steps `begin` to `end` of the sequences `rows`, sorted by length, longest first.
 
-    When all steps are read, it writes the raw output.
+    When all steps are read, it writes the raw output. What is read `again` was read without a tape,
+    which is then all that there is to write.
     """
     mode = flush_subnormals()
     steps, before, after = _start_steps(sequences, rows, starts, begin, end)
@@ -84,7 +85,8 @@ def forward(
             cell = cells[layer * directions + direction]
             recurrence.forward(cell, packed, work, starts, steps, before, after, masks, tape)
     top = cells[(layers - 1) * directions :]
-    _pool(net[0], top, sequences, rows, work, starts, begin, steps)
+    if not again:
+        _pool(net[0], top, sequences, rows, work, starts, begin, steps)
     # The way back needs what a segment started from; whoever goes back looks at the tape for more.
     if net[0]["state_size"] > 0 and not tape:
         for index in range(cells.size):
@@ -292,10 +294,10 @@ def _pool(net, top, sequences, rows, work, starts, begin, steps):
         some = min(sequences[rows[r]]["length"] - begin, steps)
         for direction in range(top.size):
             cell = top[direction]
-            kept = net["kept"] + r * net["head_inputs"] + direction * cell["units"]
             pooling.add_states(
-                net["pooling"], work, kept, cell["h"], cell["stride"], cell["units"], starts, r,
-                some, 0 if cell["reverse"] else some - 1, begin == 0,
+                net["pooling"], work, _kept(net, r, direction * cell["units"]), net["head_inputs"],
+                cell["h"], cell["stride"], cell["units"], starts, r,
+                begin, some, 0 if cell["reverse"] else some - 1,
             )  # fmt: skip
 
 
@@ -310,10 +312,17 @@ def _unpool(net, top, sequences, rows, work, starts, begin, steps):
             some = min(length - begin, steps)
             d_pooled = net["d_pooled"] + r * net["head_width"] + direction * cell["units"]
             pooling.hand_back(
-                net["pooling"], work, d_pooled, cell["dh"], cell["stride"], cell["units"], starts,
-                r, some, 0 if cell["reverse"] else some - 1,
+                net["pooling"], work, d_pooled, _kept(net, r, direction * cell["units"]),
+                net["head_inputs"], cell["dh"], cell["stride"], cell["units"], starts, r,
+                begin, some, 0 if cell["reverse"] else some - 1,
                 begin == 0 if cell["reverse"] else begin + some == length, length,
             )  # fmt: skip
+
+
+@kernel
+def _kept(net, row, unit):
+    """Where a row's numbers are that the pooling keeps, from a unit on."""
+    return net["kept"] + row * net["n_kept"] * net["head_inputs"] + unit
 
 
 @kernel
@@ -325,7 +334,7 @@ def _apply_head(net, top, packed, sequences, rows, masks, work, raw):
         for direction in range(top.size):
             units = top[direction]["units"]
             pooling.read_states(
-                net["pooling"], work, net["kept"] + r * net["head_inputs"] + at,
+                net["pooling"], work, _kept(net, r, at), net["head_inputs"],
                 net["pooled"] + r * inputs + at, units, sequences[rows[r]]["length"],
             )  # fmt: skip
             at += units

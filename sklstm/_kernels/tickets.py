@@ -177,7 +177,7 @@ def _take_turn(context, s, turn, slot):
         shard.forward(
             context.net, context.cells, context.packed, context.sequences, context.scaling,
             batch, masks, work, starts, raw, begin, end,
-            what == FORWARD or (learn and turn >= final),
+            what == FORWARD or (learn and turn >= final), learn and turn > final,
         )  # fmt: skip
     if learn and turn == final:
         loss, parameter, scale = context.task[LOSS], context.parameters[0], context.parameters[1]

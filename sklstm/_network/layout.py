@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 from sklstm._machine.processor import SIMD_BYTES
-from sklstm._network.parameters import POOLINGS
 
 LINE_BYTES = 64  # of a line of the cache
 # Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
@@ -45,8 +45,8 @@ class State(NamedTuple):
     ----------
     cells : list of (ndarray, ndarray), of shape (rows, units)
         The hidden and the cell state of each layer and direction.
-    kept : ndarray of shape (rows, head_inputs)
-        What the pooling has kept; of a gradient, that of what the head reads.
+    kept : ndarray of shape (rows, n_kept * head_inputs)
+        What the pooling has kept; of a gradient, that of what the head reads, (rows, head_inputs).
     """
 
     cells: list
@@ -100,7 +100,8 @@ def make_layout(
     _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net[0], cells, buffers.work)
     _lay_out_head(architecture, dtype, rows, net[0], buffers)
     net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
-    net["features"], net["pooling"] = architecture.n_features, POOLINGS.index(architecture.pooling)
+    net["features"] = architecture.n_features
+    net["pooling"] = list(POOLINGS).index(architecture.pooling)
     net["d_x"] = buffers.work.take(rows * steps * net["x_width"][0])
     _place_masks(architecture, net[0], cells)
     net["dropout"] = dropout
@@ -177,7 +178,9 @@ def _lay_out_head(architecture, dtype, rows, net, buffers):
     net["packed_transposed"] = buffers.packed.take(outputs * head_width)
     net["gradient"] = buffers.gradient.take((inputs + 1) * output_width)
     work = buffers.work
-    net["kept"], net["pooled"] = work.take(rows * inputs), work.take(rows * (inputs + 1))
+    net["n_kept"] = POOLINGS[architecture.pooling].n_kept
+    net["kept"] = work.take(rows * net["n_kept"] * inputs)
+    net["pooled"] = work.take(rows * (inputs + 1))
     net["raw"], net["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
     net["d_pooled"] = work.take(rows * head_width)
 
@@ -236,16 +239,17 @@ def state_of(layout, work, rows, gradient=False):
     -------
     state : State
     """
-    hidden, cell_state, kept, width = "h_start", "c_start", "kept", "head_inputs"
+    net = layout.net[0]
+    hidden, cell_state, kept = "h_start", "c_start", net["kept"]
+    columns = width = net["n_kept"] * net["head_inputs"]
     if gradient:
-        hidden, cell_state, kept, width = "dh_start", "dc", "d_pooled", "head_width"
+        hidden, cell_state, kept = "dh_start", "dc", net["d_pooled"]
+        columns, width = net["head_inputs"], net["head_width"]
     cells = [
         (_rows(work, cell, cell[hidden], rows), _rows(work, cell, cell[cell_state], rows))
         for cell in layout.cells
     ]
-    net = layout.net[0]
-    pooled = work[net[kept] : net[kept] + rows * net[width]].reshape(rows, -1)
-    return State(cells, pooled[:, : net["head_inputs"]])
+    return State(cells, work[kept : kept + rows * width].reshape(rows, -1)[:, :columns])
 
 
 def _rows(work, cell, start, n):

@@ -13,13 +13,10 @@ from itertools import accumulate
 
 import numpy as np
 
-from sklstm._kernels import pooling
 from sklstm._kernels.orthogonal import orthonormalize
+from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import FORGET, INPUT
-
-# Their places are their numbers in the kernels.
-POOLINGS = tuple(pooling.POOLINGS)
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Architecture:
         LSTM units of each layer, bottom to top.
     bidirectional : bool
         Whether each layer also reads the sequence backwards.
-    pooling : {"last", "mean"}
+    pooling : {"last", "mean", "max"}
         What the head reads.
     n_outputs : int
         Raw outputs of the head.

@@ -93,7 +93,7 @@ class Trace:
         tape = read_tape(self._layout, self._work, n_steps)
         return [type(cell)(*map(self._by_sequence, cell)) for cell in tape]
 
-    def backward(self, d_raw, d_state=None):
+    def backward(self, d_raw, d_state=None, kept=None):
         """Go back through the last segment.
 
         Parameters
@@ -102,6 +102,8 @@ class Trace:
             The gradient of the raw output; read where the segment is the last.
         d_state : State or None
             The gradient of what the segment ended with.
+        kept : ndarray or None
+            What the pooling had kept in the end, if that was another segment.
 
         Returns
         -------
@@ -115,6 +117,8 @@ class Trace:
             place = state_of(self._layout, self._work, len(self._order), gradient=True)
             if d_state is not None:
                 self._write(place, d_state)
+            if kept is not None:
+                state_of(self._layout, self._work, len(kept)).kept[:] = kept[self._order]
         one_shard.backward(
             *self._arguments, np.ascontiguousarray(d_raw[self._order], self._raw.dtype),
             *self._segment, self._sum.gradients[0],
