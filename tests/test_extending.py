@@ -27,15 +27,11 @@ def copy_of_the_package_as_the_page_says(page, tmp_path_factory):
     """The folder of a copy in which each class, function and line of the page is in its file."""
     root = tmp_path_factory.mktemp("extended")
     shutil.copytree(PACKAGE, root / "sklstm", ignore=shutil.ignore_patterns("__pycache__"))
-    # No page of the guide changes a kernel: take them compiled, from where they are.
-    for name in ("_machine", "_kernels"):
-        folder = root / "sklstm" / name
-        shutil.rmtree(folder)
-        folder.mkdir()
-        (folder / "__init__.py").write_text(f"__path__ = [{str(PACKAGE / name)!r}]\n")
-    definitions = re.findall(rf"The (?:class|function), in `([^`]+)`:{BLOCK}", page, re.DOTALL)
+    definitions = re.findall(
+        rf"The (?:class|function|kernel), in `([^`]+)`:{BLOCK}", page, re.DOTALL
+    )
     lines = re.findall(rf"The line in its table `(\w+)`[^`]*?:{BLOCK}", page, re.DOTALL)
-    assert len(definitions) == len(lines) == 3
+    assert len(definitions) == len(lines) == 4
     for (name, definition), (table, line) in zip(definitions, lines, strict=True):
         path = root / name
         source = path.read_text(encoding="utf-8")
@@ -69,16 +65,20 @@ y = X[:, -1, 0] + X[:, -2, 1]
     return result.stdout.split()
 
 
+@pytest.mark.cold
 def test_all_that_the_page_says_works_in_one_process(page, extended):
     uses = re.findall(rf"(?:That is all|Then):{BLOCK}", page, re.DOTALL)
-    assert len(uses) == 3
+    assert len(uses) == 4
     script = f"assert sklstm.__file__.startswith({str(extended)!r})\n"
     for use in uses:
         script += f"{use}assert np.isfinite(model.predict(X)).all() and model.n_iter_ == 5\n"
         script += "assert model.loss_curve_[-1] < model.loss_curve_[0]\n"
     # The estimator refuses what is in no table, and names what is.
     script += """
-for parameter, name in ("loss", "log_cosh"), ("solver", "adagrad"), ("learning_rate", "linear"):
+names = {
+    "loss": "log_cosh", "solver": "adagrad", "learning_rate": "linear", "pooling": "sum"
+}
+for parameter, name in names.items():
     try:
         LSTMRegressor(**{parameter: "unknown"}).fit(X, y)
     except ValueError as error:
@@ -89,8 +89,9 @@ for parameter, name in ("loss", "log_cosh"), ("solver", "adagrad"), ("learning_r
     # All of them together, with what the page promises of an optimizer.
     script += """
 model = LSTMRegressor(
-    4, loss="log_cosh", solver="adagrad", learning_rate="linear", learning_rate_init=0.1,
-    early_stopping=True, max_iter=20, shuffle=False, random_state=0, warm_start=True,
+    (4, 3), bidirectional=True, pooling="sum", dropout=0.1, loss="log_cosh", solver="adagrad",
+    learning_rate="linear", learning_rate_init=0.1, early_stopping=True, max_iter=20, shuffle=False,
+    random_state=0, warm_start=True,
 )
 model.fit(X, y).fit(X, y).predict(X)
 assert model.n_iter_ > 20
@@ -99,6 +100,15 @@ two = [LSTMRegressor(4, solver="adagrad", shuffle=False, random_state=0, warm_st
                      max_iter=n) for n in (10, 5)]
 two[0].fit(X, y), two[1].fit(X, y).fit(X, y)
 assert (two[0].predict(X) == two[1].predict(X)).all()
+# A sum is the mean times the number of steps; all of X have six.
+of_mean, of_sum = (LSTMRegressor(4, pooling=name, max_iter=1, random_state=0) for name in
+                   ("mean", "sum"))
+of_mean.fit(X, y), of_sum.fit(X, y)
+of_sum._weights = of_mean._weights.copy()
+of_sum._weights[-5:-1] /= 6
+for name in ("_target_mean", "_target_deviation"):
+    setattr(of_sum, name, getattr(of_mean, name))
+np.testing.assert_allclose(of_sum.predict(X), of_mean.predict(X), rtol=1e-12)
 print("done")
 """
     assert run(extended, script) == ["done"]
