@@ -2,7 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from types import SimpleNamespace
 from typing import Any
@@ -35,11 +35,10 @@ from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import check_numbers, read_form, read_sequences
-from sklstm._training.lbfgs import LBFGS_BLOCK
-from sklstm._training.loop import train
-from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.schedules import SCHEDULES
+from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, End, Hooks, Progress, Settings
+from sklstm._training.train import train
 from sklstm._typing import Floats
 
 # A byte more could not be addressed: weights and their like are kept several times.
@@ -56,7 +55,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "pooling": [StrOptions(set(POOLINGS))],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
         "normalize_X": ["boolean"],
-        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
@@ -236,22 +235,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return replace(sequences, scaling=self._scaling)
 
     def _settings(self, max_iter):
-        stochastic = is_stochastic(self)
-        if not stochastic and (self.dropout or self.recurrent_dropout):
-            raise ValueError(
-                f"solver='lbfgs' needs dropout=0 and recurrent_dropout=0, got "
-                f"dropout={self.dropout} and recurrent_dropout={self.recurrent_dropout}."
-            )
-        names = [field.name for field in fields(Settings)]
         return Settings(
-            **{name: getattr(self, name) for name in names if hasattr(self, name)}
-            | {
-                "loss": self._loss(),
-                "optimizer": OPTIMIZERS[self.solver](self) if stochastic else None,
-                "batch_size": int(self.batch_size) if stochastic else LBFGS_BLOCK,
-                "max_iter": max_iter,
-            }
-        )
+            self._loss(), SOLVERS[self.solver].of(self), self.alpha, max_iter, self.tol,
+            self.n_iter_no_change, self.dropout, self.recurrent_dropout, self.max_grad_norm,
+        )  # fmt: skip
 
     def _units(self):
         """hidden_layer_sizes as a tuple."""
@@ -332,8 +319,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"{min(architecture.n_weights, _MOST_WEIGHTS):.2g} weights, which do not fit into "
                 "memory: take fewer units."
             ) from error
-        memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
-        return Progress(weights, memory)
+        return Progress(weights, settings.solver.init(weights))
 
     def _set_targets(self, y, sample_weight, loss, weights):
         """Fix the scale of the targets, and start the output at the loss's baseline."""
@@ -347,7 +333,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _resume(self, settings, sequences, random_state):
         """The net and the history as the previous fit left them."""
         weights = self._scaled_weights.astype(sequences.dtype)
-        memory = {} if settings.optimizer is None else settings.optimizer.init(weights)
+        memory = settings.solver.init(weights)
         for name in memory.keys() & self._memory.keys():
             memory[name][:] = self._memory[name]
         steps = self._steps if memory.keys() == self._memory.keys() else 0
@@ -503,9 +489,10 @@ def _check_total_weight(sample_weight):
         )
 
 
-def is_stochastic(estimator):
-    """Whether the solver takes minibatches, which partial_fit needs."""
-    return estimator.solver != "lbfgs"
+def can_partial_fit(estimator):
+    """Whether the solver takes minibatches; what is no solver is refused later, in a sentence."""
+    solver = SOLVERS.get(str(estimator.solver))
+    return solver is None or solver.takes_minibatches
 
 
 def _refuse_change(known, shape, how):

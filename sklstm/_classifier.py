@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array
 
-from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._numbers import refuse_hidden
 from sklstm._training.losses import BinaryLogLoss, MultinomialLogLoss
 from sklstm._typing import Floats, SequencesLike, keeps_type
@@ -297,7 +297,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    @keeps_type(available_if(is_stochastic))
+    @keeps_type(available_if(can_partial_fit))
     @keeps_type(_fit_context(prefer_skip_nested_validation=True))
     def partial_fit(
         self,

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
-from sklstm._base import BaseLSTM, is_stochastic
+from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import mean_and_deviation
 from sklstm._training.losses import LOSSES
@@ -310,7 +310,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    @keeps_type(available_if(is_stochastic))
+    @keeps_type(available_if(can_partial_fit))
     @keeps_type(_fit_context(prefer_skip_nested_validation=True))
     def partial_fit(
         self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None

@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm._machine.announce import announced_compilation
@@ -48,45 +47,25 @@ class Reporter:
 
     def end(self, end):
         """Training has ended."""
-        lbfgs = self._settings.optimizer is None
-        if end is End.PATIENCE and not lbfgs:
-            adaptive = self._settings.learning_rate == "adaptive"
-            why = " Learning rate too small." if adaptive else ""
-            self._print(f"{self._impatience()}{why} Stopping.")
+        settings, solver = self._settings, self._settings.solver
+        words = solver.last_words(self._impatience()) if end is End.PATIENCE else None
+        if words is not None:
+            self._print(words)
         if end is End.INTERRUPTED:
             warn_user("Training interrupted by user.")
-        if end is End.MAX_ITER and not self._planned():
-            solver = "lbfgs" if lbfgs else "Stochastic Optimizer"
+        limit = solver.exhausted(end, settings)
+        if limit is not None:
+            what, size = limit
             self._warn_of_convergence(
-                f"{solver}: Maximum iterations ({self._settings.max_iter}) reached and the "
-                "optimization hasn't converged yet."
-            )
-        if end is End.MAX_FUN:
-            self._warn_of_convergence(
-                f"lbfgs: Maximum loss evaluations ({self._settings.max_fun}) reached and the "
-                "optimization hasn't converged yet."
+                f"{solver.title}: Maximum {what} ({size}) reached and the optimization hasn't "
+                "converged yet."
             )
         if end is End.DIVERGED:
             self._warn_of_convergence(
                 f"The loss became infinite or NaN in epoch {len(self._progress.history) + 1}; the "
-                f"last weights with a finite loss are kept. {self._mend()}"
+                f"last weights with a finite loss are kept. {solver.remedy(settings)}, or scale X "
+                "if normalize_X=False."
             )
-
-    def _mend(self):
-        """What keeps a loss finite."""
-        settings, scale = self._settings, "scale X if normalize_X=False"
-        if settings.optimizer is None:
-            return f"Raise alpha, or {scale}."
-        clip = "set max_grad_norm, for example to 1"
-        if settings.max_grad_norm is not None:
-            clip = "max_grad_norm"
-        return f"Lower learning_rate_init, or {clip}, or {scale}."
-
-    def _planned(self):
-        """Whether it was to go on until max_iter in any case."""
-        settings = self._settings
-        endless = settings.n_iter_no_change == np.inf or settings.learning_rate == "cosine"
-        return settings.optimizer is not None and endless
 
     def _impatience(self):
         return (

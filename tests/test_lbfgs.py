@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from twin_objective import start_of, twin_objective
 
-import sklstm._base
+import sklstm
 from sklstm import LSTMRegressor
 from sklstm._network.rounds import Learner
 from sklstm._training.optimizers import OPTIMIZERS
@@ -95,7 +95,7 @@ def test_lbfgs_block_by_block_is_all_at_once_but_for_rounding(X, y, monkeypatch,
     # A few iterations, as each magnifies the rounding of sums in another order.
     model = small_net(solver="lbfgs", max_iter=5, alpha=0.1)
     whole = clone(model).fit(X, y, sample_weight=sample_weight)
-    monkeypatch.setattr(sklstm._base, "LBFGS_BLOCK", block)
+    monkeypatch.setattr(sklstm._training.lbfgs, "LBFGS_BLOCK", block)
     blocks = clone(model).fit(X, y, sample_weight=sample_weight)
     np.testing.assert_allclose(blocks.loss_curve_, whole.loss_curve_, rtol=1e-10)
     np.testing.assert_allclose(weights(blocks), weights(whole), rtol=1e-7, atol=1e-9)
@@ -110,7 +110,7 @@ def test_lbfgs_takes_a_block_at_a_time(monkeypatch, X, y):
             super().__init__(architecture, sequences, max_rows, *rest, **settings)
 
     monkeypatch.setattr(sklstm._training.objective, "Learner", RecordingLearner)
-    monkeypatch.setattr(sklstm._base, "LBFGS_BLOCK", 7)
+    monkeypatch.setattr(sklstm._training.lbfgs, "LBFGS_BLOCK", 7)
     with pytest.warns(ConvergenceWarning):
         small_net(solver="lbfgs").fit(X, y)
     assert sizes == [7]

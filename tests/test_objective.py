@@ -31,8 +31,7 @@ class WholeLoss:
         settings = SimpleNamespace(
             loss=loss,
             alpha=alpha,
-            optimizer=None,
-            batch_size=len(y),
+            solver=SimpleNamespace(batch_size=len(y), decoupled=False),
             dropout=0,
             recurrent_dropout=0,
         )

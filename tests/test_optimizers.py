@@ -12,6 +12,7 @@ from sklstm._sequences import read_sequences
 from sklstm._training.objective import Objective
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.state import Data, Settings
+from sklstm._training.stochastic import Stochastic
 
 N_STEPS = 30
 # As promised. Some ten roundings a step, each of 1e-16, stay well below over 30 steps.
@@ -102,15 +103,12 @@ def is_bias():
 def objective(estimator):
     """The part of training that penalises and clips, for an estimator's parameters."""
     settings = Settings(
-        loss=estimator._loss(), optimizer=OPTIMIZERS[estimator.solver](estimator),
-        learning_rate="constant", learning_rate_init=0.01, power_t=0.5, alpha=estimator.alpha,
-        batch_size=1, max_iter=1,
-        max_fun=1, shuffle=False, tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0,
-        max_grad_norm=None,
+        loss=estimator._loss(), solver=Stochastic.of(estimator), alpha=estimator.alpha, max_iter=1,
+        tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0, max_grad_norm=None,
     )  # fmt: skip
     sequences = as_they_are(read_sequences(estimator, np.zeros((1, 2, 2)), reset=True))
     data = Data(sequences, np.zeros((1, 2)), np.ones(1), np.arange(1))
-    return Objective(ARCHITECTURE, data, settings), settings.optimizer
+    return Objective(ARCHITECTURE, data, settings), settings.solver.optimizer
 
 
 def steps(parameters, start, changing):

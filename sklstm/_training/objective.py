@@ -10,7 +10,7 @@ from sklstm._network.rounds import Goal, Learner, TwoWay
 class Objective:
     """mean loss + alpha / (2 total) ||weights without biases||^2.
 
-    A context manager: it holds threads and buffers for minibatches of `settings.batch_size`.
+    A context manager: it holds threads and buffers for minibatches of the solver.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class Objective:
         self._mean_weight = float(sample_weight[sample_weight > 0].mean(dtype=np.float64))
         self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
         self._decay = np.empty_like(self._penalty)
-        self._decoupled = settings.optimizer is not None and settings.optimizer.decoupled
-        self.batch_size = min(settings.batch_size, len(data.rows))
+        self._decoupled = settings.solver.decoupled
+        self.batch_size = min(settings.solver.batch_size, len(data.rows))
         self._batch_weight = np.zeros(self.batch_size, data.sample_weight.dtype)
         loss, of_team = settings.loss, (architecture, data.sequences, self.batch_size)
         masked = {

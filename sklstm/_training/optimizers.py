@@ -4,6 +4,7 @@
 of torch.optim. A new optimizer is one class here and one line in `OPTIMIZERS`.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from sklstm._kernels import updates
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What optimizers share: the names of their state's arrays, which start at zero."""
 
     moments: tuple = ()
@@ -21,6 +22,10 @@ class Optimizer:
     def init(self, weights):
         """The state before the first step."""
         return {name: np.zeros_like(weights) for name in self.moments}
+
+    @abstractmethod
+    def step(self, weights, gradient, state, step, learning_rate):
+        """Take step number `step`, from 1: writes weights and state."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Adam(Optimizer):
     moments = ("mean", "square")
 
     def step(self, weights, gradient, state, step, learning_rate):
-        """Take step number `step`, from 1."""
+        """Take a step."""
         updates.adam(
             weights, gradient, state["mean"], state["square"], step, learning_rate,
             self.beta_1, self.beta_2, self.epsilon,

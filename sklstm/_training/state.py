@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._training.losses import Loss
+from sklstm._training.solver import Solver
+
 
 class End(Enum):
     """Why training ended."""
@@ -40,18 +43,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Settings:
-    """How it is learned; see the estimators' parameters. Without an optimizer, by L-BFGS."""
+    """How it is learned; see the estimators' parameters."""
 
-    loss: object
-    optimizer: object
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
+    loss: Loss
+    solver: Solver
     alpha: float
-    batch_size: int
     max_iter: int
-    max_fun: int
-    shuffle: bool
     tol: float
     n_iter_no_change: int
     dropout: float
@@ -67,7 +64,7 @@ class Progress:
     ----------
     weights : ndarray of shape (n_weights,)
     memory : dict of ndarray
-        The optimizer's state.
+        What the solver remembers.
     steps : int
         Minibatches so far.
     samples : int
@@ -104,7 +101,7 @@ class Progress:
         return replace(self, weights=self.weights.copy(), memory=memory, history=list(self.history))
 
     def forget_steps(self):
-        """Let the optimizer start anew from the weights as they are."""
+        """Let the solver start anew from the weights as they are."""
         self.steps = 0
         for moment in self.memory.values():
             moment[:] = 0

@@ -36,30 +36,35 @@ class Watch:
     Parameters
     ----------
     progress : Progress
-    patience : Patience
+    settings : Settings
     score : Scorer or None
         With it, patience goes by the validation score; without, by the objective.
     hooks : Hooks
     """
 
-    def __init__(self, progress, patience, score, hooks):
-        self.patience, self.hooks = patience, hooks
-        self._progress, self._score = progress, score
+    def __init__(self, progress, settings, score, hooks):
+        self._patience = Patience(settings.tol, settings.n_iter_no_change)
+        self._progress, self._score, self._hooks = progress, score, hooks
 
     @property
     def validates(self):
         """Whether patience goes by a validation score."""
         return self._score is not None
 
+    @property
+    def best_weights(self):
+        """Those of the best epoch, or None before the first."""
+        return self._patience.best_weights
+
     def score_start(self):
         """Let what earlier fits ended with be beaten, by this fit's loss and rows."""
         weights = self._progress.weights
-        self.patience.watch(-self._score(weights), weights)
-        self._progress.best_score = -self.patience.best
+        self._patience.watch(-self._score(weights), weights)
+        self._progress.best_score = -self._patience.best
 
     def begin(self):
         """Say that an epoch begins."""
-        self.hooks.begin()
+        self._hooks.begin()
 
     def end(self, loss):
         """Take note of an epoch; why to stop, or None."""
@@ -68,12 +73,17 @@ class Watch:
         # At once, and not before there is a score: an interrupt leaves both or none.
         progress.history.append((loss, score))
         progress.best_loss = min(progress.best_loss, loss)
-        impatient = self.patience.watch(loss if score is None else -score, progress.weights)
+        impatient = self._patience.watch(loss if score is None else -score, progress.weights)
         if self.validates:
-            progress.best_score = -self.patience.best
-        if self.hooks.end():
+            progress.best_score = -self._patience.best
+        if self._hooks.end():
             return End.CALLBACK
         return End.PATIENCE if impatient else None
+
+    def wait_anew(self, rate):
+        """Have patience once more, with steps of another `rate`."""
+        self._patience.waited = 0
+        self._hooks.plateau(rate)
 
 
 class Scorer:

@@ -1,0 +1,48 @@
+"""A fit from its first weights to its last, whatever the solver."""
+
+from contextlib import ExitStack
+
+import numpy as np
+
+from sklstm._training.objective import Objective
+from sklstm._training.state import End
+from sklstm._training.stopping import Scorer, Watch
+
+
+def train(architecture, data, validation, settings, progress, bit_generator, hooks):
+    """Fit the weights until something ends it; returns the `End`.
+
+    What leaves anything infinite or NaN is undone. With validation, or when interrupted, the
+    weights of the best epoch are kept; else the last.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    data : Data
+    validation : Data or None
+    settings : Settings
+    progress : Progress
+        Updated in place.
+    bit_generator : BitGenerator
+        Shuffles samples and draws dropout masks.
+    hooks : Hooks
+    """
+    start = progress.weights.copy()
+    with ExitStack() as stack:
+        objective = stack.enter_context(Objective(architecture, data, settings))
+        score = None
+        if validation is not None:
+            score = stack.enter_context(Scorer(architecture, validation, settings.loss))
+        watch = Watch(progress, settings, score, hooks)
+        try:
+            if watch.validates and progress.history:
+                watch.score_start()
+            end = settings.solver.run(objective, watch, data, settings, progress, bit_generator)
+        except KeyboardInterrupt:
+            end = End.INTERRUPTED
+    keep_best = watch.validates or end is End.INTERRUPTED
+    if keep_best and watch.best_weights is not None:
+        progress.weights[:] = watch.best_weights
+    elif not np.isfinite(progress.weights).all():
+        progress.weights[:] = start
+    return end
