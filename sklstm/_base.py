@@ -1,17 +1,19 @@
 """What the regressor and the classifier share: parameters, fit, fitted attributes."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -39,10 +41,16 @@ from sklstm._training.schedules import SCHEDULES
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, End, Hooks, Progress, Settings
 from sklstm._training.train import train
-from sklstm._typing import Floats
+from sklstm._typing import Floats, SequencesLike, keeps_type
 
 # A byte more could not be addressed: weights and their like are kept several times.
 _MOST_WEIGHTS = np.iinfo(np.intp).max // 64
+
+
+def can_partial_fit(estimator):
+    """Whether the solver takes minibatches; what is no solver is refused later, in a sentence."""
+    solver = SOLVERS.get(str(estimator.solver))
+    return solver is None or solver.takes_minibatches
 
 
 class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -81,6 +89,39 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
     }
 
+    # The parameters that all estimators have.
+    hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]]
+    bidirectional: bool
+    forget_bias: float | str
+    pooling: str
+    n_timesteps: int | None
+    normalize_X: bool
+    solver: str
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    recurrent_dropout: float
+    max_grad_norm: float | None
+
+    # What is fitted.
     n_features_in_: int
     feature_names_in_: NDArray[Any]
     n_timesteps_: int | None
@@ -95,6 +136,82 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     best_validation_score_: float | None
     # (features of a time step, units, bidirectional, pooling, outputs) of the fitted net.
     _shape: tuple
+
+    def _store(self, arguments):
+        """Keep the arguments of `__init__`, as `locals()` names them."""
+        for name, value in arguments.items():
+            if name != "self":
+                setattr(self, name, value)
+
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: SequencesLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the net to sequences X and targets y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
+            float32, everything else in float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets; of a classifier (n_samples,) labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
+            all rows make one minibatch, else in expectation.
+        X_val, y_val : array-like or list of array-like, default=None
+            Sequences and targets to validate on, of the form of X and y. Given them, training
+            stops early as with `early_stopping`, and holds nothing out of X.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used. The estimator is left as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @keeps_type(available_if(can_partial_fit))
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def partial_fit(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one pass over the given rows, from where the last call ended.
+
+        The first call fixes timesteps, features, outputs, and the scales of features and targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used, or has another shape than in the first call. The estimator
+            is left as it was.
+        """
+        return self._partial_fit(X, y, sample_weight)
 
     @abstractmethod
     def _check_y(self, y, name):
@@ -487,12 +604,6 @@ def _check_total_weight(sample_weight):
             f"sample_weight must have a positive, finite sum over the rows of training, and of "
             f"validation, got {total}."
         )
-
-
-def can_partial_fit(estimator):
-    """Whether the solver takes minibatches; what is no solver is refused later, in a sentence."""
-    solver = SOLVERS.get(str(estimator.solver))
-    return solver is None or solver.takes_minibatches
 
 
 def _refuse_change(known, shape, how):

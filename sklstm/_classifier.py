@@ -185,6 +185,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     True
     """
 
+    class_weight: Mapping[Any, float] | str | None
     classes_: np.ndarray
 
     _parameter_constraints: dict = {
@@ -227,75 +228,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         recurrent_dropout: float = 0.0,
         max_grad_norm: float | None = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.bidirectional = bidirectional
-        self.forget_bias = forget_bias
-        self.pooling = pooling
-        self.n_timesteps = n_timesteps
-        self.normalize_X = normalize_X
-        self.class_weight = class_weight
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.max_grad_norm = max_grad_norm
-
-    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
-    def fit(
-        self,
-        X: SequencesLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        X_val: SequencesLike | None = None,
-        y_val: ArrayLike | None = None,
-    ) -> Self:
-        """Fit the net to sequences X and labels y.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
-                list of array-like of shape (n_timesteps_i, n_features)
-            The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
-            float32, everything else in float64.
-        y : array-like of shape (n_samples,)
-            The labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples. An integer weight counts as so many repeated rows: exactly if
-            all rows make one minibatch, else in expectation.
-        X_val, y_val : array-like or list of array-like, default=None
-            Sequences and labels to validate on, of the form of X and y. Given them, training
-            stops early as with `early_stopping`, and holds nothing out of X.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If the data cannot be used. The estimator is left as it was.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val)
+        self._store(locals())
 
     @keeps_type(available_if(can_partial_fit))
     @keeps_type(_fit_context(prefer_skip_nested_validation=True))

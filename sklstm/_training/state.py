@@ -50,7 +50,7 @@ class Settings:
     alpha: float
     max_iter: int
     tol: float
-    n_iter_no_change: int
+    n_iter_no_change: float
     dropout: float
     recurrent_dropout: float
     max_grad_norm: float | None
