@@ -15,6 +15,7 @@ from benchmarks import timing
 from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
+from sklstm._forms import Expected
 from sklstm._kernels import recurrence, shard, updates
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
@@ -141,7 +142,7 @@ def _parts(workload):
     n_rows = training_rows(architecture, DTYPE, workload.steps)
     layout = make_layout(architecture, DTYPE, n_rows, workload.steps, True)
     weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
-    sequences = as_they_are(read_sequences(Contender(workload)._model, X, reset=True))
+    sequences = as_they_are(read_sequences(X, Expected(Contender(workload)._model)))
     packed, work = aligned((layout.packed_size,), DTYPE), aligned((layout.work_size,), DTYPE)
     packed[:], work[:] = 0, 0.001
     groups = _groups(workload)

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -22,9 +21,10 @@ from sklearn.utils.validation import (
 
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._fitted_state import check_state
+from sklstm._forms import Expected
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._kernels.pooling import POOLINGS
-from sklstm._messages import speaking_of, warn_user
+from sklstm._messages import speaking_of
 from sklstm._network.parameters import (
     Architecture,
     architecture_of,
@@ -36,12 +36,12 @@ from sklstm._network.rounds import Predictor
 from sklstm._numbers import refuse_non_numeric
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._scaling import FeatureMoments, no_scaling
-from sklstm._sequences import check_numbers, read_form, read_sequences
+from sklstm._sequences import check_agreement, check_numbers, read_sequences, read_shape
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, End, Hooks, Progress, Settings
 from sklstm._training.train import train
-from sklstm._typing import Floats, SequencesLike, keeps_type
+from sklstm._typing import Floats, SequencesLike
 
 # A byte more could not be addressed: weights and their like are kept several times.
 _MOST_WEIGHTS = np.iinfo(np.intp).max // 64
@@ -143,7 +143,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             if name != "self":
                 setattr(self, name, value)
 
-    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    @abstractmethod
     def fit(
         self,
         X: SequencesLike,
@@ -179,39 +179,6 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If the data cannot be used. The estimator is left as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val)
-
-    @keeps_type(available_if(can_partial_fit))
-    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
-    def partial_fit(
-        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> Self:
-        """Train for one pass over the given rows, from where the last call ended.
-
-        The first call fixes timesteps, features, outputs, and the scales of features and targets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
-                list of array-like of shape (n_timesteps_i, n_features)
-            The sequences.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            If the data cannot be used, or has another shape than in the first call. The estimator
-            is left as it was.
-        """
-        return self._partial_fit(X, y, sample_weight)
 
     @abstractmethod
     def _check_y(self, y, name):
@@ -286,16 +253,23 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Validate everything, and set what does not change in training; what `train` takes."""
         resume = (incremental or self.warm_start) and hasattr(self, "_weights")
         known = self._shape if resume else None
-        sequences = read_form(self, X, reset=not (resume and incremental))
-        if resume:
-            sequences = replace(check_numbers(self, sequences), scaling=self._scaling)
         if resume and incremental:
-            self._check_agreement(sequences)
-        _refuse_one_target(sequences, y)
+            expected, seen = self._expected(list_dtype=self._weights.dtype), self._seen()
+        else:
+            expected, seen = Expected(self, self.n_timesteps), None
+        form = read_shape(X, expected)
+        if resume:
+            sequences = check_numbers(form, expected, self._scaling)
+        if seen is not None:
+            check_agreement(form, expected, *seen)
+        if expected.in_fit:
+            self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(form.columns)
+        _refuse_one_target(form, y)
         self._learn_labels(y, resume, incremental, classes)
-        y = self._check_targets(y, sequences)
+        y = self._check_targets(y, form)
         shape = (
-            sequences.n_features, self._units(), bool(self.bidirectional), self.pooling, y.shape[1]
+            form.n_features, self._units(), bool(self.bidirectional), self.pooling, y.shape[1]
         )  # fmt: skip
         if known is not None:
             how = "partial_fit" if incremental else "warm_start=True"
@@ -308,7 +282,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         seeds = random_state.randint(2**31 - 1, size=3)
         refuse_non_numeric(sample_weight, "sample_weight")
         sample_weight = _check_sample_weight(
-            sample_weight, sequences.records, dtype=sequences.dtype, ensure_non_negative=True
+            sample_weight, form, dtype=form.dtype, ensure_non_negative=True
         )
         sample_weight = self._total_weight(y, sample_weight)
         rows, held_out = np.arange(len(y)), None
@@ -317,12 +291,12 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             _check_total_weight(sample_weight[held_out])
         _check_total_weight(sample_weight[rows])
         if not resume:
-            sequences = self._scale_inputs(sequences, sample_weight, rows)
-        if sequences.from_2d and self.n_timesteps is None and not resume:
-            warn_of_unlike_columns(X, sequences.source[:, :, 0])
+            sequences = self._scale_inputs(form, expected, sample_weight, rows)
+        if form.from_2d and self.n_timesteps is None and not resume:
+            warn_of_unlike_columns(X, form.source[:, :, 0])
         if not (resume and incremental):
-            full = np.all(sequences.records["length"] == sequences.n_timesteps)
-            self.n_timesteps_ = sequences.n_timesteps if full else None
+            full = np.all(sequences.records["length"] == form.n_timesteps)
+            self.n_timesteps_ = form.n_timesteps if full else None
         begin = self._resume if resume else self._begin
         progress = begin(settings, sequences, np.random.RandomState(seeds[0]))
         bit_generator = _bit_generator([seeds[2], progress.steps])
@@ -337,16 +311,16 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             settings=settings, progress=progress, bit_generator=bit_generator,
         )  # fmt: skip
 
-    def _scale_inputs(self, sequences, sample_weight, rows):
+    def _scale_inputs(self, form, expected, sample_weight, rows):
         """Check the numbers of X, and fix how features are scaled, both in one pass."""
         moments = None
         if self.normalize_X:
             trained = np.zeros_like(sample_weight)
             trained[rows] = sample_weight[rows]
-            moments = FeatureMoments(sequences.n_features, trained)
-        sequences = check_numbers(self, sequences, moments)
+            moments = FeatureMoments(form.n_features, trained)
+        sequences = check_numbers(form, expected, moments=moments)
         if moments is None:
-            self._scaling = no_scaling(sequences.n_features)
+            self._scaling = no_scaling(form.n_features)
         else:
             self._scaling = moments.scaling(sequences.records, sequences.dtype)
         return replace(sequences, scaling=self._scaling)
@@ -370,7 +344,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_targets(self, y, sequences, name="y"):
         y = self._check_y(y, name)
-        check_consistent_length(sequences.records, y)
+        check_consistent_length(sequences, y)
         self._loss().check(y)
         return y
 
@@ -407,9 +381,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"X_val and y_val go together, got no {missing}.")
         with speaking_of("X_val"):
-            sequences = read_sequences(self, X_val, reset=False, dtype=dtype)
-            sequences = replace(sequences, scaling=self._scaling)
-            self._check_agreement(sequences)
+            sequences = read_sequences(
+                X_val, self._expected(dtype=dtype), self._seen(), self._scaling
+            )
             if len(sequences) < 2:
                 raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
         with speaking_of("y_val"):
@@ -473,32 +447,16 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.best_loss_, self.best_validation_score_ = progress.best_loss, progress.best_score
         return dict(vars(self))
 
-    def _check_agreement(self, sequences):
-        """Refuse sequences of other timesteps or features than those seen in fit."""
-        n_features, n_timesteps = self._shape[0], self.n_timesteps_
-        same_steps = n_timesteps in (None, sequences.n_timesteps) or (
-            # In a list, sequences may be as short as in an array that is padded to n_timesteps.
-            sequences.n_timesteps is None and sequences.longest <= n_timesteps
-        )
-        if sequences.n_features != n_features or not same_steps:
-            columns = sequences.n_timesteps and sequences.n_timesteps * sequences.n_features
-            is_one = sequences.from_2d and columns == n_features
-            raise ValueError(
-                f"X has {sequences.n_timesteps or 'other'} timesteps of {sequences.n_features} "
-                f"features, but {type(self).__name__} is expecting {n_timesteps or 'any'} "
-                f"timesteps of {n_features} features as input."
-                + " If X is one sequence, pass X[np.newaxis] or [X]."
-                * is_one
-            )
-        if (
-            sequences.from_2d
-            and sequences.n_timesteps == 1 < len(sequences)
-            and n_timesteps is None
-        ):
-            warn_user(
-                f"X of shape ({len(sequences)}, 1) is read as {len(sequences)} sequences of one "
-                "time step; if it is one sequence, pass X[np.newaxis] or [X]."
-            )
+    def _expected(self, **expected):
+        """What X has to be after a fit."""
+        n_columns = self.n_timesteps_ and self.n_timesteps_ * self._shape[0]
+        # Else n_features_in_ counts the features of a time step.
+        on_2d = n_columns == self.n_features_in_
+        return Expected(self, self.n_timesteps, in_fit=False, same_columns=on_2d, **expected)
+
+    def _seen(self):
+        """The timesteps and features that X has to have after a fit."""
+        return self.n_timesteps_, self._shape[0]
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -523,10 +481,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not hasattr(self, "_weights"):
             # It inspects the estimator, which takes as long as the net does for a row.
             check_is_fitted(self)
-        sequences = read_sequences(self, X, reset=False)
-        self._check_agreement(sequences)
-        sequences = replace(sequences, scaling=self._scaling)
         weights = self._weights
+        expected = self._expected(list_dtype=weights.dtype)
+        sequences = read_sequences(X, expected, self._seen(), self._scaling)
         if weights.dtype != sequences.dtype or not weights.flags.writeable:
             # Weights from a read-only memory map would have kernels compiled anew for them.
             weights = weights.astype(sequences.dtype)

@@ -230,6 +230,17 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ) -> None:
         self._store(locals())
 
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: SequencesLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
     @keeps_type(available_if(can_partial_fit))
     @keeps_type(_fit_context(prefer_skip_nested_validation=True))
     def partial_fit(

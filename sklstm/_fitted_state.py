@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from sklstm._forms import FLOATS
 from sklstm._network.parameters import Architecture
-from sklstm._sequences import FLOATS
 
 
 def check_state(state):

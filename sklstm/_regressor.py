@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import RegressorMixin
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, column_or_1d
 
-from sklstm._base import BaseLSTM
+from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import mean_and_deviation
 from sklstm._training.losses import LOSSES
-from sklstm._typing import Floats, SequencesLike
+from sklstm._typing import Floats, SequencesLike, keeps_type
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
@@ -242,6 +243,49 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         max_grad_norm: float | None = None,
     ) -> None:
         self._store(locals())
+
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(
+        self,
+        X: SequencesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: SequencesLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    @keeps_type(available_if(can_partial_fit))
+    @keeps_type(_fit_context(prefer_skip_nested_validation=True))
+    def partial_fit(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one pass over the given rows, from where the last call ended.
+
+        The first call fixes timesteps, features, outputs, and the scales of features and targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
+                list of array-like of shape (n_timesteps_i, n_features)
+            The sequences.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used, or has another shape than in the first call. The estimator
+            is left as it was.
+        """
+        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X: SequencesLike) -> Floats:
         """Predict the targets of sequences.

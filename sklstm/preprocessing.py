@@ -1,7 +1,6 @@
 """Transformers of scikit-learn at work on the time steps of sequences."""
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal, Self
@@ -18,19 +17,13 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    check_array,
     check_consistent_length,
     check_is_fitted,
-    validate_data,
 )
 
-from sklstm._numbers import refuse_hidden, refuse_non_numeric
-from sklstm._sequences import (
-    as_blocks,
-    check_n_timesteps,
-    count_dimensions,
-    is_list_of_sequences,
-)
+from sklstm._forms import ANY_NUMBERS, Expected, Form, read_form
+from sklstm._numbers import refuse_hidden
+from sklstm._sequences import check_n_timesteps, steps_before_padding
 from sklstm._typing import SequencesLike, keeps_type
 
 
@@ -180,7 +173,15 @@ class TimestepTransformer(  # type: ignore[call-arg]
             The transformed sequences, in the form of X.
         """
         check_is_fitted(self)
-        steps = self._read(X)
+        steps = self._read(
+            X, n_timesteps=self.n_timesteps, in_fit=False, same_columns=self._fitted_on_2d
+        )
+        n_features = steps.form.n_features
+        if n_features != self._n_step_features:
+            raise ValueError(
+                f"X has {n_features} features, but {type(self).__name__} is expecting "
+                f"{self._n_step_features} features as input."
+            )
         rows = _a_row_a_step(self.transformer_, steps, self.transformer_.transform(steps.rows))
         return self._as_given(steps, rows, X)
 
@@ -199,10 +200,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
             The sequences, in the form of X.
         """
         check_is_fitted(self)
-        steps = _read_sequences(self, X)
-        if steps is None:
-            X = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
-            steps = _from_2d(X, self.n_timesteps_ if self._fitted_on_2d else self.n_timesteps)
+        n_timesteps = self.n_timesteps_ if self._fitted_on_2d else self.n_timesteps
+        steps = self._read(X, n_timesteps=n_timesteps, in_fit=False)
         rows = self.transformer_.inverse_transform(steps.rows)
         return steps.restore(_a_row_a_step(self.transformer_, steps, rows))
 
@@ -278,9 +277,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
 
     def _fit(self, method, X, y, fit_params):
         """Fit a clone by `fit` or `fit_transform`; the steps of X, and what the method returned."""
-        # All is done on a copy, so that a call that fails changes nothing.
-        trial = copy(self)
-        steps = trial._read(X, reset=True)
+        steps = self._read(X, n_timesteps=self.n_timesteps)
         if _routing_enabled():
             fit_params = process_routing(self, method, **fit_params)["transformer"][method]
         for name, values in {"y": y, **fit_params}.items():
@@ -291,42 +288,31 @@ class TimestepTransformer(  # type: ignore[call-arg]
             for name, value in fit_params.items()
             if value is not None
         }
-        trial.transformer_ = clone(self.transformer)
-        returned = getattr(trial.transformer_, method)(steps.rows, y, **fit_params)
+        transformer = clone(self.transformer)
+        returned = getattr(transformer, method)(steps.rows, y, **fit_params)
         if method == "fit_transform":
-            returned = _a_row_a_step(trial.transformer_, steps, returned)
+            returned = _a_row_a_step(transformer, steps, returned)
+        # Not before all has gone well: a call that fails changes nothing.
         self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update(trial.__dict__)
+        self.__dict__.update(
+            steps.form.columns, transformer_=transformer, n_timesteps_=steps.n_timesteps,
+            _n_step_features=steps.form.n_features, _fitted_on_2d=steps.form.from_2d,
+        )  # fmt: skip
         return steps, returned
 
-    def _read(self, X, reset=False):
-        """The steps of X, with the features seen in fit; with `reset`, these are set."""
-        steps = _read_sequences(self, X)
-        if steps is None:
-            if reset or self._fitted_on_2d:
-                X = validate_data(self, X, reset=reset, ensure_all_finite=False)
-            else:
-                X = check_array(X, ensure_all_finite=False, estimator=self, input_name="X")
-            steps = _from_2d(X, self.n_timesteps)
-        elif reset:
-            self.n_features_in_ = steps.rows.shape[1]
-            self.__dict__.pop("feature_names_in_", None)
-        n_features = steps.rows.shape[1]
-        if reset:
-            self._n_step_features, self._fitted_on_2d = n_features, steps.from_2d
-            self.n_timesteps_ = steps.n_timesteps
-        elif n_features != self._n_step_features:
-            raise ValueError(
-                f"X has {n_features} features, but {type(self).__name__} is expecting "
-                f"{self._n_step_features} features as input."
-            )
+    def _read(self, X, **expected):
+        """The steps of X, which may hold any numbers."""
+        form = read_form(X, Expected(self, dtype=ANY_NUMBERS, **expected))
+        steps = _steps_of(form)
+        if not form.from_2d:
+            check_n_timesteps(steps.lengths, self.n_timesteps, type(self).__name__)
         return steps
 
     def _as_given(self, steps, rows, X):
         """Transformed rows in the form that X had."""
         result = steps.restore(rows)
         container = _get_output_config("transform", self)["dense"]
-        has_names = steps.from_2d and hasattr(self, "get_feature_names_out")
+        has_names = steps.form.from_2d and hasattr(self, "get_feature_names_out")
         if container == "default" or not has_names:
             return result
         names = self._column_names(steps.n_timesteps, getattr(self, "feature_names_in_", None))
@@ -346,88 +332,53 @@ class _Steps:
 
     Parameters
     ----------
+    form : Form
+        As they were given.
     rows : ndarray of shape (n_steps, n_features)
     lengths : ndarray of shape (n_samples,)
         How many of the rows are of each sequence.
     restore : callable
         Gives as many rows, of any features, the form that the sequences came in.
-    n_timesteps : int or None
-        Steps of each sequence; None if they came in a list or their lengths vary.
-    from_2d : bool
-        Whether they came as a row of columns each.
     """
 
+    form: Form
     rows: np.ndarray
     lengths: np.ndarray
     restore: Callable
-    n_timesteps: int | None
-    from_2d: bool = False
+
+    @property
+    def n_timesteps(self):
+        """Steps of each sequence; None if they came in a list or their lengths vary."""
+        all_steps = self.form.n_timesteps
+        return None if all_steps is None or (self.lengths != all_steps).any() else all_steps
 
 
-def _read_sequences(estimator, X):
-    """The steps of X, or None if it is neither 3-D nor a list of sequences."""
-    refuse_non_numeric(X, "X")
-    if is_list_of_sequences(X):
-        steps = _from_list(X)
-    elif count_dimensions(X) == 3:
-        steps = _from_3d(estimator, X)
-    else:
-        return None
-    check_n_timesteps(estimator, steps.lengths)
-    return steps
+def _steps_of(form):
+    if form.n_timesteps is None:
+        return _from_list(form)
+    X, (n_samples, n_timesteps, n_features) = form.source, form.source.shape
+    # 2-D X has sequences of one length: what is missing at its end is missing.
+    lengths = np.full(n_samples, n_timesteps) if form.from_2d else steps_before_padding(X)
+    real = np.arange(n_timesteps) < lengths[:, np.newaxis]
+    if not real.all():
+        return _Steps(form, X[real], lengths, lambda rows: _padded(rows, real))
+    shape = (n_samples, -1) if form.from_2d else (n_samples, n_timesteps, -1)
+    return _Steps(form, X.reshape(-1, n_features), lengths, lambda rows: rows.reshape(shape))
 
 
-def _from_2d(X, n_timesteps):
-    n_samples, n_timesteps, n_features = (blocks := as_blocks(X, n_timesteps)).shape
-    return _Steps(
-        blocks.reshape(-1, n_features),
-        np.full(n_samples, n_timesteps),
-        lambda rows: rows.reshape(n_samples, -1),
-        n_timesteps,
-        from_2d=True,
-    )
+def _padded(rows, real):
+    """Rows where `real` is, and NaN elsewhere."""
+    dtype = np.promote_types(rows.dtype, np.float32)
+    padded = np.full((*real.shape, rows.shape[1]), np.nan, dtype)
+    padded[real] = rows
+    return padded
 
 
-def _from_3d(estimator, X):
-    X = check_array(
-        X, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, estimator=estimator
-    )
-    n_samples, n_timesteps, n_features = X.shape
-    real = _not_padding(X)
-    if real.all():
-        return _Steps(
-            X.reshape(-1, n_features),
-            np.full(n_samples, n_timesteps),
-            lambda rows: rows.reshape(n_samples, n_timesteps, -1),
-            n_timesteps,
-        )
-
-    def restore(rows):
-        dtype = np.promote_types(rows.dtype, np.float32)
-        padded = np.full((n_samples, n_timesteps, rows.shape[1]), np.nan, dtype)
-        padded[real] = rows
-        return padded
-
-    return _Steps(X[real], real.sum(axis=1), restore, None)
-
-
-def _not_padding(X):
-    """Whether each step is one of its sequence: not NaN alone, or followed by one that is not."""
-    step_is_real = ~np.isnan(X).all(axis=2)
-    return np.logical_or.accumulate(step_is_real[:, ::-1], axis=1)[:, ::-1]
-
-
-def _from_list(X):
-    arrays = [np.asarray(sequence) for sequence in X]
-    for i, array in enumerate(arrays):
-        if array.shape[1] != arrays[0].shape[1]:
-            raise ValueError(
-                f"X[{i}] has {array.shape[1]} features, but X[0] has {arrays[0].shape[1]} features."
-            )
-    lengths = np.array([len(array) for array in arrays])
+def _from_list(form):
+    lengths = np.array([len(sequence) for sequence in form.source])
     ends = np.cumsum(lengths)[:-1]
-    rows = check_array(np.concatenate(arrays), order="C", ensure_all_finite=False, input_name="X")
-    return _Steps(rows, lengths, lambda rows: np.split(rows, ends), None)
+    rows = np.ascontiguousarray(np.concatenate(form.source))
+    return _Steps(form, rows, lengths, lambda rows: np.split(rows, ends))
 
 
 def _for_each_step(values, lengths):

@@ -11,9 +11,9 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_array
 
+from sklstm._forms import FLOATS
 from sklstm._frames import place
 from sklstm._numbers import refuse_non_numeric
-from sklstm._sequences import FLOATS
 from sklstm._typing import Floats, keeps_type
 
 

@@ -7,6 +7,7 @@ from conftest import assert_same_bits, ignores_convergence, small_net, weights
 from twin_objective import as_lists, draw_masks, twin_objective
 
 from sklstm import LSTMRegressor
+from sklstm._forms import Expected
 from sklstm._network.parameters import Architecture
 from sklstm._network.rounds import TwoWay
 from sklstm._scaling import as_they_are
@@ -85,7 +86,7 @@ def test_gradient_with_masks_is_the_twins(kinds, bidirectional, pooling, lengths
     rng = np.random.RandomState(0)
     architecture = Architecture(3, (4, 5), bidirectional, pooling, 2)
     arrays = [rng.normal(size=(length, 3)) for length in lengths]
-    sequences = as_they_are(read_sequences(LSTMRegressor(), arrays, reset=True))
+    sequences = as_they_are(read_sequences(arrays, Expected(LSTMRegressor())))
     flat, y = rng.normal(size=architecture.n_weights), rng.normal(size=(len(arrays), 2))
     masks = draw_masks(
         architecture, len(y), 0.4 * kinds[0], 0.3 * kinds[1], np.random.MT19937(1), np.float64
@@ -113,7 +114,7 @@ def test_the_expected_output_is_unchanged():
     bits = (np.arange(n_masks)[:, np.newaxis] >> np.arange(4)) % 2
     masks = np.hstack([np.ones((n_masks, 2)), bits / (1 - 0.5), np.ones((n_masks, 4))])
     X = np.repeat(rng.normal(size=(1, 5, 2)), n_masks, axis=0)
-    sequences = as_they_are(read_sequences(LSTMRegressor(), X, reset=True))
+    sequences = as_they_are(read_sequences(X, Expected(LSTMRegressor())))
     with TwoWay(architecture, sequences, n_masks, dropout=True) as team:
         raw = team.forward(flat, np.arange(n_masks), masks)
         plain = team.forward(flat, np.arange(n_masks), np.ones_like(masks))

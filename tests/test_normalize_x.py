@@ -10,8 +10,9 @@ from conftest import assert_same_bits, small_net, weights
 from ragged import STEPS, Y, for_each_form, in_a_list, padded
 
 from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm._forms import Expected
 from sklstm._scaling import FeatureMoments, mean_and_deviation
-from sklstm._sequences import read_form
+from sklstm._sequences import read_sequences
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -28,7 +29,7 @@ def sequences_and_targets():
 def scaling_of(X, sample_weight=None):
     """What a fit would subtract, and what it would divide by."""
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    sequences = read_form(LSTMRegressor(), X, reset=True)
+    sequences = read_sequences(X, Expected(LSTMRegressor()))
     moments = FeatureMoments(sequences.n_features, np.asarray(weight, float))
     moments.add(sequences.records, 0, sequences.dtype)
     mean, inverse = moments.scaling(sequences.records, sequences.dtype)

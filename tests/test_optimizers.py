@@ -6,6 +6,7 @@ import reference
 from conftest import assert_same_bits
 
 from sklstm import LSTMRegressor
+from sklstm._forms import Expected
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
@@ -106,7 +107,7 @@ def objective(estimator):
         loss=estimator._loss(), solver=Stochastic.of(estimator), alpha=estimator.alpha, max_iter=1,
         tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0, max_grad_norm=None,
     )  # fmt: skip
-    sequences = as_they_are(read_sequences(estimator, np.zeros((1, 2, 2)), reset=True))
+    sequences = as_they_are(read_sequences(np.zeros((1, 2, 2)), Expected(estimator)))
     data = Data(sequences, np.zeros((1, 2)), np.ones(1), np.arange(1))
     return Objective(ARCHITECTURE, data, settings), settings.solver.optimizer
 

@@ -117,11 +117,13 @@ def test_the_number_of_blas_threads_does_not_change_a_bit(solver):
 
 def test_the_data_outlives_the_kernels_that_know_its_address():
     X, _ = waves()
+    from sklstm._forms import Expected
     from sklstm._network.parameters import Architecture
     from sklstm._scaling import as_they_are
-    from sklstm._sequences import _from_array
+    from sklstm._sequences import read_sequences
 
-    sequences = as_they_are(_from_array(X[:, :, np.newaxis].copy()))
+    sequences = read_sequences(X[:, :, np.newaxis].copy(), Expected(LSTMRegressor()))
+    sequences = as_they_are(sequences)
     source = sequences.source
     held = Predictor(Architecture(1, (4,), False, "last", 1), sequences, 8)
     del sequences
