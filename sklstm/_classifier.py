@@ -7,15 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_array
 
 from sklstm._base import BaseLSTM, can_partial_fit
-from sklstm._numbers import refuse_hidden
-from sklstm._training.losses import BinaryLogLoss, MultinomialLogLoss
+from sklstm._targets import ClassTargets
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
 
@@ -188,6 +184,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     class_weight: Mapping[Any, float] | str | None
     classes_: np.ndarray
 
+    _targets = ClassTargets
     _parameter_constraints: dict = {
         **BaseLSTM._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -343,56 +340,6 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         return self._output(X, lambda net, raw: _log_probabilities(raw))
 
-    def _loss(self):
-        return BinaryLogLoss() if len(self.classes_) == 2 else MultinomialLogLoss()
-
-    def _learn_labels(self, y, resume, incremental, classes):
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                'class_weight="balanced" needs all of y at once; partial_fit takes a dict.'
-            )
-        if not incremental:
-            known = unique_labels(_check_labels(y, self))
-        elif classes is not None:
-            known = unique_labels(_check_labels(classes, self, "classes"))
-        elif resume:
-            known = self.classes_
-        else:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if resume and not np.array_equal(known, self.classes_):
-            raise ValueError(
-                f"The fitted net knows classes {self.classes_.tolist()}, got {known.tolist()}."
-            )
-        if len(known) < 2:
-            raise ValueError(f"At least 2 classes are needed, got 1 class: {known.tolist()[0]!r}.")
-        self.classes_ = known
-
-    def _check_y(self, y, name):
-        y = _check_labels(y, self, name)
-        index = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        if (self.classes_[index] != y).any():
-            unknown = np.setdiff1d(y, self.classes_).tolist()
-            raise ValueError(f"{name} has labels {unknown} that are not among the classes.")
-        if len(self.classes_) == 2:
-            return index[:, np.newaxis].astype(np.float64)
-        return np.eye(len(self.classes_))[index]
-
-    def _total_weight(self, y, sample_weight):
-        if self.class_weight is None:
-            return sample_weight
-        index = self._strata(y).astype(int)
-        if self.class_weight == "balanced":
-            by_class = _balancing_weights(np.bincount(index, sample_weight, len(self.classes_)))
-        else:
-            by_class = _given_weights(self.class_weight, self.classes_.tolist())
-        return (sample_weight * by_class[index]).astype(sample_weight.dtype)
-
-    def _strata(self, y):
-        return y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
-
-    def _target_scale(self, y, sample_weight):
-        return np.zeros(y.shape[1]), np.ones(y.shape[1])
-
 
 def _most_likely(raw):
     """The place of each sample's label among the classes."""
@@ -413,38 +360,3 @@ def _log_probabilities(raw):
 def _double(raw):
     """The raw output in float64: float32 cannot tell a probability near 1 from 1."""
     return raw.astype(np.float64)
-
-
-def _check_labels(y, estimator, name="y"):
-    """y as a 1-D array of labels."""
-    if y is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
-    refuse_hidden(y, name)
-    y = check_array(y, dtype=None, ensure_2d=False, estimator=estimator, input_name=name)
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    return y
-
-
-def _balancing_weights(totals):
-    """The weights that let all classes count the same, given what the samples of each weigh."""
-    # Where there is nothing to weigh, any weight does.
-    return totals.sum() / (len(totals) * np.where(totals > 0, totals, 1))
-
-
-def _given_weights(class_weight, labels):
-    """The weights of a dict, 1 for labels that it lacks.
-
-    As in scikit-learn, it may name more labels if it names all of these: a part of the data may
-    lack a class.
-    """
-    unknown = [label for label in class_weight if label not in labels]
-    if unknown and not all(label in class_weight for label in labels):
-        raise ValueError(f"class_weight has labels {unknown}, but the classes are {labels}.")
-    weights = np.array([class_weight.get(label, 1) for label in labels], dtype=np.float64)
-    if not (weights >= 0).all():
-        raise ValueError(f"class_weight wants weights of at least 0, got {class_weight}.")
-    return weights

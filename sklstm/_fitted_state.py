@@ -1,9 +1,82 @@
-"""Whether what was loaded from a file can be the state of a fitted net."""
+"""What is fitted, as plain attributes of the estimator: written, read, and checked when loaded."""
+
+from dataclasses import astuple
 
 import numpy as np
 
-from sklstm._forms import FLOATS
-from sklstm._network.parameters import Architecture
+from sklstm._forms import FLOATS, Expected
+from sklstm._network.parameters import Architecture, named_views
+from sklstm._training.state import Progress
+
+
+def fitted_state(fit, progress):
+    """All that a fit leaves on the estimator, as training stands.
+
+    Parameters
+    ----------
+    fit : Fit
+    progress : Progress
+        Its arrays become the estimator's.
+
+    Returns
+    -------
+    attributes : dict
+    """
+    shape, weights = astuple(fit.architecture), progress.weights.copy()
+    fit.targets.undo_scale(named_views(fit.architecture, weights))
+    return {
+        **fit.columns,
+        **fit.targets.fitted(),
+        "n_timesteps_": fit.n_timesteps,
+        "n_outputs_": fit.architecture.n_outputs,
+        "n_layers_": len(fit.architecture.units) + 2,
+        "n_iter_": len(progress.history),
+        "t_": progress.samples,
+        "loss_": progress.losses[-1] if progress.history else np.inf,
+        "best_loss_": progress.best_loss,
+        "loss_curve_": progress.losses,
+        "validation_scores_": progress.scores or None,
+        "best_validation_score_": progress.best_score,
+        "_shape": shape,
+        "_scaling": fit.data.sequences.scaling,
+        "_weights": weights,
+        # As they are trained, with y scaled, so that training can go on.
+        "_scaled_weights": progress.weights,
+        "_memory": progress.memory,
+        "_steps": progress.steps,
+        "_history": list(progress.history),
+    }
+
+
+def continued_progress(estimator, solver, dtype):
+    """The net and the history as the previous fit left them."""
+    weights = estimator._scaled_weights.astype(dtype)
+    memory = solver.init(weights)
+    for name in memory.keys() & estimator._memory.keys():
+        memory[name][:] = estimator._memory[name]
+    steps = estimator._steps if memory.keys() == estimator._memory.keys() else 0
+    return Progress(
+        weights, memory, steps, estimator.t_, list(estimator._history), estimator.best_loss_
+    )
+
+
+def known_columns(estimator):
+    """What scikit-learn has noted of the columns of X, as `Form.columns`."""
+    names = "n_features_in_", "feature_names_in_"
+    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+
+
+def expected_after_fit(estimator, **types):
+    """How a fitted estimator reads X."""
+    n_timesteps, n_features = seen_in_fit(estimator)
+    # Else it counts the features of a time step.
+    on_2d = estimator.n_features_in_ == (n_timesteps and n_timesteps * n_features)
+    return Expected(estimator, estimator.n_timesteps, in_fit=False, same_columns=on_2d, **types)
+
+
+def seen_in_fit(estimator):
+    """The timesteps, or None if they may vary, and the features of the sequences seen in fit."""
+    return estimator.n_timesteps_, estimator._shape[0]
 
 
 def check_state(state):

@@ -9,11 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, column_or_1d
 
 from sklstm._base import BaseLSTM, can_partial_fit
-from sklstm._numbers import refuse_non_numeric
-from sklstm._scaling import mean_and_deviation
+from sklstm._targets import NumberTargets, fitted_loss
 from sklstm._training.losses import LOSSES
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
@@ -196,6 +194,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     huber_delta: float
     normalize_y: bool
 
+    _targets = NumberTargets
     _parameter_constraints: dict = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
@@ -310,40 +309,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ValueError
             If X cannot be read, or has other timesteps or features.
         """
-        prediction = self._output(X, type(self)._inverse_link)
+        prediction = self._output(X, lambda net, raw: fitted_loss(net).inverse_link(raw))
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
-
-    def _check_y(self, y, name):
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        refuse_non_numeric(y, name)
-        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self, input_name=name)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return y.reshape(len(y), -1)
-
-    def _inverse_link(self, raw):
-        return LOSSES[self._fitted_loss](self).inverse_link(raw)
-
-    def _loss(self):
-        return LOSSES[self.loss](self)
-
-    def _check_fitted_loss(self, how):
-        if LOSSES[self._fitted_loss](self).equivariant != self._loss().equivariant:
-            raise ValueError(
-                f"{how} continues the fitted net, but got loss={self.loss!r} (was "
-                f"{self._fitted_loss!r})."
-            )
-
-    def _target_scale(self, y, sample_weight):
-        # The loss of a new net decides what its outputs mean.
-        self._fitted_loss = self.loss
-        if not (self.normalize_y and self._loss().equivariant):
-            return np.zeros(y.shape[1]), np.ones(y.shape[1])
-        return mean_and_deviation(y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

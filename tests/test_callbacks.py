@@ -141,13 +141,13 @@ def test_without_callbacks_nothing_is_called(X, y, monkeypatch):
     small_net().fit(X, y)
     assert recorder.calls == []
     # Not even the model of an epoch is put together: that copies all weights.
-    records, record = [], sklstm.LSTMRegressor._record
+    records, record = [], sklstm._base.fitted_state
 
-    def counting_record(self, progress):
-        records.append(self)
-        return record(self, progress)
+    def counting_record(fit, progress):
+        records.append(fit)
+        return record(fit, progress)
 
-    monkeypatch.setattr(sklstm.LSTMRegressor, "_record", counting_record)
+    monkeypatch.setattr(sklstm._base, "fitted_state", counting_record)
     small_net(max_iter=5).fit(X, y)
     assert len(records) == 1
 

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklstm._base
+from sklstm._training.losses import LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -219,7 +220,7 @@ def assert_kept_weights_have_the_best_score(model, X_val, y_val):
     """best_validation_score_ is what the kept weights score, by the last fit's loss and data."""
     raw = (model.predict(X_val) - model._target_mean) / model._target_deviation
     y_val = (y_val - model._target_mean) / model._target_deviation
-    score = model._loss().score(raw[:, np.newaxis], y_val[:, np.newaxis], None)
+    score = LOSSES[model.loss](model).score(raw[:, np.newaxis], y_val[:, np.newaxis], None)
     np.testing.assert_allclose(model.best_validation_score_, score, rtol=1e-9)
 
 

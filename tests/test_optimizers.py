@@ -10,6 +10,7 @@ from sklstm._forms import Expected
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
+from sklstm._training.losses import SquaredError
 from sklstm._training.objective import Objective
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm._training.state import Data, Settings
@@ -104,7 +105,7 @@ def is_bias():
 def objective(estimator):
     """The part of training that penalises and clips, for an estimator's parameters."""
     settings = Settings(
-        loss=estimator._loss(), solver=Stochastic.of(estimator), alpha=estimator.alpha, max_iter=1,
+        loss=SquaredError(), solver=Stochastic.of(estimator), alpha=estimator.alpha, max_iter=1,
         tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0, max_grad_norm=None,
     )  # fmt: skip
     sequences = as_they_are(read_sequences(np.zeros((1, 2, 2)), Expected(estimator)))

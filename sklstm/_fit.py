@@ -1,0 +1,312 @@
+"""What a fit is made of, decided before the first step: data, net, settings, all checked."""
+
+from copy import copy
+from dataclasses import astuple, dataclass, fields, replace
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight
+
+from sklstm._fitted_state import (
+    continued_progress,
+    expected_after_fit,
+    known_columns,
+    seen_in_fit,
+)
+from sklstm._forms import Expected
+from sklstm._frames import warn_of_unlike_columns
+from sklstm._messages import speaking_of
+from sklstm._network.parameters import Architecture, initial_weights, named_views
+from sklstm._numbers import refuse_non_numeric
+from sklstm._scaling import FeatureMoments, no_scaling
+from sklstm._sequences import check_agreement, check_numbers, read_shape
+from sklstm._targets import Targets
+from sklstm._training.solvers import SOLVERS
+from sklstm._training.state import Data, Progress, Settings
+
+# A byte more could not be addressed: weights and their like are kept several times.
+_MOST_WEIGHTS = np.iinfo(np.intp).max // 64
+
+
+class Given(NamedTuple):
+    """What a call of fit or, if `incremental`, partial_fit was given."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    classes: Any = None
+    incremental: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """All that is decided before training; only `progress` changes from then on.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    data : Data
+    validation : Data or None
+    settings : Settings
+    progress : Progress
+    bit_generator : BitGenerator
+        Shuffles samples and draws dropout masks.
+    targets : Targets
+    columns : dict
+        What scikit-learn calls `n_features_in_` and, if there are names, `feature_names_in_`.
+    n_timesteps : int or None
+        Steps of all sequences; None if lengths may vary.
+    """
+
+    architecture: Architecture
+    data: Data
+    validation: Data | None
+    settings: Settings
+    progress: Progress
+    bit_generator: np.random.BitGenerator
+    targets: Targets
+    columns: dict[str, Any]
+    n_timesteps: int | None
+
+
+def prepare_fit(estimator, given, seeds):
+    """Validate everything that a fit is given; the estimator is left as it is.
+
+    Parameters
+    ----------
+    estimator : BaseLSTM
+    given : Given
+    seeds : (int, int, int)
+        Of initial weights, of the validation set, and of shuffling and dropout: streams of their
+        own, so that what one draws does not change another, and a fit that goes on holds out the
+        same rows, but neither shuffles nor drops units as before.
+
+    Returns
+    -------
+    fit : Fit
+    """
+    how = _how_it_continues(estimator, given)
+    form, sequences = _read(estimator, given, how)
+    _refuse_one_target(form, given.y)
+    targets = estimator._targets.of(estimator, given, how)
+    y = targets.encode(given.y, form)
+    architecture = Architecture(
+        form.n_features, _units(estimator), bool(estimator.bidirectional), estimator.pooling,
+        targets.n_outputs(y),
+    )  # fmt: skip
+    if how is not None:
+        _refuse_change(Architecture(*estimator._shape), architecture, how)
+    settings = _settings(estimator, targets.loss, 1 if given.incremental else estimator.max_iter)
+    sample_weight = targets.weigh(y, _check_weight(given.sample_weight, form))
+    rows, held_out = _split(estimator, given, targets.strata(y), sample_weight, seeds[1])
+    if sequences is None:
+        sequences = _scale_inputs(estimator, form, sample_weight, rows)
+        if form.from_2d and estimator.n_timesteps is None:
+            warn_of_unlike_columns(given.X, form.source[:, :, 0])
+        targets = targets.with_scale(y[rows], sample_weight[rows], form.dtype)
+        progress = _new_progress(estimator, architecture, settings, sequences, seeds[0])
+        baseline = targets.baseline(y[rows], sample_weight[rows])
+        named_views(architecture, progress.weights)["output_bias"][:] = baseline
+    else:
+        progress = continued_progress(estimator, settings.solver, form.dtype)
+    columns, n_timesteps = _seen(estimator, how, form, sequences)
+    data = Data(sequences, targets.scaled(y, form.dtype), sample_weight, rows)
+    validation = None if held_out is None else replace(data, rows=held_out)
+    if given.X_val is not None or given.y_val is not None:
+        seen = _that_has_seen(estimator, columns, n_timesteps, architecture)
+        validation = _given_validation(seen, given, targets, data)
+    return Fit(
+        architecture, data, validation, settings, progress,
+        _bit_generator([seeds[2], progress.steps]), targets, columns, n_timesteps,
+    )  # fmt: skip
+
+
+def _how_it_continues(estimator, given):
+    """By which means a fitted net is trained on, as errors say it; None: the net is new."""
+    if not hasattr(estimator, "_weights"):
+        return None
+    if given.incremental:
+        return "partial_fit"
+    return "warm_start=True" if estimator.warm_start else None
+
+
+def _read(estimator, given, how):
+    """The form of X, and its sequences if their scaling is known, else None."""
+    if how == "partial_fit":
+        expected = expected_after_fit(estimator, list_dtype=estimator._weights.dtype)
+    else:
+        expected = Expected(estimator, estimator.n_timesteps)
+    form = read_shape(given.X, expected)
+    if how is None:
+        return form, None
+    sequences = check_numbers(form, expected, estimator._scaling)
+    if how == "partial_fit":
+        check_agreement(form, expected, *seen_in_fit(estimator))
+    return form, sequences
+
+
+def _refuse_one_target(form, y):
+    """Refuse a single target of many rows: these may be meant to be the steps of one sequence."""
+    is_one = len(y) == 1 if isinstance(y, list | tuple) else getattr(y, "shape", None) == (1,)
+    if is_one and form.from_2d and len(form) > 1:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{len(form)}, 1]. "
+            f"If X is one sequence of {len(form)} time steps, pass X[np.newaxis]."
+        )
+
+
+def _units(estimator):
+    """hidden_layer_sizes as a tuple."""
+    sizes = np.asarray(estimator.hidden_layer_sizes, dtype=object)
+    wrong = [u for u in sizes.flat if not (isinstance(u, Integral) and int(u) >= 1)]
+    if sizes.ndim > 1 or sizes.size == 0 or wrong:
+        raise ValueError(
+            f"hidden_layer_sizes must be integers of at least 1, one a layer, got "
+            f"{estimator.hidden_layer_sizes!r}."
+        )
+    return tuple(int(u) for u in sizes.flat)
+
+
+def _refuse_change(known, architecture, how):
+    """Refuse to continue a net of one architecture as one of another."""
+    names = {"units": "hidden_layer_sizes"}
+    changed = ", ".join(
+        f"{names.get(field.name, field.name)}={new!r} (was {old!r})"
+        for field, old, new in zip(
+            fields(architecture), astuple(known), astuple(architecture), strict=True
+        )
+        if new != old
+    )
+    if changed:
+        raise ValueError(f"{how} continues the fitted net, but got {changed}.")
+
+
+def _settings(estimator, loss, max_iter):
+    return Settings(
+        loss, SOLVERS[estimator.solver].of(estimator), estimator.alpha, max_iter, estimator.tol,
+        estimator.n_iter_no_change, estimator.dropout, estimator.recurrent_dropout,
+        estimator.max_grad_norm,
+    )  # fmt: skip
+
+
+def _check_weight(sample_weight, form):
+    refuse_non_numeric(sample_weight, "sample_weight")
+    return _check_sample_weight(sample_weight, form, dtype=form.dtype, ensure_non_negative=True)
+
+
+def _split(estimator, given, strata, sample_weight, seed):
+    """Rows to train on, and rows to validate on or None."""
+    rows, held_out = np.arange(len(sample_weight)), None
+    if estimator.early_stopping and given.X_val is None:
+        rows, held_out = _hold_out(estimator, rows, strata, np.random.RandomState(seed))
+        _check_total_weight(sample_weight[held_out])
+    _check_total_weight(sample_weight[rows])
+    return rows, held_out
+
+
+def _hold_out(estimator, rows, strata, random_state):
+    # Imported here, since it takes as long as all of sklstm.
+    from sklearn.model_selection import train_test_split
+
+    fraction, shuffle = estimator.validation_fraction, estimator.shuffle
+    strata = strata if shuffle else None
+    n_held_out = int(np.ceil(fraction * len(rows)))
+    n_strata = 1 if strata is None else len(np.unique(strata))
+    if not max(2, n_strata) <= n_held_out <= len(rows) - n_strata:
+        raise ValueError(
+            f"validation_fraction={fraction} of {len(rows)} samples leaves {n_held_out} to "
+            f"validate on and {len(rows) - n_held_out} to train on: at least {max(2, n_strata)} "
+            f"and {n_strata} are needed."
+        )
+    return train_test_split(
+        rows, test_size=n_held_out, random_state=random_state if shuffle else None,
+        shuffle=shuffle, stratify=strata,
+    )  # fmt: skip
+
+
+def _check_total_weight(sample_weight):
+    """Refuse weights that cannot be divided by their sum."""
+    total = sample_weight.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight must have a positive, finite sum over the rows of training, and of "
+            f"validation, got {total}."
+        )
+
+
+def _scale_inputs(estimator, form, sample_weight, rows):
+    """Check the numbers of X, and find how features are scaled, both in one pass."""
+    expected = Expected(estimator, estimator.n_timesteps)
+    if not estimator.normalize_X:
+        return check_numbers(form, expected, no_scaling(form.n_features))
+    trained = np.zeros_like(sample_weight)
+    trained[rows] = sample_weight[rows]
+    moments = FeatureMoments(form.n_features, trained)
+    sequences = check_numbers(form, expected, moments=moments)
+    return replace(sequences, scaling=moments.scaling(sequences.records, form.dtype))
+
+
+def _new_progress(estimator, architecture, settings, sequences, seed):
+    """A new net, and an empty history."""
+    try:
+        if architecture.n_weights > _MOST_WEIGHTS:
+            raise MemoryError
+        weights = initial_weights(
+            architecture, sequences.dtype, estimator.forget_bias, sequences.longest,
+            np.random.RandomState(seed),
+        )  # fmt: skip
+    except MemoryError as error:
+        raise MemoryError(
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes} makes a net of at least "
+            f"{min(architecture.n_weights, _MOST_WEIGHTS):.2g} weights, which do not fit into "
+            "memory: take fewer units."
+        ) from error
+    return Progress(weights, settings.solver.init(weights))
+
+
+def _seen(estimator, how, form, sequences):
+    """What is known of the columns of X, and the steps of all sequences, or None."""
+    if how == "partial_fit":
+        return known_columns(estimator), estimator.n_timesteps_
+    full = sequences.equal_lengths and sequences.longest == form.n_timesteps
+    return form.columns, form.n_timesteps if full else None
+
+
+def _given_validation(seen, given, targets, data):
+    """The validation data that was passed to fit; `seen` is an estimator that has seen X."""
+    if given.X_val is None or given.y_val is None:
+        missing = "X_val" if given.X_val is None else "y_val"
+        raise ValueError(f"X_val and y_val go together, got no {missing}.")
+    dtype, scaling = data.sequences.dtype, data.sequences.scaling
+    with speaking_of("X_val"):
+        expected = expected_after_fit(seen, dtype=dtype)
+        form = read_shape(given.X_val, expected)
+        sequences = check_numbers(form, expected, scaling)
+        check_agreement(form, expected, *seen_in_fit(seen))
+        if len(sequences) < 2:
+            raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
+    with speaking_of("y_val"):
+        y = targets.encode(given.y_val, form, "y_val")
+        n_outputs, known = targets.n_outputs(y), data.targets.shape[1]
+        if n_outputs != known:
+            raise ValueError(f"y_val has {n_outputs} outputs, but those of training are {known}.")
+        y = targets.scaled(y, dtype)
+    return Data(sequences, y, np.ones(len(form), dtype), np.arange(len(form)))
+
+
+def _that_has_seen(estimator, columns, n_timesteps, architecture):
+    """A copy of the estimator that can be asked what X_val has to be."""
+    seen = copy(estimator)
+    seen.__dict__.pop("feature_names_in_", None)
+    seen.__dict__.update(columns, n_timesteps_=n_timesteps, _shape=astuple(architecture))
+    return seen
+
+
+def _bit_generator(seed):
+    """The stream of RandomState(seed), which a Generator can draw from too."""
+    bit_generator = np.random.MT19937(0)
+    np.random.RandomState(bit_generator).seed(seed)
+    return bit_generator
