@@ -17,12 +17,7 @@ from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._fit import Given, prepare_fit
 from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, seen_in_fit
 from sklstm._kernels.pooling import POOLINGS
-from sklstm._network.parameters import (
-    Architecture,
-    architecture_of,
-    fold_scaling,
-    named_views,
-)
+from sklstm._network.parameters import architecture_of, fold_scaling, named_views
 from sklstm._network.rounds import Predictor
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
@@ -173,10 +168,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _partial_fit(self, X, y, sample_weight, classes=None):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        return self._fit(X, y, sample_weight, classes=classes, incremental=True)
+        return self._fit(Given(X, y, sample_weight, classes=classes, incremental=True))
 
-    def _fit(self, *given, **more):
-        given = Given(*given, **more)
+    def _fit(self, given):
         # Numbers that overflow are looked for, and found whatever a user told `np.seterr`.
         with compilation_told(self.verbose), np.errstate(all="ignore"):
             random_state = check_random_state(self.random_state)
@@ -219,7 +213,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """A copy to predict with: another thread may fit this estimator meanwhile."""
         standing = object.__new__(type(self))
         # In one step, to all other threads.
-        standing.__dict__.update(self.__dict__)
+        standing.__dict__ = self.__dict__.copy()
         return standing
 
     def _output(self, X, transform):
@@ -245,7 +239,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _views(self):
         if not hasattr(self, "_weights"):
             raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
-        architecture = Architecture(*self._shape)
+        architecture = architecture_of(self._shape)
         with np.errstate(all="ignore"):
             weights = fold_scaling(architecture, self._weights, self._scaling)
         weights.flags.writeable = False

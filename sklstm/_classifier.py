@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklstm._base import BaseLSTM, can_partial_fit
+from sklstm._fit import Given
 from sklstm._targets import ClassTargets
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
@@ -236,7 +237,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         X_val: SequencesLike | None = None,
         y_val: ArrayLike | None = None,
     ) -> Self:
-        return self._fit(X, y, sample_weight, X_val, y_val)
+        return self._fit(Given(X, y, sample_weight, X_val, y_val))
 
     @keeps_type(available_if(can_partial_fit))
     @keeps_type(_fit_context(prefer_skip_nested_validation=True))

@@ -8,19 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from sklstm._fitted_state import (
-    continued_progress,
-    expected_after_fit,
-    known_columns,
-    seen_in_fit,
-)
-from sklstm._forms import Expected
+from sklstm._fitted_state import continued_progress, expected_after_fit, seen_in_fit
+from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._messages import speaking_of
 from sklstm._network.parameters import Architecture, initial_weights, named_views
 from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import FeatureMoments, no_scaling
-from sklstm._sequences import check_agreement, check_numbers, read_shape
+from sklstm._sequences import check_agreement, check_numbers, read_sequences, read_shape
 from sklstm._targets import Targets
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, Progress, Settings
@@ -88,21 +83,21 @@ def prepare_fit(estimator, given, seeds):
     -------
     fit : Fit
     """
-    how = _how_it_continues(estimator, given)
-    form, sequences = _read(estimator, given, how)
+    continued_by = _continued_by(estimator, given)
+    form, sequences = _read(estimator, given, continued_by)
     _refuse_one_target(form, given.y)
-    targets = estimator._targets.of(estimator, given, how)
+    targets = estimator._targets.of(estimator, given, continued_by)
     y = targets.encode(given.y, form)
     architecture = Architecture(
         form.n_features, _units(estimator), bool(estimator.bidirectional), estimator.pooling,
         targets.n_outputs(y),
     )  # fmt: skip
-    if how is not None:
-        _refuse_change(Architecture(*estimator._shape), architecture, how)
+    if continued_by is not None:
+        _refuse_change(Architecture(*estimator._shape), architecture, continued_by)
     settings = _settings(estimator, targets.loss, 1 if given.incremental else estimator.max_iter)
     sample_weight = targets.weigh(y, _check_weight(given.sample_weight, form))
     rows, held_out = _split(estimator, given, targets.strata(y), sample_weight, seeds[1])
-    if sequences is None:
+    if continued_by is None:
         sequences = _scale_inputs(estimator, form, sample_weight, rows)
         if form.from_2d and estimator.n_timesteps is None:
             warn_of_unlike_columns(given.X, form.source[:, :, 0])
@@ -112,7 +107,7 @@ def prepare_fit(estimator, given, seeds):
         named_views(architecture, progress.weights)["output_bias"][:] = baseline
     else:
         progress = continued_progress(estimator, settings.solver, form.dtype)
-    columns, n_timesteps = _seen(estimator, how, form, sequences)
+    columns, n_timesteps = _seen(estimator, continued_by, form, sequences)
     data = Data(sequences, targets.scaled(y, form.dtype), sample_weight, rows)
     validation = None if held_out is None else replace(data, rows=held_out)
     if given.X_val is not None or given.y_val is not None:
@@ -124,7 +119,7 @@ def prepare_fit(estimator, given, seeds):
     )  # fmt: skip
 
 
-def _how_it_continues(estimator, given):
+def _continued_by(estimator, given):
     """By which means a fitted net is trained on, as errors say it; None: the net is new."""
     if not hasattr(estimator, "_weights"):
         return None
@@ -133,17 +128,17 @@ def _how_it_continues(estimator, given):
     return "warm_start=True" if estimator.warm_start else None
 
 
-def _read(estimator, given, how):
+def _read(estimator, given, continued_by):
     """The form of X, and its sequences if their scaling is known, else None."""
-    if how == "partial_fit":
+    if continued_by == "partial_fit":
         expected = expected_after_fit(estimator, list_dtype=estimator._weights.dtype)
     else:
         expected = Expected(estimator, estimator.n_timesteps)
     form = read_shape(given.X, expected)
-    if how is None:
+    if continued_by is None:
         return form, None
     sequences = check_numbers(form, expected, estimator._scaling)
-    if how == "partial_fit":
+    if continued_by == "partial_fit":
         check_agreement(form, expected, *seen_in_fit(estimator))
     return form, sequences
 
@@ -170,7 +165,7 @@ def _units(estimator):
     return tuple(int(u) for u in sizes.flat)
 
 
-def _refuse_change(known, architecture, how):
+def _refuse_change(known, architecture, continued_by):
     """Refuse to continue a net of one architecture as one of another."""
     names = {"units": "hidden_layer_sizes"}
     changed = ", ".join(
@@ -181,7 +176,7 @@ def _refuse_change(known, architecture, how):
         if new != old
     )
     if changed:
-        raise ValueError(f"{how} continues the fitted net, but got {changed}.")
+        raise ValueError(f"{continued_by} continues the fitted net, but got {changed}.")
 
 
 def _settings(estimator, loss, max_iter):
@@ -267,10 +262,10 @@ def _new_progress(estimator, architecture, settings, sequences, seed):
     return Progress(weights, settings.solver.init(weights))
 
 
-def _seen(estimator, how, form, sequences):
+def _seen(estimator, continued_by, form, sequences):
     """What is known of the columns of X, and the steps of all sequences, or None."""
-    if how == "partial_fit":
-        return known_columns(estimator), estimator.n_timesteps_
+    if continued_by == "partial_fit":
+        return columns_of(estimator), estimator.n_timesteps_
     full = sequences.equal_lengths and sequences.longest == form.n_timesteps
     return form.columns, form.n_timesteps if full else None
 
@@ -283,18 +278,16 @@ def _given_validation(seen, given, targets, data):
     dtype, scaling = data.sequences.dtype, data.sequences.scaling
     with speaking_of("X_val"):
         expected = expected_after_fit(seen, dtype=dtype)
-        form = read_shape(given.X_val, expected)
-        sequences = check_numbers(form, expected, scaling)
-        check_agreement(form, expected, *seen_in_fit(seen))
+        sequences = read_sequences(given.X_val, expected, seen_in_fit(seen), scaling)
         if len(sequences) < 2:
             raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
     with speaking_of("y_val"):
-        y = targets.encode(given.y_val, form, "y_val")
+        y = targets.encode(given.y_val, sequences, "y_val")
         n_outputs, known = targets.n_outputs(y), data.targets.shape[1]
         if n_outputs != known:
             raise ValueError(f"y_val has {n_outputs} outputs, but those of training are {known}.")
         y = targets.scaled(y, dtype)
-    return Data(sequences, y, np.ones(len(form), dtype), np.arange(len(form)))
+    return Data(sequences, y, np.ones(len(y), dtype), np.arange(len(y)))
 
 
 def _that_has_seen(estimator, columns, n_timesteps, architecture):

@@ -60,12 +60,6 @@ def continued_progress(estimator, solver, dtype):
     )
 
 
-def known_columns(estimator):
-    """What scikit-learn has noted of the columns of X, as `Form.columns`."""
-    names = "n_features_in_", "feature_names_in_"
-    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
-
-
 def expected_after_fit(estimator, **types):
     """How a fitted estimator reads X."""
     n_timesteps, n_features = seen_in_fit(estimator)

@@ -72,19 +72,23 @@ class Form:
         return len(self.source)
 
     @property
+    def _array(self):
+        return self.source[0] if type(self.source) is list else self.source
+
+    @property
     def n_features(self):
         """Features of a time step."""
-        return (self.source[0] if self.n_timesteps is None else self.source).shape[-1]
+        return self._array.shape[-1]
 
     @property
     def n_timesteps(self):
         """Steps of the array, padding included; None of a list."""
-        return None if isinstance(self.source, list) else self.source.shape[1]
+        return None if type(self.source) is list else self.source.shape[1]
 
     @property
     def dtype(self):
         """The type of all numbers, or of the first array's in a list of ANY_NUMBERS."""
-        return (self.source[0] if self.n_timesteps is None else self.source).dtype
+        return self._array.dtype
 
 
 def read_form(X, expected):
@@ -134,8 +138,8 @@ def _is_list_of_sequences(X):
 
 
 def _from_list(X, expected):
-    arrays = [_as_numbers(sequence, i) for i, sequence in enumerate(X)]
     dtype = expected.dtype if expected.list_dtype is None else expected.list_dtype
+    arrays = [_as_numbers(sequence, i, dtype) for i, sequence in enumerate(X)]
     if dtype is FLOATS:
         all_single = all(a.dtype.newbyteorder("=") == np.float32 for a in arrays)
         dtype = np.float32 if all_single else np.float64
@@ -152,12 +156,14 @@ def _from_list(X, expected):
     return arrays
 
 
-def _as_numbers(sequence, i):
+def _as_numbers(sequence, i, dtype):
     array = np.asarray(sequence)
     if np.iscomplexobj(array):
         raise ValueError(f"Complex data not supported: X[{i}] has dtype {array.dtype}.")
     if array.dtype.kind not in "fiub":
         try:
+            if dtype is ANY_NUMBERS and array.dtype.kind in "SU":
+                raise TypeError("scikit-learn reads strings only where it is told the type")
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"X[{i}] must be numbers, got dtype {array.dtype}.") from error
@@ -193,8 +199,7 @@ def _from_2d(X, expected):
         # On which scikit-learn sets what it learns of the columns.
         named = copy(estimator)
         X = validate_data(named, X, reset=True, dtype=dtype, ensure_all_finite=False)
-        names = "n_features_in_", "feature_names_in_"
-        return X, {name: vars(named)[name] for name in names if name in vars(named)}
+        return X, columns_of(named)
     if _needs_no_validation(X, expected):
         return X, {}
     if expected.same_columns:
@@ -204,6 +209,12 @@ def _from_2d(X, expected):
             X, dtype=dtype, ensure_all_finite=False, estimator=estimator, input_name="X"
         )
     return X, {}
+
+
+def columns_of(estimator):
+    """What scikit-learn has noted of the columns of X."""
+    names = "n_features_in_", "feature_names_in_"
+    return {name: vars(estimator)[name] for name in names if name in vars(estimator)}
 
 
 def _needs_no_validation(X, expected):

@@ -79,7 +79,7 @@ def read_sequences(X, expected, seen=None, scaling=None):
 def read_shape(X, expected):
     """As `read_sequences`, but no number is looked at; returns a `Form`."""
     form = read_form(X, expected)
-    if 0 in (form.n_timesteps, form.n_features):
+    if form.n_timesteps is not None and 0 in form.source.shape:
         shape = form.source.shape
         raise ValueError(
             f"Found array with {shape[1]} timestep(s) and {shape[2]} feature(s) "
@@ -105,14 +105,15 @@ def check_numbers(form, expected, scaling=None, moments=None):
     sequences : Sequences
     """
     source, dtype, n_features = form.source, form.dtype, form.n_features
-    records = _from_list(source) if form.n_timesteps is None else _from_array(source)
+    in_a_list = form.n_timesteps is None
+    records = _from_list(source) if in_a_list else _from_array(source)
     # A list may hold nothing but sequences without a step, which are refused below.
     longest = form.n_timesteps or max(1, int(records["length"].max()))
     block = max(1, _BLOCK // (longest * n_features))
     for first in range(0, len(records), block):
         some = slice(first, first + block)
         part = source[some]
-        if form.n_timesteps is None:
+        if in_a_list:
             _check_arrays(part, first)
         elif not np.isfinite(part).all():
             records["length"][some] = _own_lengths(form, expected, part, first)
@@ -125,11 +126,12 @@ def check_numbers(form, expected, scaling=None, moments=None):
 
 def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
-    records = np.empty(len(X), SEQUENCE)
-    start = X.__array_interface__["data"][0]
-    records["address"] = start + np.arange(len(X), dtype=np.int64) * X.strides[0]
-    records["step_stride"], records["feature_stride"] = X.strides[1:]
-    records["length"] = X.shape[1]
+    first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1]
+    records = np.array([first], SEQUENCE)
+    # For a single row, all of this takes as long as the net.
+    if len(X) > 1:
+        records = records.repeat(len(X))
+        records["address"] += np.arange(len(X), dtype=np.int64) * X.strides[0]
     return records
 
 

@@ -37,18 +37,18 @@ class Targets(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, estimator, given, how):
+    def of(cls, estimator, given, continued_by):
         """The targets of an estimator's fit.
 
-        `given` is what the fit was given; `how` says by which means it continues a fitted net, as
-        an error should, or is None.
+        `given` is what the fit was given; `continued_by` is "warm_start=True" or "partial_fit", as
+        errors say it, or None for a new net.
         """
 
-    def encode(self, y, form, name="y"):
-        """Validate y, or y_val, beside X; returns an array with a row for each sequence."""
+    def encode(self, y, sequences, name="y"):
+        """Validate y, or y_val; returns an array with a row for each of the sequences."""
         _refuse_none(y, self.owner)
         y = self._encode(y, name)
-        check_consistent_length(form, y)
+        check_consistent_length(sequences, y)
         self.loss.check(y)
         return y
 
@@ -117,15 +117,15 @@ class NumberTargets(Targets):
     normalize: bool
 
     @classmethod
-    def of(cls, estimator, given, how):
+    def of(cls, estimator, given, continued_by):
         """Of a regressor; refuses to continue with a loss whose targets are of another kind."""
         loss, owner = LOSSES[estimator.loss](estimator), type(estimator).__name__
         normalize = estimator.normalize_y and loss.equivariant
-        if how is None:
+        if continued_by is None:
             return cls(owner=owner, loss=loss, fitted_loss=estimator.loss, normalize=normalize)
         if fitted_loss(estimator).equivariant != loss.equivariant:
             raise ValueError(
-                f"{how} continues the fitted net, but got loss={estimator.loss!r} (was "
+                f"{continued_by} continues the fitted net, but got loss={estimator.loss!r} (was "
                 f"{estimator._fitted_loss!r})."
             )
         return cls(
@@ -170,7 +170,7 @@ class ClassTargets(Targets):
     class_weight: Mapping[Any, float] | str | None
 
     @classmethod
-    def of(cls, estimator, given, how):
+    def of(cls, estimator, given, continued_by):
         """Of a classifier; refuses classes that are not those of the net it continues."""
         owner, class_weight = type(estimator).__name__, estimator.class_weight
         if given.incremental and class_weight == "balanced":
@@ -181,11 +181,11 @@ class ClassTargets(Targets):
             classes = unique_labels(_check_labels(given.y, owner))
         elif given.classes is not None:
             classes = unique_labels(_check_labels(given.classes, owner, "classes"))
-        elif how is not None:
+        elif continued_by is not None:
             classes = estimator.classes_
         else:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if how is not None and not np.array_equal(classes, estimator.classes_):
+        if continued_by is not None and not np.array_equal(classes, estimator.classes_):
             raise ValueError(
                 f"The fitted net knows classes {estimator.classes_.tolist()}, got "
                 f"{classes.tolist()}."
@@ -195,7 +195,7 @@ class ClassTargets(Targets):
             raise ValueError(f"At least 2 classes are needed, got 1 class: {label!r}.")
         loss = BinaryLogLoss() if len(classes) == 2 else MultinomialLogLoss()
         targets = cls(owner=owner, loss=loss, classes=classes, class_weight=class_weight)
-        if how is None:
+        if continued_by is None:
             return targets
         return replace(targets, mean=estimator._target_mean, deviation=estimator._target_deviation)
 

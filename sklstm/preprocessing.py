@@ -326,7 +326,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
         return np.array([f"t{t}_{name}" for t in range(n_timesteps) for name in names], object)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Steps:
     """The time steps of some sequences, one below the other.
 

@@ -1,1 +1,1 @@
-"""How a net is fitted: losses, optimizers, stopping, and the only epoch loop."""
+"""How a net is fitted: losses, solvers and their optimizers, schedules, when to stop."""

@@ -12,7 +12,7 @@ from sklstm._training.state import End
 LBFGS_BLOCK = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LBFGS(Solver):
     """L-BFGS on all samples.
 
@@ -45,21 +45,39 @@ class LBFGS(Solver):
         from scipy.optimize import minimize
         from threadpoolctl import threadpool_limits
 
-        iterations = _Iterations(objective, watch, data, progress)
+        last: dict = {}
+
+        def value_and_gradient(x):
+            value, gradient = _full_batch(objective, x.astype(progress.weights.dtype), data)
+            last.update(x=x.copy(), value=value)
+            return value, gradient.astype(np.float64)
+
+        def end_iteration(x):
+            value = last["value"] if np.array_equal(x, last["x"]) else value_and_gradient(x)[0]
+            if not (np.isfinite(value) and np.isfinite(x).all()):
+                raise _StopIteration(End.DIVERGED)
+            progress.weights[:] = x
+            progress.samples += len(data.rows)
+            try:
+                watch.begin()
+                end = watch.end(value)
+            except StopIteration as error:
+                raise _StopIteration(error) from error
+            if end is End.CALLBACK or (end is End.PATIENCE and watch.validates):
+                raise _StopIteration(end)
+
+        limits = {"maxiter": settings.max_iter, "maxfun": self.max_fun, "gtol": settings.tol}
         try:
             # The bits of scipy's long sums depend on the number of BLAS threads.
             with threadpool_limits(1, "blas"):
                 result = minimize(
-                    iterations.value_and_gradient, progress.weights.astype(np.float64), jac=True,
-                    method="L-BFGS-B", callback=iterations.end,
-                    options={
-                        "maxiter": settings.max_iter, "maxfun": self.max_fun, "gtol": settings.tol
-                    },
+                    value_and_gradient, progress.weights.astype(np.float64), jac=True,
+                    method="L-BFGS-B", callback=end_iteration, options=limits,
                 )  # fmt: skip
             if not np.isfinite(result.fun):
                 return End.DIVERGED
             if result.nit == 0:
-                iterations.end(result.x)
+                end_iteration(result.x)
         except _StopIteration as stop:
             if isinstance(stop.args[0], StopIteration):
                 raise stop.args[0] from None
@@ -89,40 +107,12 @@ class _StopIteration(Exception):  # noqa: N818 -- as the built-in
     """Carries out of scipy the reason to stop, or an exception that scipy takes for one."""
 
 
-class _Iterations:
-    """What scipy asks, and what it tells."""
-
-    def __init__(self, objective, watch, data, progress):
-        self._objective, self._watch = objective, watch
-        self._data, self._progress = data, progress
-        self._last: dict = {}
-
-    def value_and_gradient(self, x):
-        """The objective of all samples, block by block."""
-        objective, data = self._objective, self._data
-        weights = x.astype(self._progress.weights.dtype)
-        total, gradient = 0.0, np.zeros_like(weights)
-        total_weight = float(data.sample_weight[data.rows].sum())
-        for block in gen_batches(len(data.rows), objective.batch_size):
-            loss, more = objective.mean_loss(weights, data.rows[block], 1 / total_weight)
-            total += loss
-            gradient += more
-        total += objective.penalize(weights, gradient, total_weight)
-        self._last = {"x": x.copy(), "value": total}
-        return total, gradient.astype(np.float64)
-
-    def end(self, x):
-        """Take note of an iteration; raises `_StopIteration` to stop."""
-        is_last = np.array_equal(x, self._last["x"])
-        value = self._last["value"] if is_last else self.value_and_gradient(x)[0]
-        if not (np.isfinite(value) and np.isfinite(x).all()):
-            raise _StopIteration(End.DIVERGED)
-        self._progress.weights[:] = x
-        self._progress.samples += len(self._data.rows)
-        try:
-            self._watch.begin()
-            end = self._watch.end(value)
-        except StopIteration as error:
-            raise _StopIteration(error) from error
-        if end is End.CALLBACK or (end is End.PATIENCE and self._watch.validates):
-            raise _StopIteration(end)
+def _full_batch(objective, weights, data):
+    """The objective of all samples, block by block."""
+    total, gradient = 0.0, np.zeros_like(weights)
+    total_weight = float(data.sample_weight[data.rows].sum())
+    for block in gen_batches(len(data.rows), objective.batch_size):
+        loss, more = objective.mean_loss(weights, data.rows[block], 1 / total_weight)
+        total += loss
+        gradient += more
+    return total + objective.penalize(weights, gradient, total_weight), gradient

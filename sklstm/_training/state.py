@@ -22,7 +22,7 @@ class End(Enum):
     MAX_FUN = "max_fun reached"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """What is learned from, or validated on.
 
@@ -41,7 +41,7 @@ class Data:
     rows: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
     """How it is learned; see the estimators' parameters."""
 
@@ -56,7 +56,7 @@ class Settings:
     max_grad_norm: float | None
 
 
-@dataclass
+@dataclass(eq=False)
 class Progress:
     """What training carries from epoch to epoch, and from fit to fit; updated in place.
 

@@ -12,7 +12,7 @@ from sklstm._training.solver import Solver
 from sklstm._training.state import End
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stochastic(Solver):
     """An optimizer that takes a step for each minibatch; see the estimators' parameters."""
 
