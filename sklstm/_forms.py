@@ -33,7 +33,7 @@ class Expected(NamedTuple):
     in_fit : bool
         Whether X is what the estimator is fitted on, and not to be compared.
     same_columns : bool
-        Else, whether columns of 2-D X have to be those seen in fit, as far as they go by name.
+        Unless `in_fit`, whether 2-D X has to have the columns that were seen in fit.
     """
 
     estimator: BaseEstimator
