@@ -1,8 +1,10 @@
 """The house: imports point one way, and few packages are needed."""
 
 import ast
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,17 +12,31 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sklstm"
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
-# From bottom to top. Modules that are not named here are estimators, or what they share.
-LAYERS = {"_machine": 0, "_kernels": 1, "_network": 2, "_training": 3}
-ESTIMATORS = 4
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+FOLDERS = "_kernels", "_machine", "_network", "_training"
 REQUIRED = {"numpy", "numba", "llvmlite", "scipy", "sklearn"}
 
 for_each_file = pytest.mark.parametrize("file", FILES)
 
 
-def layer(module):
-    """The height of a module of sklstm, given its dotted name."""
-    return LAYERS.get(".".join(module.split(".")[1:2]), ESTIMATORS)
+def chapters():
+    """The files of each chapter of the page, from top to bottom, each with its folder."""
+    for chapter in PAGE.partition("## The files")[2].split("\n### ")[1:]:
+        folder = re.match(r".*?`(\w+/)`", chapter.partition("\n")[0])
+        names = re.findall(r"^\| `([\w/]+\.py)` \|", chapter, re.MULTILINE)
+        yield [f"sklstm/{folder[1] if folder else ''}{name}" for name in names]
+
+
+HEIGHTS = {file: -height for height, files in enumerate(chapters()) for file in files}
+
+
+def files_imported(file):
+    """The files of sklstm that a file imports, or takes names from."""
+    for module in imported(file):
+        whole = module.replace(".", "/")
+        for path in (whole, whole.rpartition("/")[0]):
+            if f"{path}.py" in HEIGHTS:
+                yield f"{path}.py"
 
 
 def name_of(file):
@@ -46,28 +62,47 @@ def at_import(tree):
             yield from at_import(node)
 
 
+def test_every_file_is_on_the_page_once():
+    listed = [file for files in chapters() for file in files]
+    packages = {f"sklstm/{name}/__init__.py" for name in FOLDERS}
+    assert sorted(listed) == sorted(set(FILES) - packages)
+
+
 @for_each_file
-def test_imports_point_one_way(file):
-    own = layer(name_of(file))
-    of_sklstm = [module for module in imported(file) if module.split(".")[0] == "sklstm"]
-    assert [module for module in of_sklstm if layer(module) > own] == []
+def test_imports_point_down_the_chapters_of_the_page(file):
+    own = HEIGHTS.get(file, -len(HEIGHTS))
+    assert [below for below in files_imported(file) if HEIGHTS[below] > own] == []
+
+
+def test_every_arrow_of_the_picture_is_an_import():
+    picture = PAGE.partition("```\n")[2].partition("```")[0]
+    steps = re.findall(r"^ {8}([\w/]+\.py)|^ {13}(┆)", picture, re.MULTILINE)
+    chain = [f"sklstm/{file}" if file else None for file, _ in steps]
+    arrows = [(a, b) for a, b in pairwise(chain) if a and b]
+    assert len(arrows) >= 12
+    assert picture.count("▼") == len([file for file in chain if file]) - 1
+    for above, below in arrows:
+        assert below in files_imported(above), f"{above} -> {below}"
+    assert "sklstm/_training/train.py" in files_imported("sklstm/_base.py")
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if "/_training/" in file])
 def test_training_knows_only_updates_and_losses_of_the_kernels(file):
-    below = [module for module in imported(file) if layer(module) in (0, 1)]
-    kernels = {".".join(module.split(".")[:3]) for module in below if "sklstm" in module}
-    assert kernels <= {"sklstm._kernels.updates", "sklstm._kernels.losses"}
+    below = [module for module in imported(file) if "._kernels" in module]
+    kernels = {".".join(module.split(".")[:3]) for module in below}
+    assert kernels <= {"sklstm._kernels.updates", "sklstm._kernels.losses", "sklstm._kernels"}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "/_machine/" in file])
+def test_the_machine_knows_nothing_of_an_lstm(file):
+    of_sklstm = [module for module in imported(file) if module.startswith("sklstm.")]
+    assert all(module.startswith("sklstm._machine") for module in of_sklstm)
 
 
 @for_each_file
 def test_only_required_packages_are_imported_with_a_module(file):
     packages = {module.split(".")[0] for module in imported(file, at_import)}
     assert packages - sys.stdlib_module_names - REQUIRED - {"sklstm"} == set()
-
-
-def test_the_layers_below_the_estimators_are_there():
-    assert {layer(name_of(file)) for file in FILES} >= {0, 1, 2, 3, ESTIMATORS}
 
 
 def run(code):
@@ -82,7 +117,7 @@ def test_import_loads_no_optional_package():
     # scikit-learn loads pandas where it is installed
     code = "import sys, sklearn.utils; before = set(sys.modules); import sklstm"
     loaded = run(code + "; print(*set(sys.modules) - before)").split()
-    assert "sklstm._kernels.team" in loaded
+    assert "sklstm._kernels.tickets" in loaded
     assert {module.split(".")[0] for module in loaded}.isdisjoint(OPTIONAL)
 
 
