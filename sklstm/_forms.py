@@ -236,10 +236,13 @@ def _is_float_array(X, dtype):
 
 def _own_type(X, dtype):
     """The types that X may have; a float32 of the other byte order is float32 too."""
-    given = getattr(X, "dtype", None)
-    if dtype is FLOATS and isinstance(given, np.dtype) and given.newbyteorder("=") == np.float32:
+    columns = list(getattr(X, "dtypes", [])) or [getattr(X, "dtype", None)]
+    if dtype is not FLOATS or not all(isinstance(given, np.dtype) for given in columns):
+        return dtype
+    # Of a data frame, scikit-learn looks at no byte order.
+    if all(given.newbyteorder("=") == np.float32 for given in columns):
         return np.float32
-    return dtype
+    return dtype if all(given.isnative for given in columns) else np.float64
 
 
 def _as_blocks(X, n_timesteps):

@@ -38,9 +38,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
         hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
         [5]_.
-    pooling : {"last", "mean"}, default="last"
-        What the dense layer reads: the final hidden state of each direction, or the mean over the
-        sequence's own steps.
+    pooling : {"last", "mean", "max"}, default="last"
+        What the dense layer reads: the final hidden state of each direction, or of each unit the
+        mean or the largest value over the sequence's own steps.
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
@@ -124,8 +124,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         steps of a sequence [8]_.
     max_grad_norm : float or None, default=None
         A longer gradient is scaled down to this Euclidean norm [9]_; None: never. 1 can help where
-        memory has to be long; elsewhere it lets rounding grow, and losses of small data end
-        higher. Not with solver="lbfgs".
+        memory has to be long; elsewhere it can let rounding grow and losses of small data end
+        higher, most of all with normalize_X=False. Not with solver="lbfgs".
 
     Attributes
     ----------
@@ -296,7 +296,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ----------
         X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
                 list of array-like of shape (n_timesteps_i, n_features)
-            The sequences, with the timesteps and features seen in fit.
+            The sequences, with the timesteps and features seen in fit; in a list or padded also
+            shorter ones.
 
         Returns
         -------

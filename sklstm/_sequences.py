@@ -149,7 +149,8 @@ def _check_arrays(arrays, first):
 def _own_lengths(form, expected, part, first):
     """The steps of sequences without the NaN rows at their ends; refuses any other NaN."""
     if form.from_2d:
-        assert_all_finite(part, estimator_name=expected.name, input_name="X")
+        # Without the estimator's name, with which scikit-learn recommends others at length.
+        assert_all_finite(part, input_name="X")
     own = steps_before_padding(part)
     inside = np.isfinite(part).all(axis=2).sum(axis=1)
     for i in np.flatnonzero((inside != own) | (own == 0))[:1]:

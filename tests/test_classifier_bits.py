@@ -51,9 +51,9 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch, n_classes, dtype
     X = np.random.RandomState(0).normal(size=(160, 10)).astype(dtype)
     y = np.arange(160) % n_classes
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
-    used, start = [], rounds.Learner.__enter__
+    used, start = [], rounds._Team.__enter__
     monkeypatch.setattr(
-        rounds.Learner, "__enter__", lambda team: used.append(team.n_threads) or start(team)
+        rounds._Team, "__enter__", lambda team: used.append(team.n_threads) or start(team)
     )
     results = []
     for n_threads in (1, 2, 3):

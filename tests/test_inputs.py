@@ -250,6 +250,15 @@ def test_the_byte_order_of_float32_does_not_matter(X, X3, y, form):
         assert_same_bits(model.predict(swapped), native.predict(make(numbers.astype(np.float32))))
 
 
+@pytest.mark.parametrize(("given", "native"), [(">f4", "f4"), (">f8", "f8")])
+def test_nor_does_that_of_a_data_frame(X, y, given, native):
+    pd = pytest.importorskip("pandas")
+    swapped, plain = pd.DataFrame(X.astype(given)), pd.DataFrame(X.astype(native))
+    models = small_net().fit(swapped, y), small_net().fit(plain, y)
+    assert_same_bits(*map(weights, models))
+    assert_same_bits(models[0].predict(swapped), models[0].predict(plain))
+
+
 @pytest.mark.parametrize("fitted_in", [np.float32, np.float64])
 def test_a_prediction_has_the_dtype_of_its_x(X, y, fitted_in):
     model = small_net().fit(X.astype(fitted_in), y)

@@ -115,7 +115,6 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
     n_directions = architecture.n_directions
     cell, (inputs, units) = cells[index], architecture.cells[index]
     upper, first = index >= n_directions, index % n_directions == 0
-    below = cells[index - n_directions] if upper else None
     all_rows, line = rows * steps, LINE_BYTES // np.dtype(dtype).itemsize
     tape_rows = all_rows if tape else rows
     width, depth = round_up(units, dtype), inputs + 1 + units
@@ -127,6 +126,8 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
     packed, work = buffers.packed, buffers.work
     cell["packed"] = packed.take(depth * columns)
     cell["packed_recurrent_transposed"] = packed.take(GATES * units * width if tape else 0)
+    # Of the layer below, if there is one.
+    below = cells[index - n_directions] if upper else np.zeros(1, CELL)[0]
     inputs_width = n_directions * below["width"] if upper else net["x_width"]
     cell["packed_inputs_transposed"] = packed.take(GATES * units * inputs_width if tape else 0)
     cell["gradient"] = buffers.gradient.take(depth * columns)

@@ -1,5 +1,7 @@
 """The penalised mean loss of some samples, and its gradient on the flat vector."""
 
+from typing import Any
+
 import numpy as np
 
 from sklstm._kernels import updates
@@ -34,6 +36,7 @@ class Objective:
             "dropout": settings.dropout > 0,
             "recurrent_dropout": settings.recurrent_dropout > 0,
         }
+        self._team: Any
         if loss.kernel is None:
             self._team = TwoWay(*of_team, **masked)
         else:
