@@ -288,8 +288,7 @@ def _tape_stride(width, dtype):
 
 def aligned(shape, dtype):
     """An array of zeros that starts on a cache line, for loads that do not straddle two."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + LINE_BYTES, np.uint8)
     start = -raw.__array_interface__["data"][0] % LINE_BYTES
-    return raw[start : start + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, raw, start)

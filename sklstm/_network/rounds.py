@@ -85,7 +85,11 @@ class _Team:
             targets, sample_weight = _checked(goal, sequences, architecture)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
-        masks[:] = 1
+        if mask_columns:
+            masks[:] = 1
+        parameters = np.zeros(2)
+        if goal is not None:
+            parameters[0] = goal.parameter
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
@@ -97,8 +101,8 @@ class _Team:
             work=aligned((slots, layout.work_size), dtype),
             starts=np.zeros((slots, plan.steps + 1), np.int64),
             raw=raw, d_raw=np.zeros((trained, n_outputs), dtype), gradients=gradients,
-            parameters=np.array([0.0 if goal is None else goal.parameter, 0.0]),
-            targets=targets, sample_weight=sample_weight, values=np.zeros((trained, n_outputs)),
+            parameters=parameters, targets=targets, sample_weight=sample_weight,
+            values=np.zeros((trained, n_outputs)),
         )  # fmt: skip
         self._workers = Workers(plan.n_threads, self._context, sequences)
 
