@@ -3,6 +3,7 @@
 from sklstm._classifier import LSTMClassifier
 from sklstm._regressor import LSTMRegressor
 from sklstm.preprocessing import TimestepTransformer
+from sklstm.streaming import StreamingPredictor
 from sklstm.windows import sliding_windows
 
 __version__ = "0.1.0"
@@ -10,6 +11,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LSTMClassifier",
     "LSTMRegressor",
+    "StreamingPredictor",
     "TimestepTransformer",
     "__version__",
     "sliding_windows",

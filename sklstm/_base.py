@@ -216,11 +216,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         standing.__dict__ = self.__dict__.copy()
         return standing
 
-    def _output(self, X, transform):
-        """What `transform(net, raw)` makes of the output, whatever a user told `np.seterr`."""
+    def _output(self, X, method):
+        """What a method answers, by its `_method_from(raw)`, whatever a user told `np.seterr`."""
         net = self._as_it_stands()
         with np.errstate(all="ignore"):
-            return transform(net, net._raw_output(X))
+            return getattr(net, f"_{method}_from")(net._raw_output(X))
 
     def _raw_output(self, X):
         """The head's output for each sequence, of shape (n_samples, n_outputs)."""

@@ -292,7 +292,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of the second.
         """
-        return self._output(X, lambda net, raw: raw[:, 0] if raw.shape[1] == 1 else raw)
+        return self._output(X, "decision_function")
 
     def predict(self, X: SequencesLike) -> NDArray[Any]:
         """Predict the labels of sequences.
@@ -309,7 +309,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y : ndarray of shape (n_samples,)
             The labels.
         """
-        return self._output(X, lambda net, raw: net.classes_[_most_likely(raw)])
+        return self._output(X, "predict")
 
     def predict_proba(self, X: SequencesLike) -> Floats:
         """Predict the probabilities of the classes.
@@ -326,7 +326,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in float64; never 0, but the smallest normal number.
         """
-        return self._output(X, lambda net, raw: _probabilities(raw))
+        return self._output(X, "predict_proba")
 
     def predict_log_proba(self, X: SequencesLike) -> Floats:
         """Predict the logarithms of the classes' probabilities.
@@ -343,7 +343,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in float64.
         """
-        return self._output(X, lambda net, raw: _log_probabilities(raw))
+        return self._output(X, "predict_log_proba")
+
+    def _decision_function_from(self, raw):
+        return raw[:, 0] if raw.shape[1] == 1 else raw
+
+    def _predict_from(self, raw):
+        return self.classes_[_most_likely(raw)]
+
+    def _predict_proba_from(self, raw):
+        return _probabilities(raw)
+
+    def _predict_log_proba_from(self, raw):
+        return _log_probabilities(raw)
 
 
 def _most_likely(raw):

@@ -311,7 +311,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ValueError
             If X cannot be read, or has other timesteps or features.
         """
-        prediction = self._output(X, lambda net, raw: fitted_loss(net).inverse_link(raw))
+        return self._output(X, "predict")
+
+    def _predict_from(self, raw):
+        prediction = fitted_loss(self).inverse_link(raw)
         return prediction[:, 0] if prediction.shape[1] == 1 else prediction
 
     def __sklearn_tags__(self):

@@ -126,7 +126,7 @@ def check_numbers(form, expected, scaling=None, moments=None):
 
 def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
-    first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1]
+    first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1], 0
     records = np.array([first], SEQUENCE)
     # For a single row, all of this takes as long as the net.
     if len(X) > 1:
@@ -136,7 +136,7 @@ def _from_array(X):
 
 
 def _from_list(arrays):
-    places = [(a.__array_interface__["data"][0], *a.strides, len(a)) for a in arrays]
+    places = [(a.__array_interface__["data"][0], *a.strides, len(a), 0) for a in arrays]
     return np.array(places, SEQUENCE)
 
 

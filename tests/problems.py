@@ -44,7 +44,7 @@ class Problem:
     @property
     def sequences(self):
         """As `Sequences`: where each one is in memory."""
-        records = np.empty(len(self.X), SEQUENCE)
+        records = np.zeros(len(self.X), SEQUENCE)
         start = self.X.__array_interface__["data"][0]
         records["address"] = start + np.arange(len(self.X)) * self.X.strides[0]
         records["step_stride"], records["feature_stride"] = self.X.strides[1:]

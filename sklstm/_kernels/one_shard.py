@@ -1,4 +1,6 @@
-"""A shard as Python calls it, when it is looked at by itself: see `_network.trace`."""
+"""A shard as Python calls it, by itself: see `_network.trace` and `_network.stream`."""
+
+import numpy as np
 
 from sklstm._kernels import shard
 from sklstm._machine.compile import entry
@@ -24,3 +26,21 @@ def backward(
         net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, begin, end,
         gradient, False,
     )  # fmt: skip
+
+
+@entry
+def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, x):
+    """Read one more step of streams, at `x`, and write the raw outputs of all steps so far.
+
+    Returns False, and leaves all as it was, if there is NaN or infinity.
+    """
+    for row in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            if not np.isfinite(x[row, k]):
+                return False
+    shard.forward(
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, 0, 1, False, False
+    )
+    for row in range(sequences.size):
+        sequences[row]["before"] += 1
+    return True

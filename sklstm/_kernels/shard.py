@@ -38,14 +38,16 @@ NET = np.dtype(
             "pooled", "raw", "d_raw", "d_pooled",
             "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
             "aside",  # the states that were put aside, (segments, state_size)
+            "stream",  # whether the first segment starts from a state too
             "x_width", "d_x",  # the gradient on X, (rows, x_width); 0 wide if nobody asks for it
         )
     ]
 )  # fmt: skip
 
-# One row a sequence: where it starts in memory, and the bytes between its steps and features.
+# One row a sequence: where it starts in memory, the bytes between its steps and features, and how
+# many steps it has; of a stream, also how many were read before.
 SEQUENCE = np.dtype(
-    [(name, np.int64) for name in ("address", "step_stride", "feature_stride", "length")]
+    [(name, np.int64) for name in ("address", "step_stride", "feature_stride", "length", "before")]
 )
 
 # What is larger saturates every gate, and its products must not overflow in float32.
@@ -69,7 +71,7 @@ def forward(
     which is then all that there is to write.
     """
     mode = flush_subnormals()
-    steps, before, after = _start_steps(sequences, rows, starts, begin, end)
+    steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts, begin, steps)
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
@@ -106,7 +108,7 @@ def backward(
     With `accumulate`, it is added to what is there. Segments come in the reverse of their order.
     """
     mode = flush_subnormals()
-    steps, before, after = _start_steps(sequences, rows, starts, begin, end)
+    steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
     if after == 0:
         _backward_head(net[0], packed, work, d_raw, gradient, accumulate)
@@ -196,7 +198,7 @@ def _input_block(net, cells, index):
 
 
 @kernel
-def _start_steps(sequences, rows, starts, begin, end):
+def _start_steps(net, sequences, rows, starts, begin, end):
     """Write where each step's rows start, from `begin` on.
 
     Returns the number of steps, how many rows have steps before the segment, and how many behind.
@@ -208,7 +210,7 @@ def _start_steps(sequences, rows, starts, begin, end):
         running = _still_running(sequences, rows, running, begin + t)
         starts[t + 1] = starts[t] + running
     return (
-        steps, starts[1] if begin > 0 else 0,
+        steps, starts[1] if begin > 0 or net["stream"] else 0,
         _still_running(sequences, rows, running, begin + steps),
     )  # fmt: skip
 
@@ -297,7 +299,7 @@ def _pool(net, top, sequences, rows, work, starts, begin, steps):
             pooling.add_states(
                 net["pooling"], work, _kept(net, r, direction * cell["units"]), net["head_inputs"],
                 cell["h"], cell["stride"], cell["units"], starts, r,
-                begin, some, 0 if cell["reverse"] else some - 1,
+                sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
             )  # fmt: skip
 
 
@@ -335,7 +337,8 @@ def _apply_head(net, top, packed, sequences, rows, masks, work, raw):
             units = top[direction]["units"]
             pooling.read_states(
                 net["pooling"], work, _kept(net, r, at), net["head_inputs"],
-                net["pooled"] + r * inputs + at, units, sequences[rows[r]]["length"],
+                net["pooled"] + r * inputs + at, units,
+                sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
             )  # fmt: skip
             at += units
         work[net["pooled"] + r * inputs + at] = 1
