@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklstm import LSTMClassifier, LSTMRegressor, __version__
+from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, __version__
+from sklstm._kernels.pooling import POOLINGS
 from sklstm._machine.cache import FOLDERS, NOT_KEPT
 from sklstm._machine.folders import access
 from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
@@ -61,6 +62,9 @@ def warm_up():
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
             LSTMClassifier(1, max_iter=1).fit(X, np.arange(10) % 3)
+            for pooling in POOLINGS:
+                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X[:, :1], X[:, 0])
+                StreamingPredictor(model).predict(X[:1, :1])
 
 
 if __name__ == "__main__":

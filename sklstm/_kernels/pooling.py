@@ -17,7 +17,7 @@ each unit. Those of a unit are `width` apart from `kept` on.
 
 from typing import NamedTuple
 
-from sklstm._machine.compile import kernel
+from sklstm._machine.linkage import FLAG, INDEX, INDICES, linked_choice, vector_type
 from sklstm._machine.memory import add, clear, copy
 
 
@@ -30,17 +30,14 @@ class Pooling(NamedTuple):
     n_kept: int = 1
 
 
-@kernel
 def _add_last(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
     copy(work, hidden + (starts[last] + row) * stride, work, kept, units)
 
 
-@kernel
 def _read_kept(work, kept, width, pooled, units, length):
     copy(work, kept, work, pooled, units)
 
 
-@kernel
 def _back_last(
     work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
 ):  # fmt: skip
@@ -48,7 +45,6 @@ def _back_last(
         copy(work, d_pooled, work, dh + (starts[last] + row) * stride, units)
 
 
-@kernel
 def _add_mean(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
     if begin == 0:
         clear(work, kept, units)
@@ -56,14 +52,12 @@ def _add_mean(work, kept, width, hidden, stride, units, starts, row, begin, step
         add(work, hidden + (starts[t] + row) * stride, work, kept, units)
 
 
-@kernel
 def _read_mean(work, kept, width, pooled, units, length):
     share = work.dtype.type(1) / work.dtype.type(length)
     for j in range(units):
         work[pooled + j] = work[kept + j] * share
 
 
-@kernel
 def _back_mean(
     work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
 ):  # fmt: skip
@@ -74,7 +68,6 @@ def _back_mean(
             work[to + j] = share * work[d_pooled + j]
 
 
-@kernel
 def _add_max(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
     for t in range(steps):
         at = hidden + (starts[t] + row) * stride
@@ -85,7 +78,6 @@ def _add_max(work, kept, width, hidden, stride, units, starts, row, begin, steps
                 work[kept + width + j] = begin + t
 
 
-@kernel
 def _back_max(
     work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
 ):  # fmt: skip
@@ -102,29 +94,19 @@ POOLINGS = {
 }
 
 
-def _by_number(first, *others):
-    """A kernel that calls one of some kernels, by its number in their order."""
-    if not others:
-
-        @kernel
-        def call(number, *arguments):
-            first(*arguments)
-
-        return call
-    rest = _by_number(*others)
-
-    @kernel
-    def choose(number, *arguments):
-        if number == 0:
-            first(*arguments)
-        else:
-            rest(number - 1, *arguments)
-
-    return choose
+def _choice(name, *arguments):
+    kernels = {each: getattr(pooling, name) for each, pooling in POOLINGS.items()}
+    return linked_choice(f"{__name__}.{name}", kernels, vector_type, *arguments)
 
 
-# They take the number of a pooling, its place in the table, and then what its kernel takes.
-add_states, read_states, hand_back = (
-    _by_number(*(getattr(pooling, name) for pooling in POOLINGS.values()))
-    for name in ("add", "read", "back")
-)
+# Each takes the number of a pooling, its place in the table, and then what its kernel takes.
+add_states, _ADD = _choice("add", *[INDEX] * 5, INDICES, *[INDEX] * 4)
+read_states, _READ = _choice("read", *[INDEX] * 5)
+hand_back, _BACK = _choice("back", *[INDEX] * 6, INDICES, *[INDEX] * 4, FLAG, INDEX)
+
+
+def link(name, dtype, training):
+    """Make the kernels of a pooling ready."""
+    place = list(POOLINGS).index(name)
+    for links in (_ADD, _READ, _BACK) if training else (_ADD, _READ):
+        links[place].link(dtype)

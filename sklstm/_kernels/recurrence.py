@@ -17,7 +17,15 @@ import numpy as np
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
 from sklstm._kernels.products import GATES, gates_product, plain_product
 from sklstm._machine.compile import kernel
-from sklstm._machine.linkage import FLAG, INDEX, INDICES, linked, matrix_type, vector_type
+from sklstm._machine.linkage import (
+    FLAG,
+    INDEX,
+    INDICES,
+    SEGMENTS,
+    linked,
+    matrix_type,
+    vector_type,
+)
 from sklstm._machine.memory import add, clear, copy
 from sklstm._machine.panels import WIDE, panel
 from sklstm._machine.processor import SIMD_BYTES
@@ -160,7 +168,7 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
         )  # fmt: skip
 
 
-@kernel
+@linked(numba.from_dtype(CELL), vector_type, INDICES, INDEX, links=SEGMENTS)
 def keep_state(cell, work, starts, steps):
     """Put what each row of a segment ends with, without a tape, where the next starts from."""
     stride = cell["stride"]
@@ -250,32 +258,22 @@ def weight_gradient(cell, work, gradient, starts, steps, before, after, accumula
     _gradient_product(
         cell, inputs + 1, work, cell["x"], inputs + 1, 0, starts[steps], accumulate, gradient, 0
     )
-    started = accumulate
-    first = steps - 1 if cell["reverse"] else 0
-    from_state = after if cell["reverse"] else before
-    if from_state > 0:
-        _recurrent_gradient(
-            cell, work, cell["h_masked_start"], starts[first], from_state, started, gradient
-        )
-        started = True
     # The hidden state that each step started from lies elsewhere on the tape; steps in a row of the
     # same number of sequences lie together on both sides, and are taken as one product.
-    run_h, run_at, run = 0, 0, 0
+    started = accumulate
+    run_h, run_at, run = cell["h_masked"], 0, 0
     for t in range(steps):
-        if t == first:
-            continue
         i = steps - 1 - t if cell["reverse"] else t
         _, _, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
-        if run > 0 and (earlier != run_h + run or starts[t] != run_at + run):
-            h = cell["h_masked"] + run_h * stride
-            _recurrent_gradient(cell, work, h, run_at, run, started, gradient)
+        h = cell["h_masked_start"] if i == 0 else cell["h_masked"] + earlier * stride
+        if run > 0 and (h != run_h + run * stride or starts[t] != run_at + run):
+            _recurrent_gradient(cell, work, run_h, run_at, run, started, gradient)
             started, run = True, 0
         if run == 0:
-            run_h, run_at = earlier, starts[t]
+            run_h, run_at = h, starts[t]
         run += carried
     if run > 0 or not started:
-        h = cell["h_masked"] + run_h * stride
-        _recurrent_gradient(cell, work, h, run_at, run, started, gradient)
+        _recurrent_gradient(cell, work, run_h, run_at, run, started, gradient)
 
 
 @kernel

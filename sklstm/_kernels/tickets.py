@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import losses, shard
-from sklstm._machine.compile import entry, kernel, resolved
+from sklstm._machine.compile import entry, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
@@ -125,6 +125,7 @@ def _run(member, context):
                 # In order: the first shards have the longest sequences.
                 s = (control[GROUPS] - ticket) * task[GROUP]
         if s >= 0:
+            what, learn = task[WHAT], task[WHAT] == LEARN
             beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
             while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
@@ -133,10 +134,45 @@ def _run(member, context):
                 done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
                     return True
-                if _take_turn(context, s, turn, s if task[WHAT] >= FORWARD else member):
+                first, last = context.bounds[s], context.bounds[s + 1]
+                batch, masks = context.rows[first:last], context.masks[first:last]
+                slot = s if what >= FORWARD else member
+                work, starts = context.work[slot], context.starts[slot]
+                raw, d_raw = context.raw[first:last], context.d_raw[first:last]
+                longest = context.sequences[batch[0]]["length"]
+                final = (longest - 1) // task[SEGMENT]
+                # To learn in several segments, all but the last are read without a tape. When the
+                # way back comes to one, it is read again, from the state that was put aside before.
+                again = learn and turn > final
+                segment = 2 * final - turn if again else turn
+                begin = segment * task[SEGMENT]
+                end = min(begin + task[SEGMENT], longest)
+                back = what == BACKWARD or (learn and turn >= final)
+                if learn and final > 0:
+                    shard.put_aside(context.net, work, segment, again)
+                if what != BACKWARD:
+                    shard.forward(
+                        context.net, context.cells, context.packed, context.sequences,
+                        context.scaling, batch, masks, work, starts, raw, begin, end,
+                        back or what == FORWARD, again,
+                    )  # fmt: skip
+                if learn and turn == final:
+                    for r in range(batch.size):
+                        weight = context.sample_weight[batch[r]]
+                        losses.sample_loss(
+                            task[LOSS], context.parameters[0], raw[r], context.targets[batch[r]],
+                            raw.dtype.type(context.parameters[1] * weight),
+                            context.values[first + r], d_raw[r],
+                        )  # fmt: skip
+                if back:
+                    shard.backward(
+                        context.net, context.cells, context.packed, context.sequences,
+                        context.scaling, batch, masks, work, starts, d_raw, begin, end,
+                        context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
+                    )  # fmt: skip
+                turn += 1
+                if turn > (2 * final if learn else final):
                     s, turn = s + 1, 0
-                else:
-                    turn += 1
             atomic_add(control, UNFINISHED, -1)
             idle = 0
             continue
@@ -153,48 +189,6 @@ def _run(member, context):
                 atomic_add(control, ASLEEP, -1)
                 idle = 0
     return False
-
-
-@kernel
-def _take_turn(context, s, turn, slot):
-    """Do the next segment of shard s in a slot; returns whether it was the last.
-
-    To LEARN in several segments, all but the last are read without a tape. When the way back comes
-    to one, it is read again, from the state that was put aside before.
-    """
-    first, last = context.bounds[s], context.bounds[s + 1]
-    batch, masks = context.rows[first:last], context.masks[first:last]
-    work, starts, what = context.work[slot], context.starts[slot], context.task[WHAT]
-    raw, d_raw = context.raw[first:last], context.d_raw[first:last]
-    longest, steps = context.sequences[batch[0]]["length"], context.task[SEGMENT]
-    final = (longest - 1) // steps
-    learn = what == LEARN
-    segment = 2 * final - turn if learn and turn > final else turn
-    begin, end = segment * steps, min((segment + 1) * steps, longest)
-    if learn and final > 0:
-        shard.put_aside(context.net, work, segment, turn > final)
-    if what != BACKWARD:
-        shard.forward(
-            context.net, context.cells, context.packed, context.sequences, context.scaling,
-            batch, masks, work, starts, raw, begin, end,
-            what == FORWARD or (learn and turn >= final), learn and turn > final,
-        )  # fmt: skip
-    if learn and turn == final:
-        loss, parameter, scale = context.task[LOSS], context.parameters[0], context.parameters[1]
-        for r in range(batch.size):
-            share = raw.dtype.type(scale * context.sample_weight[batch[r]])
-            losses.sample_loss(
-                loss, parameter, raw[r], context.targets[batch[r]], share,
-                context.values[first + r], d_raw[r],
-            )  # fmt: skip
-    if what == BACKWARD or (learn and turn >= final):
-        group = context.task[GROUP]
-        shard.backward(
-            context.net, context.cells, context.packed, context.sequences, context.scaling,
-            batch, masks, work, starts, d_raw, begin, end, context.gradients[s // group],
-            s % group > 0,
-        )  # fmt: skip
-    return turn == (2 * final if learn else final)
 
 
 @entry

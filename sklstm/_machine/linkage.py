@@ -73,8 +73,9 @@ class Links:
                     self._n_loaded[dtype] += 1
 
 
-# What every net needs, and what only nets of several layers do.
+# What every net needs; what nets of several layers do, and sequences in segments.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
+SEGMENTS = Links.named("segments")
 
 
 class AddressTable:
@@ -128,22 +129,11 @@ def linked(*arguments, links=EVERY_NET):
         if config.DISABLE_JIT:
             return function
         table = AddressTable(f"{function.__module__}.{function.__name__}", 1)
-        wanted, compiled = {}, {}
-        for dtype in DTYPES:
-            wanted[dtype] = [each(dtype) if isfunction(each) else each for each in arguments]
-            compiled[dtype] = CFunc(function, (wanted[dtype], types.void), {}, OPTIONS)
-            keep_on_disk(compiled[dtype])
-
-        @links.add
-        def load(dtype):
-            compiled[dtype].compile()
-            table.row(dtype)[0] = compiled[dtype].address
+        wanted = _types(arguments)
+        _add(function, wanted, table, 0, links)
 
         def call(typingctx, *given):
-            for dtype in DTYPES:
-                if _fit(typingctx, given, wanted[dtype]):
-                    codegen = _call_codegen(table, dtype, given, wanted[dtype])
-                    return types.void(types.StarArgTuple(given)), codegen
+            return _call(typingctx, table, None, given, wanted)
 
         # What errors of the compiler say.
         call.__name__ = function.__name__
@@ -152,21 +142,85 @@ def linked(*arguments, links=EVERY_NET):
     return decorate
 
 
+def linked_choice(name, functions, *arguments):
+    """Kernels of the same arguments, each compiled by itself, of which a caller names one.
+
+    Parameters
+    ----------
+    name : str
+        Of the choice, among all that there are.
+    functions : dict of {str: function}
+    *arguments
+        As of `linked`.
+
+    Returns
+    -------
+    choose : kernel
+        Takes the place of a function among all, and then its arguments.
+    links : list of Links
+        What each function is made ready with.
+    """
+    listed = list(functions.values())
+    links = [Links.named(f"{name} {key}") for key in functions]
+    if config.DISABLE_JIT:
+        return lambda place, *given: listed[place](*given), links
+    table, wanted = AddressTable(f"{__name__}.{name}", len(listed)), _types(arguments)
+    for place, function in enumerate(listed):
+        _add(function, wanted, table, place, links[place])
+
+    def call(typingctx, place, *given):
+        return _call(typingctx, table, place, given, wanted)
+
+    call.__name__ = name
+    return intrinsic(call), links
+
+
+def _types(arguments):
+    return {
+        dtype: [each(dtype) if isfunction(each) else each for each in arguments] for dtype in DTYPES
+    }
+
+
+def _add(function, wanted, table, place, links):
+    """Have a function compiled for a type, and its address put into a table, when it is linked."""
+    compiled = {}
+    for dtype in DTYPES:
+        compiled[dtype] = CFunc(function, (wanted[dtype], types.void), {}, OPTIONS)
+        keep_on_disk(compiled[dtype])
+
+    @links.add
+    def load(dtype):
+        compiled[dtype].compile()
+        table.row(dtype)[place] = compiled[dtype].address
+
+
+def _call(typingctx, table, place, given, wanted):
+    """What an intrinsic returns that calls what is in a table, at `place` if that is given."""
+    for dtype in DTYPES:
+        if _fit(typingctx, given, wanted[dtype]):
+            codegen = _call_codegen(table, dtype, place, given, wanted[dtype])
+            before = () if place is None else (types.intp,)
+            return types.void(*before, types.StarArgTuple(given)), codegen
+    return None
+
+
 def _fit(typingctx, given, wanted):
     """Whether all arguments are of the types that are wanted, or can become so without a loss."""
     conversions = set(map(typingctx.can_convert, given, wanted))
     return len(given) == len(wanted) and not conversions & {None, Conversion.unsafe}
 
 
-def _call_codegen(table, dtype, given, wanted):
+def _call_codegen(table, dtype, place, given, wanted):
     def codegen(context, builder, signature, args):
+        *chosen, packed = args
+        index = chosen[0] if chosen else ir.IntType(64)(0)
         values = [
-            context.cast(builder, builder.extract_value(args[0], n), given[n], wanted[n])
+            context.cast(builder, builder.extract_value(packed, n), given[n], wanted[n])
             for n in range(len(given))
         ]
         nothing = context.get_value_type(types.void)
         kind = ir.FunctionType(nothing, [value.type for value in values])
-        builder.call(table.function(builder, dtype, ir.IntType(64)(0), kind), values)
+        builder.call(table.function(builder, dtype, index, kind), values)
         return context.get_dummy_value()
 
     return codegen

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import losses, shard, tickets
-from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._kernels import losses, pooling, shard, tickets
+from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, make_layout
 from sklstm._network.order import LongestFirst
@@ -56,6 +56,7 @@ class _Team:
         # Kernels trust sizes: what they read at an address is checked where it is handed to them.
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
         EVERY_NET.link(dtype)
+        pooling.link(architecture.pooling, dtype, training)
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
         self._n_weights = architecture.n_weights
@@ -67,6 +68,8 @@ class _Team:
             whole=self._keeps_tapes,
         )  # fmt: skip
         self.n_threads = plan.n_threads
+        if plan.segments > 1:
+            SEGMENTS.link(dtype)
         layout = make_layout(
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
             bool(dropout), bool(recurrent_dropout), plan.segments,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sklstm._kernels import one_shard, shard
+from sklstm._kernels import one_shard, pooling, shard
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._machine.compile import resolved
-from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.layout import aligned, make_layout, state_of
 
 
@@ -31,7 +31,9 @@ class Stream:
     def __init__(self, architecture, weights, scaling, n_series):
         dtype = weights.dtype
         EVERY_NET.link(dtype)
+        pooling.link(architecture.pooling, dtype, training=False)
         UPPER_LAYERS.link(dtype)
+        SEGMENTS.link(dtype)
         # Two segments: there are places for a state.
         self._layout = make_layout(architecture, dtype, n_series, 1, False, segments=2)
         net, cells = self._layout.net.copy(), self._layout.cells.copy()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm._kernels import one_shard, shard
+from sklstm._kernels import one_shard, pooling, shard
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import State, aligned, make_layout, read_tape, state_of
@@ -26,6 +26,7 @@ class Trace:
 
     def __init__(self, architecture, sequences, weights, steps=None):
         EVERY_NET.link(sequences.dtype)
+        pooling.link(architecture.pooling, sequences.dtype, training=True)
         UPPER_LAYERS.link(sequences.dtype)
         self._lengths = sequences.records["length"]
         self._order = np.argsort(-self._lengths, kind="stable")
