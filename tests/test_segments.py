@@ -7,7 +7,14 @@ import tracemalloc
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
-from problems import assert_close, for_each_dtype, make_problem, predict, use_threads
+from problems import (
+    assert_close,
+    for_each_dtype,
+    make_problem,
+    poison_scratch,
+    predict,
+    use_threads,
+)
 
 from sklstm import LSTMRegressor
 from sklstm._kernels.losses import SQUARED_ERROR
@@ -88,6 +95,16 @@ def test_the_bits_do_not_depend_on_threads_or_signals(
         use_threads(monkeypatch, n_threads)
         assert_same_bits(learn(problem), expected[0])
         assert_same_bits(predict(problem), expected[1])
+
+
+@pytest.mark.usefixtures("short_segments")
+@for_each_dtype
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+def test_what_memory_held_before_does_not_matter(monkeypatch, dtype, pooling):
+    problem = long_problem(dtype, pooling=pooling)
+    expected = *learn(problem, dropout=True), predict(problem)
+    poison_scratch(monkeypatch)
+    assert_same_bits((*learn(problem, dropout=True), predict(problem)), expected)
 
 
 def test_sequences_that_fit_are_one_segment():
