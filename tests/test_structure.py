@@ -76,7 +76,7 @@ def test_imports_point_down_the_chapters_of_the_page(file):
 
 def test_every_arrow_of_the_picture_is_an_import():
     picture = PAGE.partition("```\n")[2].partition("```")[0]
-    steps = re.findall(r"^ {8}([\w/]+\.py)|^ {13}(┆)", picture, re.MULTILINE)
+    steps = re.findall(r"^([\w/]+\.py)|^ {5}(┆)", picture, re.MULTILINE)
     chain = [f"sklstm/{file}" if file else None for file, _ in steps]
     arrows = [(a, b) for a, b in pairwise(chain) if a and b]
     assert len(arrows) >= 12
