@@ -240,4 +240,4 @@ def _backward_product(cell, packed, work, starts):
 
 @compiled
 def _weight_gradient(cell, work, gradient, starts):
-    recurrence.weight_gradient(cell, work, gradient, starts, starts.size - 1, 0, 0, False)
+    recurrence.weight_gradient(cell, work, gradient, starts, starts.size - 1, 0, False)

@@ -97,6 +97,7 @@ def check_state(state):
             or array.dtype not in FLOATS
             or not array.dtype.isnative
             or array.shape != wanted[name]
+            or (name == "_scaling" and array.dtype != np.float64)
         ):
             raise ValueError(
                 f"{name} must be an array of float32 or float64 of shape {wanted[name]}, got "

@@ -102,6 +102,8 @@ def digest(kind, parameters, data):
     """Of the weights and what is predicted, after one fit or two."""
     import sklstm
 
+    # Of the folder that was asked for, and not of what happens to be installed.
+    assert Path(sklstm.__file__).parents[1].samefile(os.environ["PYTHONPATH"])
     X, y, sample_weight = make(kind, parameters, data)
     model = getattr(sklstm, kind)(**parameters)
     with warnings.catch_warnings():

@@ -109,6 +109,26 @@ of_sum._weights[-5:-1] /= 6
 for name in ("_target_mean", "_target_deviation"):
     setattr(of_sum, name, getattr(of_mean, name))
 np.testing.assert_allclose(of_sum.predict(X), of_mean.predict(X), rtol=1e-12)
+# The way back, for sequences of all lengths; central differences err by the square of their step.
+from sklstm._forms import Expected
+from sklstm._network.parameters import Architecture, initial_weights
+from sklstm._network.trace import Trace
+from sklstm._scaling import as_they_are
+from sklstm._sequences import read_sequences
+
+net, ragged = Architecture(2, (3,), False, "sum", 1), [x[: 1 + i] for i, x in enumerate(X[:6])]
+ragged = as_they_are(read_sequences(ragged, Expected(LSTMRegressor())))
+weights = initial_weights(net, np.float64, 1.0, 6, np.random.RandomState(0))
+trace = Trace(net, ragged, weights)
+trace.forward()
+gradient = trace.backward(np.ones((6, 1)))[0]
+for j in range(weights.size):
+    sums = []
+    for step in (-1e-5, 1e-5):
+        moved = weights.copy()
+        moved[j] += step
+        sums.append(Trace(net, ragged, moved).forward()[0].sum())
+    assert abs((sums[1] - sums[0]) / 2e-5 - gradient[j]) < 1e-8, j
 print("done")
 """
     assert run(extended, script) == ["done"]

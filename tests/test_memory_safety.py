@@ -295,3 +295,15 @@ def test_a_file_that_ends_too_early_is_no_net():
     for size in np.linspace(1, len(whole) - 1, 40).astype(int):
         with pytest.raises((EOFError, pickle.UnpicklingError, ValueError, AttributeError)):
             pickle.load(io.BytesIO(whole[:size]))
+
+
+def test_a_scaling_in_another_order_predicts_the_same_and_of_another_type_is_refused():
+    model = copy.deepcopy(NETS["deep"])
+    expected = model.predict(X)
+    state = model.__getstate__()
+    state["_scaling"] = np.asfortranarray(state["_scaling"])
+    model.__setstate__(state)
+    assert_same_bits(model.predict(X), expected)
+    state["_scaling"] = state["_scaling"].astype(np.float32)
+    with pytest.raises(ValueError, match="_scaling must be"):
+        model.__setstate__(state)

@@ -140,3 +140,10 @@ def test_results_of_a_round_are_not_changed_by_the_next():
         team.forward(problem.weights, problem.rows[20:])
         team.backward(problem.d_raw[20:])
     assert_same_bits((raw, gradient), kept)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_nan_in_the_weights_is_seen(pooling):
+    problem = make_problem(pooling=pooling)
+    problem.weights[-30:-10] = np.nan
+    assert np.isnan(predict(problem)).all()

@@ -46,6 +46,19 @@ def test_a_fit_leaves_them_to_everybody_else(dtype):
     assert halves[0] > 0
 
 
+@ignores_convergence
+def test_x_may_be_of_subnormal_numbers():
+    X = np.random.RandomState(0).normal(size=(100, 6)).astype(np.float32)
+    tiny = X * np.float32(smallest(np.float32) / 16)
+    assert (abs(tiny) < smallest(np.float32)).all()
+    usual, small = (
+        LSTMRegressor(learning_rate_init=0.01, max_iter=60, random_state=0).fit(each, X[:, -1])
+        for each in (X, tiny)
+    )
+    assert usual.score(X, X[:, -1]) > 0.9
+    assert abs(small.score(tiny, X[:, -1]) - usual.score(X, X[:, -1])) < 0.02
+
+
 @for_each_dtype
 def test_a_gradient_that_fades_ends_as_zero(dtype):
     # Through 2000 steps with forget gates of 0.5, it would go through all that are subnormal.

@@ -24,6 +24,9 @@ from problems import (
 from sklstm._network.parameters import named_views
 from sklstm._network.trace import Trace
 
+# Errors relative to the largest number. Rounding of sums in another order stays below 1e-12 in
+# float64; the parts of a gradient that cancel leave more of it in float32. Central differences err
+# by the square of their step, 1e-5, and by rounding divided by it.
 for_each_depth = pytest.mark.parametrize("depth", DEPTHS)
 for_each_direction = pytest.mark.parametrize("bidirectional", DIRECTIONS)
 for_each_pooling = pytest.mark.parametrize("pooling", POOLINGS)
@@ -224,3 +227,33 @@ def test_the_gradient_of_the_start_is_the_numerical_one(depth, of_hidden):
             slopes.append((raw * problem.d_raw).sum())
         found = d_between.cells[layer][0 if of_hidden else 1][row, unit]
         assert found == pytest.approx((slopes[1] - slopes[0]) / 2e-5, rel=1e-6, abs=1e-9)
+
+
+# --- What is refused ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("segment", "steps", "bidirectional"),
+    [
+        ((0, STEPS + 1), None, False),
+        ((-1, 2), None, False),
+        ((4, 4), None, False),
+        ((0, 3), 2, False),
+        ((3, None), None, False),  # without a state
+        ((0, 3), None, True),
+    ],
+)
+def test_a_segment_that_there_is_no_memory_for_is_refused(segment, steps, bidirectional):
+    trace = trace_of(problem_of(np.float64, 2, bidirectional), steps)
+    with pytest.raises(ValueError, match=r"segment|state must be"):
+        trace.forward(*segment)
+
+
+def test_arrays_of_other_sizes_are_refused():
+    problem = problem_of(np.float64, 2)
+    with pytest.raises(ValueError, match="weights of shape"):
+        Trace(problem.architecture, problem.sequences, problem.weights[:-1])
+    trace = trace_of(problem)
+    trace.forward()
+    with pytest.raises(ValueError, match="d_raw of shape"):
+        trace.backward(problem.d_raw[:, :1])

@@ -72,8 +72,10 @@ def _add_max(work, kept, width, hidden, stride, units, starts, row, begin, steps
     for t in range(steps):
         at = hidden + (starts[t] + row) * stride
         for j in range(units):
-            if begin + t == 0 or work[at + j] > work[kept + j]:
-                work[kept + j] = work[at + j]
+            hidden_t, most = work[at + j], work[kept + j]
+            # NaN is not equal to itself, and must be seen.
+            if begin + t == 0 or hidden_t > most or hidden_t != hidden_t:
+                work[kept + j] = hidden_t
                 # The first step that has it; float32 counts up to 16 million.
                 work[kept + width + j] = begin + t
 

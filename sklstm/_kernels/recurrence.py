@@ -62,16 +62,13 @@ INPUT_BLOCK = 64
 DEPTH_BLOCK = 96
 
 
-@linked(
-    numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, INDEX, INDEX, matrix_type,
-    FLAG,
-)  # fmt: skip
-def forward(cell, packed, work, starts, steps, before, after, masks, tape):
+@linked(numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
+def forward(cell, packed, work, starts, steps, before, masks, tape):
     """Run a cell over a segment; writes h, and with `tape` all that `backward` needs.
 
-    Of its rows, the first `before` have steps before the segment, and the first `after` have some
-    behind it; where they come first, the state is read from `h_start` and `c_start`. Without a
-    tape, gates, rest and tanh_c hold a single step, and c two.
+    The first `before` of its rows have steps before the segment: `h_start` and `c_start` are the
+    state that these start from. Without a tape, gates, rest and tanh_c hold a single step, and c
+    two.
     """
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rest_width, h = cell["rest_width"], cell["h"]
@@ -81,7 +78,7 @@ def forward(cell, packed, work, starts, steps, before, after, masks, tape):
         all_rows = starts[steps] if tape else starts[1]
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
     for i in range(steps):
-        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
+        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         row = starts[t] if tape else 0
         at = row * stride
         if i % span == 0:
@@ -116,17 +113,16 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
     """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
     With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
-    by its total. For rows that go on, `dh_start` and dc hold the gradient of the state that the
-    segment ends with; those of the state that it started from are written there.
+    by its total. Of the first `after` rows, which go on, `dh_start` and dc hold the gradient of
+    the state that the segment ends with; of the first `before`, that of the state that it started
+    from is written there.
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
-    on = before if cell["reverse"] else after
-    final = 0 if cell["reverse"] else starts[steps - 1]
-    add(work, cell["dh_start"], work, dh + final * stride, on * stride)
-    clear(work, dc + on * stride, (starts[1] - on) * stride)
+    add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
+    clear(work, dc + after * stride, (starts[1] - after) * stride)
     for i in range(steps - 1, -1, -1):
-        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
+        t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         at, size, old = starts[t] * stride, rows * stride, carried * stride
         start_step_back(
             work, cell["gates"] + at, cell["gate"],
@@ -141,7 +137,7 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
             add(work, dh_before, work, target, old)
-    weight_gradient(cell, work, gradient, starts, steps, before, after, accumulate)
+    weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
 
 @kernel
@@ -175,11 +171,8 @@ def keep_state(cell, work, starts, steps):
     for t in range(steps):
         rows = starts[t + 1] - starts[t]
         on = starts[t + 2] - starts[t + 1] if t + 1 < steps else 0
-        i = t
-        if cell["reverse"]:
-            on, i = 0 if t == 0 else rows, steps - 1 - t
         size, shift = (rows - on) * stride, on * stride
-        c = _cell_state(cell, starts, i, 0, False)
+        c = _cell_state(cell, starts, t, 0, False)
         copy(work, cell["h"] + starts[t] * stride + shift, work, cell["h_start"] + shift, size)
         copy(work, c + shift, work, cell["c_start"] + shift, size)
 
@@ -219,12 +212,12 @@ def mask_rows(work, start, stride, columns, rows, masks, column):
 
 
 @kernel
-def _step(i, steps, starts, reverse, before, after):
+def _step(i, steps, starts, reverse, before):
     """The i-th step in reading order: its t, its rows, how many carry on, and from which row."""
     t = steps - 1 - i if reverse else i
     rows = starts[t + 1] - starts[t]
     if i == 0:
-        return t, rows, after if reverse else before, 0
+        return t, rows, before, 0
     if reverse:
         return t, rows, starts[t + 2] - starts[t + 1], starts[t + 1]
     return t, rows, rows, starts[t - 1]
@@ -251,7 +244,7 @@ def copy_rest(cell, work, row, rows, collect):
 
 
 @kernel
-def weight_gradient(cell, work, gradient, starts, steps, before, after, accumulate):
+def weight_gradient(cell, work, gradient, starts, steps, before, accumulate):
     """Write or add the gradient of a cell's weights, from those of its gates."""
     inputs, stride = cell["inputs"], cell["stride"]
     copy_rest(cell, work, 0, starts[steps], True)
@@ -264,7 +257,7 @@ def weight_gradient(cell, work, gradient, starts, steps, before, after, accumula
     run_h, run_at, run = cell["h_masked"], 0, 0
     for t in range(steps):
         i = steps - 1 - t if cell["reverse"] else t
-        _, _, carried, earlier = _step(i, steps, starts, cell["reverse"], before, after)
+        _, _, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         h = cell["h_masked_start"] if i == 0 else cell["h_masked"] + earlier * stride
         if run > 0 and (h != run_h + run * stride or starts[t] != run_at + run):
             _recurrent_gradient(cell, work, run_h, run_at, run, started, gradient)

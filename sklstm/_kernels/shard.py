@@ -70,9 +70,10 @@ def forward(
     When all steps are read, it writes the raw output. What is read `again` was read without a tape,
     which is then all that there is to write.
     """
-    mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
+    # X may be in any units, and standardising makes numbers of usual size of it.
     _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts, begin, steps)
+    mode = flush_subnormals()
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
         first = cells[layer * directions]
@@ -85,7 +86,7 @@ def forward(
             )  # fmt: skip
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.forward(cell, packed, work, starts, steps, before, after, masks, tape)
+            recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
     top = cells[(layers - 1) * directions :]
     if not again:
         _pool(net[0], top, sequences, rows, work, starts, begin, steps)

@@ -1,4 +1,7 @@
-"""All that sklstm takes from Numba beyond what is public, so that a new version is looked up here.
+"""What sklstm imports from Numba, or changes in it, beyond what is public.
+
+For a new version of Numba, look here first; `cache.py` and `linkage.py` use what these objects
+have.
 
 tests/test_numba_internals.py says which versions it is known to hold for.
 """

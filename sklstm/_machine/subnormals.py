@@ -1,4 +1,4 @@
-"""Subnormal numbers read and written as zero, for as long as a kernel runs.
+"""Subnormal numbers read and written as zero, where a kernel asks for it.
 
 What fades over many steps, as gradients do, ends as numbers with which the processor takes a
 hundred times as long. Nothing changes that is larger than 1e-37 in float32, or 1e-307 in float64.

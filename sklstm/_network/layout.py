@@ -292,3 +292,18 @@ def aligned(shape, dtype):
     raw = np.zeros(size + LINE_BYTES, np.uint8)
     start = -raw.__array_interface__["data"][0] % LINE_BYTES
     return np.ndarray(shape, dtype, raw, start)
+
+
+def check_size(name, array, shape, dtype=None):
+    """Refuse what is not of the size that the architecture says."""
+    # A dtype of float64 equals None.
+    if array.shape != shape or not (dtype is None or array.dtype == dtype):
+        raise ValueError(
+            f"{name} of shape {array.shape} and type {array.dtype} are not those of the net, which "
+            f"has {shape}{'' if dtype is None else f' and {dtype}'}."
+        )
+
+
+def compiled_for(scaling):
+    """A copy of a scaling, of the type that kernels are compiled for: they look at it but once."""
+    return np.array(scaling, np.float64, order="C")

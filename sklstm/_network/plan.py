@@ -19,9 +19,10 @@ MOST_GROUPS = 32
 MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
 # Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
 LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
-# Bytes of a tape that is not kept whole, and of what a segment of it, or of a prediction, takes:
-# about what the cache of a core holds.
-HUGE_TAPE, SEGMENT_BYTES = 64_000_000, 1_000_000
+# Bytes of a tape that is not kept whole, as memory counts more than the third of the time that it
+# costs to read twice; and of what a segment of it, or of a prediction, takes: about what the cache
+# of a core holds.
+HUGE_TAPE, SEGMENT_BYTES = 256_000_000, 1_000_000
 # Steps that a segment has at least, so that it is worth its start.
 LEAST_STEPS = 16
 # Multiply-adds that a caller does before it returns to see signals: less than a tenth of a second.
@@ -155,7 +156,13 @@ def segment_steps(architecture, dtype, longest, rows, training):
     step = numbers * rows * dtype.itemsize
     if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
         return longest
-    return min(longest, max(LEAST_STEPS, SEGMENT_BYTES // step))
+    steps = max(LEAST_STEPS, SEGMENT_BYTES // step)
+    if training:
+        # A state is put aside for each segment: tape and states together are least where they
+        # are as large as each other, so that memory grows with the root of the length.
+        states = sum(2 * units for _, units in architecture.cells)
+        steps = max(steps, math.isqrt(longest * states // numbers))
+    return min(longest, steps)
 
 
 def segments_at_a_time(architecture, rows_and_steps):

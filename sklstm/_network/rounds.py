@@ -7,7 +7,7 @@ import numpy as np
 from sklstm._kernels import losses, pooling, shard, tickets
 from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
-from sklstm._network.layout import aligned, make_layout
+from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst
 from sklstm._network.plan import cut, make_plan
 from sklstm._network.workers import Workers
@@ -88,8 +88,6 @@ class _Team:
             targets, sample_weight = _checked(goal, sequences, architecture)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
-        if mask_columns:
-            masks[:] = 1
         parameters = np.zeros(2)
         if goal is not None:
             parameters[0] = goal.parameter
@@ -98,7 +96,7 @@ class _Team:
             # Kernels are compiled for arrays that can be written.
             net=copied(layout.net), cells=copied(layout.cells),
             packed=aligned((layout.packed_size,), dtype),
-            sequences=sequences.records, scaling=np.array(sequences.scaling),
+            sequences=sequences.records, scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=masks,
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
@@ -124,6 +122,8 @@ class _Team:
                 context.bounds[shards] = bound
             context.task[tickets.SHARDS], self._n_bounded = shards, n
             self._n_groups = -(-shards // self._plan.group)
+        if masks is None and context.masks.size:
+            context.masks[:n] = 1
         if self._longest_first is None:
             context.rows[:n] = rows
             if masks is not None:
@@ -253,13 +253,3 @@ def _checked(goal, sequences, architecture):
 def copied(records):
     """A copy of records of int64, which as such NumPy would copy field by field."""
     return records.view(np.int64).copy().view(records.dtype)
-
-
-def check_size(name, array, shape, dtype=None):
-    """Refuse what is not of the size that the architecture says."""
-    # A dtype of float64 equals None.
-    if array.shape != shape or not (dtype is None or array.dtype == dtype):
-        raise ValueError(
-            f"{name} of shape {array.shape} and type {array.dtype} are not those of the net, which "
-            f"has {shape}{'' if dtype is None else f' and {dtype}'}."
-        )

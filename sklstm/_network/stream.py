@@ -6,7 +6,7 @@ from sklstm._kernels import one_shard, pooling, shard
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._machine.compile import resolved
 from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
-from sklstm._network.layout import aligned, make_layout, state_of
+from sklstm._network.layout import aligned, check_size, compiled_for, make_layout, state_of
 
 
 class Stream:
@@ -30,6 +30,8 @@ class Stream:
 
     def __init__(self, architecture, weights, scaling, n_series):
         dtype = weights.dtype
+        check_size("weights", weights, (architecture.n_weights,))
+        check_size("scaling", scaling, (2, architecture.n_features))
         EVERY_NET.link(dtype)
         pooling.link(architecture.pooling, dtype, training=False)
         UPPER_LAYERS.link(dtype)
@@ -48,7 +50,7 @@ class Stream:
         self._work = aligned((self._layout.work_size,), dtype)
         self._raw = np.zeros((n_series, architecture.n_outputs), dtype)
         self._arguments = (
-            net, cells, packed, sequences, np.array(scaling), np.arange(n_series),
+            net, cells, packed, sequences, compiled_for(scaling), np.arange(n_series),
             np.ones((n_series, 0), dtype), self._work, np.zeros(2, np.int64), self._raw, self.x,
         )  # fmt: skip
         self._step = resolved(one_shard.step, *self._arguments)

@@ -5,7 +5,15 @@ import numpy as np
 from sklstm._kernels import one_shard, pooling, shard
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
-from sklstm._network.layout import State, aligned, make_layout, read_tape, state_of
+from sklstm._network.layout import (
+    State,
+    aligned,
+    check_size,
+    compiled_for,
+    make_layout,
+    read_tape,
+    state_of,
+)
 
 
 class Trace:
@@ -28,6 +36,8 @@ class Trace:
         EVERY_NET.link(sequences.dtype)
         pooling.link(architecture.pooling, sequences.dtype, training=True)
         UPPER_LAYERS.link(sequences.dtype)
+        check_size("weights", weights, (architecture.n_weights,), sequences.dtype)
+        check_size("scaling", sequences.scaling, (2, architecture.n_features))
         self._lengths = sequences.records["length"]
         self._order = np.argsort(-self._lengths, kind="stable")
         self._steps = sequences.longest if steps is None else steps
@@ -44,7 +54,7 @@ class Trace:
         # The kernels see addresses alone: this keeps the memory behind them.
         self._sequences = sequences
         self._arguments = (
-            net, cells, packed, sequences.records, np.array(sequences.scaling), self._order,
+            net, cells, packed, sequences.records, compiled_for(sequences.scaling), self._order,
             np.ones((n, 0), dtype), self._work, self._starts,
         )  # fmt: skip
         self._raw = np.zeros((n, architecture.n_outputs), dtype)
@@ -67,7 +77,17 @@ class Trace:
         state : State or None
             What each sequence ends with; None with two directions.
         """
-        self._segment = begin, self._sequences.longest if end is None else end
+        longest, one = self._sequences.longest, self._layout.net[0]["state_size"] == 0
+        end = longest if end is None else end
+        if not 0 <= begin < end <= longest or end - begin > self._steps:
+            raise ValueError(
+                f"A segment is of 1 to {self._steps} of {longest} steps, got {begin} to {end}."
+            )
+        if one and (begin, end) != (0, longest):
+            raise ValueError(f"With two directions, the segment is 0 to {longest}.")
+        if begin > 0 and state is None:
+            raise ValueError("state must be what the segment before ended with, got None.")
+        self._segment = begin, end
         has_state = self._layout.net[0]["state_size"] > 0
         if has_state:
             place = state_of(self._layout, self._work, len(self._order))
@@ -114,6 +134,7 @@ class Trace:
         d_state : State or None
             The gradient of what the segment started from; None for the first.
         """
+        check_size("d_raw", d_raw, self._raw.shape)
         if self._layout.net[0]["state_size"] > 0:
             place = state_of(self._layout, self._work, len(self._order), gradient=True)
             if d_state is not None:
