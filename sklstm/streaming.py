@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM
@@ -96,6 +95,9 @@ class StreamingPredictor:
     _stream: Stream | None
 
     def __init__(self, model: Any, n_series: int = 1) -> None:
+        # Imported here, since it takes as long as the half of sklstm.
+        from sklearn.pipeline import Pipeline
+
         _check_n_series(n_series)
         steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
         *transformers, net = steps
