@@ -1,13 +1,18 @@
 """Interrupts at random moments of fits and predictions: no thread, no bit and no net is spoilt.
 
 `python tests/hunt_interrupts.py --minutes 60` hunts for an hour; the tests run some seconds of it.
+With `--cold`, each call is a process that has some kernels to compile, and others to load: Ctrl-C
+comes at its first fits, alone or beside another thread that fits too.
 """
 
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
+import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -15,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from processes import PACKAGE, result, run, start
 
 from sklstm import LSTMRegressor
 from sklstm._network import plan
@@ -104,11 +111,115 @@ def settle(n_threads):
     return count
 
 
+# --- Cold starts ----------------------------------------------------------------------------
+
+FIT = """
+import numpy as np
+from sklstm import LSTMRegressor
+
+X = np.random.RandomState(0).normal(size=(20, 5, 2))
+
+def fit():
+    model = LSTMRegressor(4, max_iter=2, random_state=0, n_iter_no_change=np.inf)
+    return model.fit(X, X[:, -1, 0])._weights.tobytes().hex()
+"""
+# Fits again and again, each time with one interrupt at most; says when it begins, and when it ends
+# by an interrupt. A fit that goes on to keep its weights warns, which is an error here.
+INTERRUPTED = """
+import signal, threading, time, warnings
+
+warnings.filterwarnings("error", category=UserWarning)
+armed, beside = False, []
+
+def interrupt(number, frame):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupt)
+if BESIDE:
+    thread = threading.Thread(target=lambda: beside.append(fit()))
+    thread.start()
+for _ in range(N_SIGNALS):
+    try:
+        armed = True
+        print("begins", flush=True)
+        fit()
+        armed = False
+        print("whole", flush=True)
+    except (KeyboardInterrupt, UserWarning) as error:
+        print("interrupted", time.time(), flush=True)
+if BESIDE:
+    thread.join()
+assert beside == [fit()] * len(beside)
+print(fit())
+"""
+
+
+def hunt_cold_starts(seed, wanted, minutes):
+    """Interrupt `wanted` processes, or for so many minutes; what was found, by its kind."""
+    draw, end = random.Random(seed), time.monotonic() + 60 * minutes
+    found = {"interrupts": 0, "interrupted": 0, "spoilt": 0, "other errors": 0, "longest wait": 0.0}
+    calls = 0
+    with tempfile.TemporaryDirectory() as name:
+        warm, folder = Path(name) / "warm", Path(name) / "cold"
+        expected = run(FIT + "print(fit())", PACKAGE, NUMBA_CACHE_DIR=str(warm))
+        while calls < wanted or time.monotonic() < end:
+            calls += 1
+            shutil.copytree(warm, folder)
+            share = draw.choice([0.1, 0.5, 1.0])
+            for path in sorted(folder.glob("*/*")):
+                if draw.random() < share:
+                    path.unlink()
+            try:
+                ended = interrupt_a_cold_start(draw, folder, found)
+                found["spoilt"] += ended != expected
+                after = run(FIT + "print(fit())", PACKAGE, NUMBA_CACHE_DIR=str(folder))
+                found["spoilt"] += after != expected
+            except Exception as error:
+                print(f"cold start {calls}: {error!r}")
+                found["other errors"] += 1
+            shutil.rmtree(folder)
+    return {"calls": calls, **found}
+
+
+def interrupt_a_cold_start(draw, folder, found):
+    """Send a process some signals, each at a random moment of a fit; what it printed at last."""
+    n_signals, within = draw.choice([1, 2, 4]), draw.choice([0.1, 1, 5])
+    code = INTERRUPTED.replace("N_SIGNALS", str(n_signals))
+    code = FIT + code.replace("BESIDE", str(draw.random() < 0.4))
+    process = start(code, PACKAGE, NUMBA_CACHE_DIR=str(folder))
+    watch = threading.Timer(200, process.kill)
+    watch.start()
+    try:
+        for _ in range(n_signals):
+            # An error ends the process, and with it the lines.
+            if process.stdout.readline() != "begins\n":
+                break
+            time.sleep(draw.uniform(0, within))
+            sent = time.time()
+            process.send_signal(signal.SIGINT)
+            found["interrupts"] += 1
+            what, *moment = process.stdout.readline().split() or ["ended"]
+            if what == "interrupted":
+                found["interrupted"] += 1
+                found["longest wait"] = max(found["longest wait"], round(float(*moment) - sent, 1))
+        return result(process)
+    finally:
+        watch.cancel()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cold", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    print(hunt(arguments.seed, arguments.calls, arguments.minutes))
+    hunted = hunt_cold_starts if arguments.cold else hunt
+    found = hunted(arguments.seed, arguments.calls, arguments.minutes)
+    print(found)
+    faults = "spoilt", "threads left", "other errors"
+    sys.exit(any(found.get(fault) for fault in faults))
