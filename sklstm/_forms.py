@@ -123,18 +123,26 @@ def read_form(X, expected):
 def _is_list_of_sequences(X):
     """Whether X is a container of 2-D arrays, and not of numbers or rows."""
     contains = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object)
-    if not contains or len(X) == 0:
+    if not contains or getattr(X, "ndim", 1) == 0 or len(X) == 0:
         return False
-    are_sequences = np.ndim(X[0]) == 2
+    are_sequences = len(_shape(X[0])) == 2
     if are_sequences or any(getattr(sequence, "ndim", None) == 2 for sequence in X):
         for i, sequence in enumerate(X):
-            if np.ndim(sequence) != 2:
-                shape = np.shape(sequence)
+            shape = _shape(sequence)
+            if len(shape) != 2:
                 raise ValueError(
                     f"X[{i}] must be an array of shape (n_timesteps_i, n_features), as others in "
                     f"the list are, got {f'shape {shape}' if shape else repr(sequence)}."
                 )
     return are_sequences
+
+
+def _shape(sequence):
+    """The shape; () of rows of different lengths, which are no array."""
+    try:
+        return np.shape(sequence)
+    except ValueError:
+        return ()
 
 
 def _from_list(X, expected):
@@ -171,16 +179,20 @@ def _as_numbers(sequence, i, dtype):
 
 
 def _count_dimensions(X):
-    if hasattr(X, "ndim"):
+    holds_objects = isinstance(X, np.ndarray) and X.dtype == object
+    if hasattr(X, "ndim") and not holds_objects:
         return X.ndim
     try:
-        return np.asarray(X).ndim
+        n_dimensions = np.asarray(X.tolist() if holds_objects else X).ndim
     except ValueError as error:
         raise ValueError(
             "X must be numbers of shape (n_samples, n_columns) or (n_samples, n_timesteps, "
             "n_features), or a list of arrays of shape (n_timesteps_i, n_features); got rows of "
             "different lengths. A sequence of one feature has the shape (n_timesteps_i, 1)."
         ) from error
+    if holds_objects and n_dimensions > X.ndim:
+        raise ValueError(f"X must be numbers, got an array {X.shape} of lists or arrays.")
+    return X.ndim if holds_objects else n_dimensions
 
 
 def _from_3d(X, expected):
