@@ -52,22 +52,24 @@ class Trial:
     def damage(self):
         """Spoil some files, and now and then their folder."""
         paths = sorted(self.of_version.iterdir())
-        for path in self.draw.sample(paths, self.draw.choice([1, 1, 2, 2, 4, len(paths) // 2])):
+        # What has to be compiled anew is what takes time.
+        n_files = self.draw.choice([1] * 10 + [2] * 5 + [3] * 4 + [len(paths) // 2])
+        for path in self.draw.sample(paths, n_files):
             if not path.is_file():
                 # Removed for a process that was killed before it wrote it again.
                 continue
             name = self.draw.choice(list(OF_FILES))
             self.said.append(f"{path.name}: {name}")
             OF_FILES[name](self, path)
-        if self.draw.random() < 0.2:
+        if self.draw.random() < 0.1:
             name = self.draw.choice(list(OF_FOLDERS))
             self.said.append(f"folder: {name}")
             OF_FOLDERS[name](self, self.of_version)
 
     def check(self, expected):
         """Fit in a process or two at once, and then in one more, which has nothing to compile."""
-        name = self.draw.choice([*["nothing"] * 12, *OF_PROCESSES])
-        n_processes = self.draw.choice([1, 1, 1, 2])
+        name = self.draw.choice([*["nothing"] * 40, *OF_PROCESSES])
+        n_processes = self.draw.choice([1, 1, 1, 1, 2])
         self.said.append(f"in {n_processes} processes: {name}")
         failure, launcher = OF_PROCESSES.get(name, ("", ()))
         code = FIT.replace("FAILURE", failure)
