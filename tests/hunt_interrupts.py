@@ -150,6 +150,8 @@ for _ in range(N_SIGNALS):
         print("whole", flush=True)
     except (KeyboardInterrupt, UserWarning) as error:
         print("interrupted", time.time(), flush=True)
+# Late ones would end a process that is on its way out.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 if BESIDE:
     thread.join()
 assert beside == [fit()] * len(beside)

@@ -1,11 +1,17 @@
 """A short hunt with interrupts at random moments."""
 
 import ast
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from sklstm._machine.undisturbed import undisturbed
 
 HUNT = Path(__file__).with_name("hunt_interrupts.py")
 
@@ -18,3 +24,49 @@ def test_interrupts_at_random_moments_spoil_nothing():
     # About half of them come while the call still runs.
     assert found.pop("interrupted") > 30
     assert found == {"calls": 150, "spoilt": 0, "threads left": 0, "other errors": 0}
+
+
+@pytest.mark.cold
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+def test_interrupts_of_cold_starts_spoil_nothing():
+    command = [sys.executable, str(HUNT), "--cold", "--calls", "2"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = ast.literal_eval(result.stdout.splitlines()[-1])
+    assert found["interrupts"] >= 2
+    assert (found["calls"], found["spoilt"], found["other errors"]) == (2, 0, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+def test_ctrl_c_while_another_thread_compiles_takes_effect_after_both():
+    entered, compiled = threading.Event(), []
+
+    def compile_elsewhere():
+        with undisturbed():
+            entered.set()
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+            # The main thread, which waits for the compiler, has been told by now.
+            time.sleep(0.2)
+            compiled.append("elsewhere")
+
+    def enter_and_leave():
+        with undisturbed():
+            pass
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=compile_elsewhere)
+    try:
+        thread.start()
+        assert entered.wait(10)
+        with pytest.raises(KeyboardInterrupt), undisturbed():
+            compiled.append("here")
+        assert compiled == ["elsewhere", "here"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    # Nobody holds the lock any more.
+    again = threading.Thread(target=enter_and_leave, daemon=True)
+    again.start()
+    again.join(10)
+    assert not again.is_alive()
