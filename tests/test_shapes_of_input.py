@@ -217,10 +217,11 @@ def test_any_x_is_refused_in_a_sentence_or_predicted(X):
 def test_what_is_drawn_is_taken_and_refused_often(check):
     taken = []
 
-    @settings(SHORT, max_examples=100)
+    @SHORT
     @given(anything)
     def look(X):
         taken.append(check(X))
 
     look()
+    # Other versions of hypothesis draw others.
     assert 5 < sum(taken) < len(taken) - 5
