@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -337,21 +338,15 @@ def output(model, X):
     return model.decision_function(X) if is_classifier(model) else model.predict(X)
 
 
-class machine(pytest.MonkeyPatch):  # noqa: N801
+@contextmanager
+def machine(n_threads, short_segments):
     """So many threads for rounds of any size, and segments of three steps or as they are."""
-
-    def __init__(self, n_threads, short_segments):
-        super().__init__()
-        use_threads(self, n_threads)
+    with pytest.MonkeyPatch.context() as patch:
+        use_threads(patch, n_threads)
         if short_segments:
             for name, value in {"HUGE_TAPE": 0, "SEGMENT_BYTES": 0, "LEAST_STEPS": 3}.items():
-                self.setattr(plan, name, value)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.undo()
+                patch.setattr(plan, name, value)
+        yield
 
 
 def hunt(seed, wanted, minutes):
