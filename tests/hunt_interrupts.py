@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from processes import PACKAGE, result, run, start
+from processes import PACKAGE, run, start
 
 from sklstm import LSTMRegressor
 from sklstm._network import plan
@@ -207,9 +207,13 @@ def interrupt_a_cold_start(draw, folder, found):
             if what == "interrupted":
                 found["interrupted"] += 1
                 found["longest wait"] = max(found["longest wait"], round(float(*moment) - sent, 1))
-        return result(process)
+        # `communicate` would miss what has been read ahead.
+        *_, last = process.stdout
+        assert process.wait() == 0, process.stderr.read()
+        return last
     finally:
         watch.cancel()
+        process.kill()
 
 
 if __name__ == "__main__":
