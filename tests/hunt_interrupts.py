@@ -6,6 +6,7 @@ comes at its first fits, alone or beside another thread that fits too.
 """
 
 import argparse
+import gc
 import os
 import random
 import shutil
@@ -84,6 +85,9 @@ def hunt(seed, wanted, minutes):
             found["spoilt"] += bits(CALLS[control]()) != expected[control]
         if settle(n_threads) > n_threads:
             found["threads left"] += 1
+            gc.collect()
+            more = settle(n_threads) - n_threads
+            print(f"{name}: threads left; {more} when garbage has been collected")
             n_threads = count_threads()
     return {"calls": calls, **found}
 
