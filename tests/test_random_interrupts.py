@@ -1,6 +1,8 @@
 """A short hunt with interrupts at random moments."""
 
 import ast
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -10,8 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import small_net
+from problems import use_threads
 
 from sklstm._machine.undisturbed import undisturbed
+from sklstm._network.workers import Workers
 
 HUNT = Path(__file__).with_name("hunt_interrupts.py")
 
@@ -70,3 +75,25 @@ def test_ctrl_c_while_another_thread_compiles_takes_effect_after_both():
     again.start()
     again.join(10)
     assert not again.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_interrupt_as_a_fit_ends_leaves_no_thread_until_garbage_is_collected(
+    X, y, monkeypatch, workers, solver, early_stopping
+):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    X, y = X.repeat(2, axis=0), y.repeat(2)
+    use_threads(monkeypatch, 3)
+    monkeypatch.setattr(Workers, "leave", interrupted)
+    gc.disable()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            small_net(solver=solver, early_stopping=early_stopping, batch_size=64).fit(X, y)
+        assert workers.started
+        assert workers.all_ended()
+    finally:
+        gc.enable()

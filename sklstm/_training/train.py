@@ -1,6 +1,6 @@
 """A fit from its first weights to its last, whatever the solver."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -28,11 +28,11 @@ def train(architecture, data, validation, settings, progress, bit_generator, hoo
     hooks : Hooks
     """
     start = progress.weights.copy()
-    with ExitStack() as stack:
-        objective = stack.enter_context(Objective(architecture, data, settings))
-        score = None
-        if validation is not None:
-            score = stack.enter_context(Scorer(architecture, validation, settings.loss))
+    scorer: AbstractContextManager = nullcontext()
+    if validation is not None:
+        scorer = Scorer(architecture, validation, settings.loss)
+    # An ExitStack would keep what an interrupt at its end leaves, threads too, as garbage.
+    with Objective(architecture, data, settings) as objective, scorer as score:
         watch = Watch(progress, settings, score, hooks)
         try:
             if watch.validates and progress.history:
