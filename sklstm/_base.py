@@ -4,7 +4,7 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +127,13 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         for name, value in arguments.items():
             if name != "self":
                 setattr(self, name, value)
+
+    if TYPE_CHECKING:
+        # scikit-learn's own, which have no types.
+        def score(
+            self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float:
+            """R2, or of a classifier the accuracy."""
 
     @abstractmethod
     def fit(

@@ -17,7 +17,9 @@ from typing import Any, assert_type
 import numpy as np
 import numpy.typing as npt
 
-from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer, sliding_windows
+from sklstm import (
+    LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer, sliding_windows,
+)
 
 series: npt.NDArray[np.float64] = np.sin(0.3 * np.arange(60.0))
 """
@@ -50,11 +52,16 @@ regressor = LSTMRegressor(4, n_timesteps=8, max_iter=2, random_state=0)
 assert_type(regressor.fit(X, y), LSTMRegressor)
 assert_type(regressor.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMRegressor)
 assert_type(regressor.predict(X), npt.NDArray[np.floating[Any]])
-score: float = regressor.score(X, y)
+assert_type(regressor.score(X, y), float)
 assert_type(regressor.loss_curve_, list[float])
 assert_type(regressor.validation_scores_, list[float] | None)
 assert_type(regressor.best_validation_score_, float | None)
 assert_type(regressor.n_features_in_, int)
+stream = StreamingPredictor(regressor, n_series=2)
+assert_type(stream.predict([[1.0], [2.0]]), npt.NDArray[Any])
+assert_type(stream.state.steps, npt.NDArray[np.int64])
+stream.state = stream.state
+stream.reset([0])
 assert_type(regressor.n_timesteps_, int | None)
 assert_type(regressor.input_weights_, list[npt.NDArray[np.floating[Any]]])
 assert_type(regressor.output_bias_, npt.NDArray[np.floating[Any]])
@@ -66,7 +73,9 @@ classifier = LSTMClassifier(hidden_layer_sizes=[4], class_weight={"up": 2.0}, ma
 assert_type(classifier.fit(X, np.where(y > 0, "up", "down")), LSTMClassifier)
 assert_type(classifier.predict_proba(X), npt.NDArray[np.floating[Any]])
 labels: npt.NDArray[np.str_] = classifier.predict(X)
-accuracy: float = classifier.score(X, labels)
+assert_type(classifier.score(X, labels), float)
+probabilities = StreamingPredictor(classifier).predict_proba(X[:1, 0])
+assert_type(probabilities, npt.NDArray[np.floating[Any]])
 """
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
