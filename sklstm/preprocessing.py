@@ -182,8 +182,12 @@ class TimestepTransformer(  # type: ignore[call-arg]
                 f"X has {n_features} features, but {type(self).__name__} is expecting "
                 f"{self._n_step_features} features as input."
             )
-        rows = _a_row_a_step(self.transformer_, steps, self.transformer_.transform(steps.rows))
+        rows = self._transform_rows(steps.rows)
         return self._as_given(steps, rows, X)
+
+    def _transform_rows(self, rows):
+        """Transform rows that are one step of a sequence each; none of them is padding."""
+        return _a_row_a_step(self.transformer_, len(rows), self.transformer_.transform(rows))
 
     @keeps_type(available_if(_inner_has("inverse_transform")))
     def inverse_transform(self, X: SequencesLike) -> Any:
@@ -203,7 +207,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
         n_timesteps = self.n_timesteps_ if self._fitted_on_2d else self.n_timesteps
         steps = self._read(X, n_timesteps=n_timesteps, in_fit=False)
         rows = self.transformer_.inverse_transform(steps.rows)
-        return steps.restore(_a_row_a_step(self.transformer_, steps, rows))
+        return steps.restore(_a_row_a_step(self.transformer_, len(steps.rows), rows))
 
     @keeps_type(available_if(_inner_has("get_feature_names_out")))
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
@@ -291,7 +295,7 @@ class TimestepTransformer(  # type: ignore[call-arg]
         transformer = clone(self.transformer)
         returned = getattr(transformer, method)(steps.rows, y, **fit_params)
         if method == "fit_transform":
-            returned = _a_row_a_step(transformer, steps, returned)
+            returned = _a_row_a_step(transformer, len(steps.rows), returned)
         # Not before all has gone well: a call that fails changes nothing.
         self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(
@@ -390,12 +394,12 @@ def _for_each_step(values, lengths):
     return np.repeat(entries, lengths, axis=0)
 
 
-def _a_row_a_step(transformer, steps, rows):
+def _a_row_a_step(transformer, n_steps, rows):
     """What a transformer returned, as an array; refused unless it has a row for each step."""
     rows = rows.toarray() if issparse(rows) else np.asarray(rows)
-    if len(rows) != len(steps.rows):
+    if len(rows) != n_steps:
         raise ValueError(
-            f"transformer={type(transformer).__name__} was given {len(steps.rows)} rows, one for "
+            f"transformer={type(transformer).__name__} was given {n_steps} rows, one for "
             f"each time step, and returned {len(rows)}: add or remove steps before "
             f"TimestepTransformer."
         )

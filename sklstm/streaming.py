@@ -1,11 +1,14 @@
 """Predictions for series that come step by step."""
 
+import threading
 from collections.abc import Sequence
+from copy import copy
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM
@@ -13,7 +16,7 @@ from sklstm._forms import FLOATS
 from sklstm._network.parameters import Architecture, architecture_of
 from sklstm._network.stream import Stream
 from sklstm._numbers import refuse_non_numeric
-from sklstm._typing import Floats
+from sklstm._typing import Floats, keeps_type
 from sklstm.preprocessing import TimestepTransformer
 
 
@@ -35,11 +38,16 @@ class StreamState(NamedTuple):
     steps: NDArray[np.int64]
 
 
+def _net_has(method):
+    """Check that the net has a method, as a classifier has more than a regressor."""
+    return available_if(lambda stream: hasattr(stream._net, method))
+
+
 class StreamingPredictor:
     """A fitted net that reads series step by step, and predicts after each step.
 
-    A prediction has the bits of `model.predict` of all steps so far, but costs one step alone: the
-    hidden and cell states are kept in between. Many series may run side by side.
+    A prediction has the bits of `model.predict` of all steps so far, as one array, but costs one
+    step alone: the hidden and cell states are kept in between. Many series may run side by side.
 
     Parameters
     ----------
@@ -58,11 +66,19 @@ class StreamingPredictor:
 
     Notes
     -----
-    The type of the first step decides, as that of X does in `predict`: float32 is computed in
-    float32, all else in float64. Steps of another type are converted from then on, until all series
-    are reset. Transformers of a pipeline are called with one step of each series: those that treat
-    numbers one by one, as StandardScaler, give the same bits as for whole sequences; products of
-    matrices, as in PCA, may round otherwise.
+    The first step decides what is computed in, as X does in `predict`: a list in the net's own
+    type, float32 in float32, all else in float64. Later steps are converted, until `reset()`.
+
+    For a model that was fitted on 2-D X, a step is a column, or a block of `n_timesteps`; a stream
+    also answers for fewer and for more steps than the fit has seen, where `predict` may refuse.
+
+    Transformers of a pipeline are called with one step of each series: those that treat numbers one
+    by one, as StandardScaler, give the same bits as for whole sequences; products of matrices, as
+    in PCA, may round otherwise.
+
+    Threads may share a stream: each step is of one of them. A step is computed by one thread and
+    is not interrupted; after a KeyboardInterrupt, set `state` back if it must not count. Some
+    thousands of series fit into a processor's cache; of more, make several streams.
 
     References
     ----------
@@ -88,7 +104,7 @@ class StreamingPredictor:
     >>> down = stream.predict([[-1.0, 0.0]])
     """
 
-    n_series: int
+    _n_series: int
     _transformers: list[TimestepTransformer]
     _net: Any
     _architecture: Architecture
@@ -100,7 +116,7 @@ class StreamingPredictor:
 
         _check_n_series(n_series)
         steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-        *transformers, net = steps
+        *transformers, net = steps or [None]
         transformers = [each for each in transformers if each not in (None, "passthrough")]
         for each in transformers:
             if not isinstance(each, TimestepTransformer):
@@ -115,15 +131,21 @@ class StreamingPredictor:
                 f"one, got {type(net).__name__}."
             )
         check_is_fitted(net)
-        self._transformers, self._net = transformers, net._as_it_stands()
+        # As they stand: a later fit of the pipeline sets what is fitted anew.
+        self._transformers, self._net = list(map(copy, transformers)), net._as_it_stands()
         self._architecture = architecture_of(net._shape)
         if self._architecture.bidirectional:
             raise ValueError(
                 "model must have bidirectional=False: the backward direction starts with the last "
                 "step, which a stream does not know yet."
             )
-        self.n_series = int(n_series)
-        self._stream = None
+        self._n_series = int(n_series)
+        self._stream, self._lock = None, threading.RLock()
+
+    @property
+    def n_series(self) -> int:
+        """Series that run side by side."""
+        return self._n_series
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """Read one more step of each series, and predict.
@@ -145,6 +167,7 @@ class StreamingPredictor:
         """
         return self._answer("predict", x)
 
+    @keeps_type(_net_has("predict_proba"))
     def predict_proba(self, x: ArrayLike) -> Floats:
         """Read one more step of each series; the probabilities of a classifier's classes.
 
@@ -160,6 +183,7 @@ class StreamingPredictor:
         """
         return self._answer("predict_proba", x)
 
+    @keeps_type(_net_has("predict_log_proba"))
     def predict_log_proba(self, x: ArrayLike) -> Floats:
         """Read one more step of each series; the logarithms of the classes' probabilities.
 
@@ -175,6 +199,7 @@ class StreamingPredictor:
         """
         return self._answer("predict_log_proba", x)
 
+    @keeps_type(_net_has("decision_function"))
     def decision_function(self, x: ArrayLike) -> Floats:
         """Read one more step of each series; the raw outputs of a classifier.
 
@@ -193,25 +218,28 @@ class StreamingPredictor:
     @property
     def state(self) -> StreamState:
         """What the series have come to, as a copy; it can be set, to go on from there."""
-        if self._stream is None:
-            self._stream = self._start(self._net._weights.dtype)
-        cells, kept = self._stream.state
-        layers = [(hidden.copy(), cell.copy()) for hidden, cell in cells]
-        return StreamState(layers, kept.copy(), self._stream.steps.copy())
+        with self._lock:
+            stream = self._stream or self._start(self._net._weights.dtype)
+            cells, kept = stream.state
+            layers = [(hidden.copy(), cell.copy()) for hidden, cell in cells]
+            return StreamState(layers, kept.copy(), stream.steps.copy())
 
     @state.setter
     def state(self, state: StreamState) -> None:
-        given = [*_arrays(state.layers), state.pooled, state.steps]
-        stream = self._stream or self._start(given[0].dtype)
-        places = _places(stream)
-        shapes = [array.shape for array in places]
-        if [np.shape(array) for array in given] != shapes:
-            raise ValueError(
-                f"state must have arrays of the shapes {shapes}, got {list(map(np.shape, given))}."
-            )
-        for place, array in zip(places, given, strict=True):
-            place[:] = array
-        self._stream = stream
+        try:
+            layers, pooled, steps = state
+            given = [np.asarray(array) for array in (*_arrays(layers), pooled, steps)]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"state must be a StreamState, got {type(state).__name__}.") from error
+        with self._lock:
+            single = all(array.dtype == np.float32 for array in given[:-1])
+            stream = self._stream or self._start(np.float32 if single else np.float64)
+            places = _places(stream)
+            _check_state(given, [array.shape for array in places])
+            # Not before all of it is known to fit.
+            for place, array in zip(places, given, strict=True):
+                place[:] = array
+            self._stream = stream
 
     def reset(self, rows: int | Sequence[int] | NDArray[Any] | None = None) -> None:
         """Let series start anew.
@@ -220,55 +248,77 @@ class StreamingPredictor:
         ----------
         rows : int, array-like of int or of bool, default=None
             Which series; None: all.
+
+        Raises
+        ------
+        IndexError, ValueError
+            If there are no such series. The stream is left as it was.
         """
-        if rows is None:
-            self._stream = None
-        elif self._stream is not None:
-            for array in _places(self._stream):
-                array[rows] = 0
+        chosen = np.zeros(self._n_series, bool)
+        if rows is not None:
+            index = np.asarray(rows, np.int64 if np.size(rows) == 0 else None)
+            is_mask = index.dtype == bool and index.shape == chosen.shape
+            if not (is_mask or (index.dtype.kind in "iu" and index.ndim <= 1)):
+                raise ValueError(
+                    f"rows must be numbers of series, or {self._n_series} bools, got {rows!r}."
+                )
+            chosen[index] = True
+        with self._lock:
+            if rows is None:
+                self._stream = None
+            elif self._stream is not None:
+                for array in _places(self._stream):
+                    array[chosen] = 0
 
     def __getstate__(self):
-        state = self.__dict__.copy()
-        # Of addresses and machine code, the state is all that is kept.
-        state["_stream"] = None if self._stream is None else self.state
-        return state
+        with self._lock:
+            # Of addresses and machine code, the state is all that is kept.
+            saved = None if self._stream is None else self.state
+            return {**self.__dict__, "_stream": saved, "_lock": None}
 
     def __setstate__(self, state):
-        saved = state.pop("_stream")
-        self.__dict__.update(state)
-        self._stream = None
-        if saved is not None:
-            self.state = saved
+        _check_n_series(state["_n_series"])
+        self.__dict__.update(state, _stream=None, _lock=threading.RLock())
+        # What was loaded is the net's own architecture, or nothing that can stream.
+        self._architecture = architecture_of(self._net._shape)
+        if self._architecture.bidirectional:
+            raise ValueError("This is not the state of a stream: its net has two directions.")
+        if state["_stream"] is not None:
+            self.state = state["_stream"]
 
     def _answer(self, method, x):
-        answer = getattr(self._net, f"_{method}_from", None)
-        if answer is None:
-            raise AttributeError(f"{type(self._net).__name__} has no {method}.")
-        for transformer in self._transformers:
-            x = np.asarray(transformer.transform(np.asarray(x)[:, np.newaxis]))[:, 0]
+        # Whatever a user told `np.seterr`.
+        with self._lock, np.errstate(all="ignore"):
+            x = self._as_step(x)
+            stream = self._stream or self._start(x.dtype)
+            stream.x[:] = x
+            raw = stream.step()
+            if raw is None:
+                what = "NaN" if np.isnan(x).any() else "infinity"
+                of_type = "" if np.isnan(x).any() or np.isinf(x).any() else " in float32"
+                raise ValueError(f"Input x contains {what}{of_type}: the stream is as it was.")
+            self._stream = stream
+            return getattr(self._net, f"_{method}_from")(raw.copy())
+
+    def _as_step(self, x):
+        """x as the net reads it: floats of shape (n_series, n_features)."""
         if type(x) is not np.ndarray or x.dtype not in FLOATS:
-            x = _as_numbers(x)
-        shape = self.n_series, self._architecture.n_features
-        if x.shape != shape:
+            x = _as_numbers(x, self._net._weights.dtype)
+        n_features = self._architecture.n_features
+        if self._transformers:
+            n_features = self._transformers[0]._n_step_features
+        if x.shape != (self._n_series, n_features):
             raise ValueError(
-                f"x must be one step of each series, of shape (n_series, n_features) = {shape}, "
-                f"got shape {x.shape}."
+                f"x must be one step of each series, of shape (n_series, n_features) = "
+                f"{self._n_series, n_features}, got shape {x.shape}."
             )
-        stream = self._stream
-        if stream is None:
-            stream = self._start(x.dtype)
-        stream.x[:] = x
-        raw = stream.step()
-        if raw is None:
-            what = "NaN" if np.isnan(x).any() else "infinity"
-            raise ValueError(f"Input x contains {what}: the stream is left as it was.")
-        self._stream = stream
-        with np.errstate(all="ignore"):
-            return answer(raw.copy())
+        for transformer in self._transformers:
+            x = transformer._transform_rows(x)
+        return x if x.dtype in FLOATS else x.astype(np.float64)
 
     def _start(self, dtype):
         weights = self._net._weights.astype(dtype)
-        return Stream(self._architecture, weights, self._net._scaling, self.n_series)
+        return Stream(self._architecture, weights, self._net._scaling, self._n_series)
 
 
 def _check_n_series(n_series):
@@ -276,13 +326,31 @@ def _check_n_series(n_series):
         raise ValueError(f"n_series must be an int of at least 1, got {n_series!r}.")
 
 
-def _as_numbers(x):
+def _as_numbers(x, dtype):
+    """x as floats; those of lists are of type `dtype`."""
+    in_a_list = isinstance(x, list | tuple)
     refuse_non_numeric(x, "x")
     x = np.asarray(x)
-    if x.dtype.kind not in "fiub":
+    if x.dtype.kind not in "fiubO":
         raise ValueError(f"x must be numbers, got dtype {x.dtype}.")
-    single = x.dtype.newbyteorder("=") == np.float32
-    return x.astype(np.float32 if single else np.float64)
+    own = np.float32 if x.dtype.newbyteorder("=") == np.float32 else np.float64
+    try:
+        return x.astype(dtype if in_a_list else own)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x must be numbers, got dtype {x.dtype}.") from error
+
+
+def _check_state(given, shapes):
+    """Refuse a state of another net, or one that no steps lead to."""
+    *numbers, steps = given
+    if [array.shape for array in given] != shapes:
+        raise ValueError(
+            f"state must have arrays of the shapes {shapes}, got {[a.shape for a in given]}."
+        )
+    if not all(array.dtype.kind in "fiu" and np.isfinite(array).all() for array in numbers):
+        raise ValueError("state must have finite numbers in its layers and in pooled.")
+    if steps.dtype.kind not in "iu" or (steps < 0).any():
+        raise ValueError(f"state must have whole numbers of steps from 0 on, got {steps}.")
 
 
 def _places(stream):

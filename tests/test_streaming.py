@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer
@@ -217,8 +219,9 @@ def test_nets_that_cannot_stream_are_refused_in_a_sentence():
     for n_series in (0, -1, 1.5, "2"):
         with pytest.raises(ValueError, match="n_series"):
             StreamingPredictor(fitted(), n_series)
-    with pytest.raises(AttributeError, match="LSTMRegressor has no predict_proba"):
-        StreamingPredictor(fitted()).predict_proba(np.zeros((1, 3)))
+    assert not hasattr(StreamingPredictor(fitted()), "predict_proba")
+    with pytest.raises(TypeError, match="got NoneType"):
+        StreamingPredictor(Pipeline([]))
 
 
 def test_a_state_of_another_net_is_refused():
@@ -228,3 +231,161 @@ def test_a_state_of_another_net_is_refused():
     with pytest.raises(ValueError, match="shapes"):
         stream.state = other.state
     assert_same_bits(stream.state.layers[0][0], before.layers[0][0])
+
+
+def test_the_number_of_series_cannot_be_changed():
+    stream = StreamingPredictor(fitted(), 2)
+    with pytest.raises(AttributeError):
+        stream.n_series = 0
+    state = stream.__getstate__()
+    for n_series in (0, -1):
+        with pytest.raises(ValueError, match="n_series"):
+            stream.__setstate__({**state, "_n_series": n_series})
+
+
+@pytest.mark.parametrize(
+    "rows", [99, [0, 7], -5, [True], np.ones((2, 4), bool), True, [[0, 1]], 0.5, "a"]
+)
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_rows_that_there_are_not_are_refused_and_nothing_is_reset(rows, steps_before):
+    stream, X = StreamingPredictor(fitted(), 4), series_of(4)
+    for t in range(steps_before):
+        stream.predict(X[:, t])
+    before = stream.state
+    with pytest.raises((IndexError, ValueError)):
+        stream.reset(rows)
+    assert_same_bits(flat(stream.state), flat(before))
+
+
+def flat(state):
+    return [*(array for layer in state.layers for array in layer), state.pooled, state.steps]
+
+
+@pytest.mark.parametrize("rows", [(0, 2), [], range(1, 3), np.int64(1), -1])
+def test_rows_may_be_any_sequence(rows):
+    stream = StreamingPredictor(fitted(), 4)
+    stream.predict(series_of(4)[:, 0])
+    stream.reset(rows)
+    expected = np.ones(4, int)
+    expected[list(rows) if np.ndim(rows) else rows] = 0
+    assert list(stream.state.steps) == list(expected)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda s: None,
+        lambda s: s.layers,
+        lambda s: s._replace(pooled=np.full(s.pooled.shape, "a")),
+        lambda s: s._replace(pooled=s.pooled * 1j),
+        lambda s: s._replace(layers=[(np.nan * h, c) for h, c in s.layers]),
+        lambda s: s._replace(steps=[1.5, 2.0]),
+        lambda s: s._replace(steps=[-1, 2]),
+        lambda s: s._replace(steps=[1]),
+    ],
+)
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_a_state_that_no_steps_lead_to_is_refused(spoil, steps_before):
+    stream, X = StreamingPredictor(fitted(pooling="mean"), 2), series_of(2)
+    for t in range(steps_before):
+        stream.predict(X[:, t])
+    before = stream.state
+    with pytest.raises(ValueError, match="state must"):
+        stream.state = spoil(before)
+    assert_same_bits(flat(stream.state), flat(before))
+
+
+@for_each_dtype
+def test_a_look_at_the_state_changes_nothing(dtype):
+    model, X = fitted(dtype=np.float64), series_of(2, dtype)
+    stream = StreamingPredictor(model, 2)
+    stream.state  # noqa: B018
+    assert_same_bits(stream.predict(X[:, 0]), model.predict(X[:, :1]))
+
+
+def test_a_state_may_be_plain_lists():
+    stream = StreamingPredictor(fitted(), 2)
+    stream.predict(series_of(2)[:, 0])
+    layers, pooled, steps = stream.state
+    expected = stream.predict(series_of(2)[:, 1])
+    stream.state = ([(h.tolist(), c.tolist()) for h, c in layers], pooled.tolist(), steps.tolist())
+    assert_same_bits(stream.predict(series_of(2)[:, 1]), expected)
+
+
+@for_each_dtype
+def test_lists_are_read_in_the_type_of_the_net_as_predict_reads_them(dtype):
+    model, X = fitted(dtype=dtype), series_of(2, np.float64)
+    stream = StreamingPredictor(model, 2)
+    for t in range(3):
+        answer = stream.predict(X[:, t].tolist())
+        assert_same_bits(answer, model.predict([x[: t + 1] for x in X]))
+
+
+# --- Pipelines ------------------------------------------------------------------------------
+
+
+def test_a_later_fit_of_a_pipeline_does_not_change_a_stream():
+    X = list(series_of(40))
+    pipeline = make_pipeline(TimestepTransformer(StandardScaler()), LSTMRegressor(max_iter=2))
+    pipeline.fit(X, np.arange(40.0))
+    stream, expected = StreamingPredictor(pipeline), pipeline.predict([X[0][:1]])
+    pipeline.fit([100 + 50 * x for x in X], np.arange(40.0))
+    assert_same_bits(stream.predict(X[0][:1]), expected)
+
+
+def test_a_pipeline_may_fill_gaps():
+    X = series_of(40)[:, :, :1]
+    pipeline = make_pipeline(TimestepTransformer(SimpleImputer()), LSTMRegressor(max_iter=2))
+    pipeline.fit(list(X), np.arange(40.0))
+    past = np.array([[[1.0], [np.nan], [2.0]]])
+    stream = StreamingPredictor(pipeline)
+    answers = [stream.predict(past[:, t]) for t in range(3)]
+    assert_same_bits(answers[2], pipeline.predict(past))
+
+
+def test_steps_of_2d_x_are_its_blocks():
+    X = series_of(40).reshape(40, -1)
+    scaler = TimestepTransformer(StandardScaler(), n_timesteps=STEPS)
+    pipeline = make_pipeline(scaler, LSTMRegressor(n_timesteps=STEPS, max_iter=2))
+    pipeline.fit(X, X[:, 0])
+    stream = StreamingPredictor(pipeline, 40)
+    for block in np.split(X, STEPS, axis=1):
+        answer = stream.predict(block)
+    assert_same_bits(answer, pipeline.predict(X))
+
+
+@pytest.mark.parametrize("x", [3.0, [1.0, 2.0, 3.0], np.zeros((1, 1, 3)), np.zeros((1, 4))])
+def test_a_pipeline_refuses_another_shape_in_the_same_words(x):
+    pipeline = make_pipeline(TimestepTransformer(StandardScaler()), LSTMRegressor(max_iter=1))
+    pipeline.fit(list(series_of(10)), np.arange(10.0))
+    with pytest.raises(ValueError, match="x must be one step of each series"):
+        StreamingPredictor(pipeline).predict(x)
+    with pytest.raises(ValueError, match="masked"):
+        StreamingPredictor(pipeline).predict(np.ma.masked_greater([[1.0, 2.0, 99.0]], 50))
+
+
+def test_threads_may_share_a_stream():
+    model, X = fitted(), series_of(2000)
+    stream, expected, answers = StreamingPredictor(model, 2000), set(), []
+    alone = StreamingPredictor(model, 2000)
+    for _ in range(40):
+        expected.add(alone.predict(X[:, 0]).tobytes())
+
+    def work():
+        answers.extend(stream.predict(X[:, 0]).tobytes() for _ in range(10))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(answers) == expected
+    assert set(stream.state.steps) == {40}
+
+
+def test_numpy_settings_do_not_matter():
+    model, x = fitted(dtype=np.float64), np.zeros((1, FEATURES), np.float32)
+    model._weights[0] = 1e-50
+    with np.errstate(all="raise"):
+        answer = StreamingPredictor(model).predict(x)
+    assert_same_bits(answer, model.predict(x[:, np.newaxis]))

@@ -30,6 +30,8 @@ class Stream:
 
     def __init__(self, architecture, weights, scaling, n_series):
         dtype = weights.dtype
+        if n_series < 1:
+            raise ValueError(f"n_series must be at least 1, got {n_series}.")
         check_size("weights", weights, (architecture.n_weights,))
         check_size("scaling", scaling, (2, architecture.n_features))
         EVERY_NET.link(dtype)
