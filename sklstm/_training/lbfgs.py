@@ -1,5 +1,6 @@
 """Full-batch training by scipy's L-BFGS-B."""
 
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,8 @@ class LBFGS(Solver):
         from scipy.optimize import minimize
         from threadpoolctl import threadpool_limits
 
+        # Old versions of scipy keep what they call in a cycle: no threads shall wait behind it.
+        objective, watch = weakref.proxy(objective), weakref.proxy(watch)
         last: dict = {}
 
         def value_and_gradient(x):
