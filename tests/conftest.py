@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba import config
 
 from sklstm import LSTMRegressor
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
@@ -14,6 +15,10 @@ from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 for dtype in (np.float32, np.float64):
     EVERY_NET.link(dtype)
     UPPER_LAYERS.link(dtype)
+
+# Without compilation there is no machine code to damage.
+OF_MACHINE_CODE = ["test_damaged_cache.py", "test_random_cache.py", "hunt_cache.py"]
+collect_ignore = OF_MACHINE_CODE if config.DISABLE_JIT else []
 
 N_SAMPLES, N_TIMESTEPS, N_FEATURES = 40, 6, 2
 

@@ -4,7 +4,6 @@
 cache is damaged as the seed plus n says: `--fits 1` with the seed of a fault damages one so again.
 """
 
-import argparse
 import os
 import pickle
 import random
@@ -18,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hunting import parser_of
 from processes import PACKAGE, result, run, start, state_of
 from test_damaged_cache import DAMAGES, FAILURES, MakeFolder, cut, flip
 
@@ -233,11 +233,7 @@ def hunt(seed, wanted, minutes):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--fits", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=0)
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "fits").parse_args()
     add_mounts()
     found = hunt(arguments.seed, arguments.fits, arguments.minutes)
     print(found)

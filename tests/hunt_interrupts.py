@@ -5,7 +5,6 @@ With `--cold`, each call is a process that has some kernels to compile, and othe
 comes at its first fits, alone or beside another thread that fits too.
 """
 
-import argparse
 import gc
 import os
 import random
@@ -22,6 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hunting import parser_of
 from processes import PACKAGE, run, start
 
 from sklstm import LSTMRegressor
@@ -221,11 +221,8 @@ def interrupt_a_cold_start(draw, folder, found):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__, "calls")
     parser.add_argument("--cold", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     hunted = hunt_cold_starts if arguments.cold else hunt

@@ -4,7 +4,6 @@
 n-th net is drawn from the seed plus n: `--fits 1` with the seed of a fault fits that net again.
 """
 
-import argparse
 import copy
 import pickle
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hunting import parser_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -386,11 +386,7 @@ def tell(seed, drawn, what, found):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--fits", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=0)
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "fits").parse_args()
     result = hunt(arguments.seed, arguments.fits, arguments.minutes)
     print(result)
     sys.exit(any(result["failed"].values()))

@@ -4,7 +4,6 @@
 first round draws from the seed, the next from the one after it.
 """
 
-import argparse
 import sys
 import time
 import traceback
@@ -15,6 +14,7 @@ import hypothesis
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hunting import parser_of
 from test_shapes_of_input import SHORT, anything, check_fit, check_predict
 
 ROUND = 1000
@@ -43,11 +43,7 @@ def hunt(seed, wanted, minutes):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=0)
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, "calls").parse_args()
     # As in the tests, but that the last epoch is the last.
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", message="Stochastic Optimizer")

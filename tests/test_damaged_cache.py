@@ -26,9 +26,6 @@ from sklstm._machine import cache
 from sklstm._machine.compile import compiling, entry
 from sklstm._machine.linkage import FLOAT64, INDEX, Links, linked
 
-if config.DISABLE_JIT:
-    pytest.skip("nothing is compiled", allow_module_level=True)
-
 GRADIENT = np.random.RandomState(0).normal(size=50)
 
 
@@ -118,11 +115,11 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_compiled_again_once(path, damage):
-    if damage is DAMAGES["not readable"] and os.name != "nt" and os.geteuid() == 0:
-        pytest.skip("root may read all")
     bits, _ = use()
     damage(path)
-    assert use() == (bits, 1)
+    # To root, a file that is not readable is as whole as before.
+    is_whole = damage is DAMAGES["not readable"] and os.name != "nt" and os.geteuid() == 0
+    assert use() == (bits, 0 if is_whole else 1)
     assert use() == (bits, 0)
 
 

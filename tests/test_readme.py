@@ -41,8 +41,5 @@ def test_the_picture_has_the_numbers_of_the_table():
     ],
 )
 def test_ci_compares_what_is_printed_with_the_readme(changed, agrees):
-    script = ROOT / ".ci" / "quoted.py"
-    if not script.exists():
-        pytest.skip("a source distribution does not have CI's scripts")
-    differences = runpy.run_path(str(script))["differences"]
+    differences = runpy.run_path(str(ROOT / ".ci" / "quoted.py"))["differences"]
     assert (list(differences("quickstart", changed)) == []) == agrees

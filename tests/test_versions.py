@@ -5,8 +5,6 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 CI = ROOT / ".ci"
 ROW = re.compile(r"^\| ([\w-]+) \| ([\d.]+) \| ([\d-]+) \| ([\d-]+) \|$", re.MULTILINE)
@@ -14,9 +12,6 @@ TABLE = ROW.findall((ROOT / "docs" / "versions.md").read_text(encoding="utf-8"))
 PYTHONS = [version for package, version, *_ in TABLE if package == "Python"]
 PACKAGES = {package.lower(): version for package, version, *_ in TABLE if package != "Python"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-# The source distribution comes without it.
-needs_ci = pytest.mark.skipif(not CI.exists(), reason="the scripts of CI are not here")
 
 
 def test_the_table_has_the_lower_bounds():
@@ -37,7 +32,6 @@ def test_the_dates_are_three_and_two_years_from_release():
         assert date.fromisoformat(until) == day.replace(year=day.year + years)
 
 
-@needs_ci
 def test_ci_tests_the_lower_bounds_and_every_python():
     oldest = re.findall(r"^([\w-]+)==(\d+\.\d+)", (CI / "oldest.txt").read_text(), re.MULTILINE)
     requirements = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
