@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import losses, shard
-from sklstm._machine.compile import entry, resolved
+from sklstm._kernels import head, losses, shard
+from sklstm._machine.compile import entry, kernel, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
 
 # Counters in the control array, each on cache lines of its own.
@@ -57,15 +57,19 @@ class RoundContext(NamedTuple):
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
     starts : int64 ndarray of shape (slots, steps of a segment + 1)
         Scratch.
-    raw, d_raw : ndarrays of shape (rows, outputs)
-        The raw output, written; its gradient, read, or to LEARN written.
+    raw, d_raw : ndarrays of shape (outputs of all rows, outputs of one)
+        The raw outputs, written; their gradient, read, or to LEARN written.
+    places : int64 ndarray
+        From where on those of each row of the minibatch are.
     gradients : ndarray of shape (groups, size)
         The gradient of each group, its shards' added up in their order, written.
     parameters : float64 ndarray of shape (2,)
         To LEARN: the loss's parameter, and what sample weights are multiplied by.
-    targets, sample_weight : ndarrays of shape (samples, outputs) and (samples,)
-        To LEARN: what each sample should give, and how much it counts.
-    values : float64 ndarray of shape (rows, outputs)
+    targets, sample_weight : ndarrays of shape (targets, outputs) and (targets,)
+        To LEARN: what the net should say, and how much it counts.
+    target_places : int64 ndarray of shape (samples,)
+        From where on those of each sample are.
+    values : float64 ndarray of the shape of `raw`
         To LEARN: the weighted loss, written.
     """
 
@@ -83,10 +87,12 @@ class RoundContext(NamedTuple):
     starts: np.ndarray
     raw: np.ndarray
     d_raw: np.ndarray
+    places: np.ndarray
     gradients: np.ndarray
     parameters: np.ndarray
     targets: np.ndarray
     sample_weight: np.ndarray
+    target_places: np.ndarray
     values: np.ndarray
 
 
@@ -138,7 +144,7 @@ def _run(member, context):
                 batch, masks = context.rows[first:last], context.masks[first:last]
                 slot = s if what >= FORWARD else member
                 work, starts = context.work[slot], context.starts[slot]
-                raw, d_raw = context.raw[first:last], context.d_raw[first:last]
+                places = context.places[first:last]
                 longest = context.sequences[batch[0]]["length"]
                 final = (longest - 1) // task[SEGMENT]
                 # To learn in several segments, all but the last are read without a tape. When the
@@ -153,22 +159,17 @@ def _run(member, context):
                 if what != BACKWARD:
                     shard.forward(
                         context.net, context.cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, raw, begin, end,
-                        back or what == FORWARD, again,
+                        context.scaling, batch, masks, work, starts, context.raw, places, begin,
+                        end, back or what == FORWARD, again,
                     )  # fmt: skip
-                if learn and turn == final:
-                    for r in range(batch.size):
-                        weight = context.sample_weight[batch[r]]
-                        losses.sample_loss(
-                            task[LOSS], context.parameters[0], raw[r], context.targets[batch[r]],
-                            raw.dtype.type(context.parameters[1] * weight),
-                            context.values[first + r], d_raw[r],
-                        )  # fmt: skip
+                # A sequence with one output has it when all of it is read.
+                if learn and back and (not again or head.reads_each_step(context.net[0])):
+                    _lose(context, batch, places, starts, begin, end - begin)
                 if back:
                     shard.backward(
                         context.net, context.cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, d_raw, begin, end,
-                        context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
+                        context.scaling, batch, masks, work, starts, context.d_raw, places, begin,
+                        end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
                     )  # fmt: skip
                 turn += 1
                 if turn > (2 * final if learn else final):
@@ -189,6 +190,22 @@ def _run(member, context):
                 atomic_add(control, ASLEEP, -1)
                 idle = 0
     return False
+
+
+@kernel
+def _lose(context, batch, places, starts, begin, steps):
+    """Write the loss of a segment's raw outputs, and its gradient."""
+    first_time, n_times = head.times(context.net[0], begin, steps)
+    for t in range(n_times):
+        for r in range(head.rows_at(context.net[0], batch, starts, t)[1]):
+            place = places[r] + first_time + t
+            target = context.target_places[batch[r]] + first_time + t
+            weight = context.parameters[1] * context.sample_weight[target]
+            losses.sample_loss(
+                context.task[LOSS], context.parameters[0], context.raw[place],
+                context.targets[target], context.raw.dtype.type(weight), context.values[place],
+                context.d_raw[place],
+            )  # fmt: skip
 
 
 @entry

@@ -1,4 +1,4 @@
-"""The rows of a round from the longest sequence to the shortest."""
+"""The order of rows: sequences from the longest to the shortest, and the steps of each in a row."""
 
 import numpy as np
 
@@ -34,3 +34,15 @@ class LongestFirst:
         keys.sort()
         keys %= self._max_rows
         return keys
+
+
+def places_of(lengths):
+    """Where each sequence starts, if all steps of one follow those of the sequence before."""
+    places = np.zeros(len(lengths), np.int64)
+    np.cumsum(lengths[:-1], out=places[1:])
+    return places
+
+
+def steps_from(places, lengths):
+    """The places of all steps of sequences that start at such places."""
+    return np.repeat(places - places_of(lengths), lengths) + np.arange(lengths.sum())

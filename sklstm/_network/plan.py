@@ -153,6 +153,11 @@ def segment_steps(architecture, dtype, longest, rows, training):
         inputs + 1 + (9 if training else 1) * round_up(units, dtype)
         for inputs, units in architecture.cells
     )
+    if architecture.reads_each_step:
+        ways = 2 if training else 1
+        numbers += ways * sum(
+            round_up(columns, dtype) for columns in (architecture.head_inputs, architecture.n_outputs)
+        )
     step = numbers * rows * dtype.itemsize
     if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
         return longest
