@@ -47,7 +47,7 @@ def learn(problem, rounds=1, dropout=False):
     columns = sum(map(sum, problem.architecture.mask_sizes))
     masks = 2 * rng.randint(2, size=(len(problem.rows), columns)).astype(problem.dtype)
     masks = masks if dropout else None
-    goal = Goal(SQUARED_ERROR, 0.0, targets, weight)
+    goal = Goal(SQUARED_ERROR, (0.0,), targets, weight)
     data = problem.architecture, problem.sequences, len(problem.rows)
     with Learner(*data, goal, dropout, dropout) as learner:
         for _ in range(rounds):

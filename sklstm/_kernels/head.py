@@ -9,6 +9,9 @@ from sklstm._kernels.products import plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.memory import clear
 
+# Rows that are multiplied at once, or those of one time: what is made of them stays in the cache.
+BLOCK_ROWS = 64
+
 
 @kernel
 def reads_each_step(net):
@@ -26,11 +29,11 @@ def times(net, begin, steps):
 
 
 @kernel
-def rows_at(net, rows, starts, t):
-    """Of the t-th of these times: where its rows start, and how many sequences have one."""
+def start(net, rows, starts, t):
+    """Of the t-th of these times: where its rows start, and those of the time before end."""
     if reads_each_step(net):
-        return starts[t], starts[t + 1] - starts[t]
-    return 0, rows.size
+        return starts[t]
+    return t * rows.size
 
 
 @kernel
@@ -54,21 +57,25 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     inputs, width = net["head_inputs"] + 1, net["output_width"]
     if not reads_each_step(net):
         _read_pooled(net, top, sequences, rows, work)
-    n_rows = _count(net, rows, starts, steps)
-    for row in range(n_rows):
-        work[net["pooled"] + row * inputs + net["head_inputs"]] = 1
-    if net["dropout"]:
-        _mask(net, net["pooled"], inputs, rows, masks, work, starts, begin, steps)
-    plain_product(
-        n_rows, width, inputs, work, net["pooled"], inputs, 1, packed, net["packed"], True,
-        work, net["raw"], width, False,
-    )  # fmt: skip
     first_time, n_times = times(net, begin, steps)
-    for t in range(n_times):
-        first, n = rows_at(net, rows, starts, t)
-        for r in range(n):
-            for j in range(net["outputs"]):
-                raw[places[r] + first_time + t, j] = work[net["raw"] + (first + r) * width + j]
+    block = _times_of_a_block(rows)
+    for t0 in range(0, n_times, block):
+        t1 = min(t0 + block, n_times)
+        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+        _append_ones(work, net["pooled"] + first * inputs + net["head_inputs"], inputs, last - first)
+        if net["dropout"]:
+            _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+        plain_product(
+            last - first, width, inputs, work, net["pooled"] + first * inputs, inputs, 1,
+            packed, net["packed"], True, work, net["raw"], width, False,
+        )  # fmt: skip
+        at, outputs = net["raw"], net["outputs"]
+        for t in range(t0, t1):
+            n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
+            for r in range(n):
+                for j in range(outputs):
+                    raw[places[r] + first_time + t, j] = work[at + j]
+                at += width
 
 
 @kernel
@@ -77,25 +84,31 @@ def backward(
 ):  # fmt: skip
     """Write d_pooled, and write or add the gradient of the head's weights."""
     inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
-    n_rows = _count(net, rows, starts, steps)
-    clear(work, net["d_raw"], n_rows * width)
+    head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
-    for t in range(n_times):
-        first, n = rows_at(net, rows, starts, t)
-        for r in range(n):
-            for j in range(outputs):
-                work[net["d_raw"] + (first + r) * width + j] = d_raw[places[r] + first_time + t, j]
-    plain_product(
-        inputs, width, n_rows, work, net["pooled"], 1, inputs, work, net["d_raw"], False,
-        gradient, net["gradient"], width, accumulate,
-    )  # fmt: skip
-    plain_product(
-        n_rows, net["head_width"], outputs, work, net["d_raw"], width, 1,
-        packed, net["packed_transposed"], True,
-        work, net["d_pooled"], net["head_width"], False,
-    )  # fmt: skip
-    if net["dropout"]:
-        _mask(net, net["d_pooled"], net["head_width"], rows, masks, work, starts, begin, steps)
+    block = _times_of_a_block(rows)
+    for t0 in range(0, n_times, block):
+        t1 = min(t0 + block, n_times)
+        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+        clear(work, net["d_raw"], (last - first) * width)
+        at = net["d_raw"]
+        for t in range(t0, t1):
+            n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
+            for r in range(n):
+                for j in range(outputs):
+                    work[at + j] = d_raw[places[r] + first_time + t, j]
+                at += width
+        plain_product(
+            inputs, width, last - first, work, net["pooled"] + first * inputs, 1, inputs,
+            work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+        )  # fmt: skip
+        plain_product(
+            last - first, head_width, outputs, work, net["d_raw"], width, 1,
+            packed, net["packed_transposed"], True,
+            work, net["d_pooled"] + first * head_width, head_width, False,
+        )  # fmt: skip
+        if net["dropout"]:
+            _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
 
 
 @kernel
@@ -126,11 +139,6 @@ def _kept(net, row, unit):
 
 
 @kernel
-def _count(net, rows, starts, steps):
-    return starts[steps] if reads_each_step(net) else rows.size
-
-
-@kernel
 def _read_pooled(net, top, sequences, rows, work):
     """Write what the pooling says of each sequence."""
     for r in range(rows.size):
@@ -146,10 +154,24 @@ def _read_pooled(net, top, sequences, rows, work):
 
 
 @kernel
-def _mask(net, start, stride, rows, masks, work, starts, begin, steps):
-    """Multiply all rows by the masks of their sequences."""
-    for t in range(times(net, begin, steps)[1]):
-        first, n = rows_at(net, rows, starts, t)
+def _append_ones(work, at, stride, n):
+    for _ in range(n):
+        work[at] = 1
+        at += stride
+
+
+@kernel
+def _mask(net, begin, stride, rows, masks, work, starts, t0, t1):
+    """Multiply the rows of some times by the masks of their sequences."""
+    for t in range(t0, t1):
+        first = start(net, rows, starts, t)
         recurrence.mask_rows(
-            work, start + first * stride, stride, net["head_inputs"], n, masks, net["head_mask"]
-        )
+            work, begin + first * stride, stride, net["head_inputs"],
+            start(net, rows, starts, t + 1) - first, masks, net["head_mask"],
+        )  # fmt: skip
+
+
+@kernel
+def _times_of_a_block(rows):
+    """How many times are multiplied at once."""
+    return max(1, BLOCK_ROWS // rows.size)

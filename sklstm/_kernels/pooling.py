@@ -21,6 +21,7 @@ and there is nothing to `read`.
 
 from typing import NamedTuple
 
+from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import FLAG, INDEX, INDICES, linked_choice, vector_type
 from sklstm._machine.memory import add, clear, copy
 
@@ -96,7 +97,7 @@ def _back_max(
 def _add_each(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
     for t in range(steps):
         at = starts[t] + row
-        copy(work, hidden + at * stride, work, kept + at * width, units)
+        _move(work, hidden + at * stride, kept + at * width, units)
 
 
 def _read_nothing(work, kept, width, pooled, units, length):
@@ -108,7 +109,14 @@ def _back_each(
 ):  # fmt: skip
     for t in range(steps):
         at = starts[t] + row
-        copy(work, d_pooled + at * width, work, dh + at * stride, units)
+        _move(work, d_pooled + at * width, dh + at * stride, units)
+
+
+@kernel
+def _move(work, source, target, size):
+    """Copy a few numbers, for which `copy`, a call of libc, takes longer."""
+    for j in range(size):
+        work[target + j] = work[source + j]
 
 
 POOLINGS = {

@@ -63,9 +63,9 @@ class RoundContext(NamedTuple):
         From where on those of each row of the minibatch are.
     gradients : ndarray of shape (groups, size)
         The gradient of each group, its shards' added up in their order, written.
-    parameters : float64 ndarray of shape (2,)
-        To LEARN: the loss's parameter, and what sample weights are multiplied by.
-    targets, sample_weight : ndarrays of shape (targets, outputs) and (targets,)
+    parameters : float64 ndarray of shape (1 + settings,)
+        To LEARN: what sample weights are multiplied by, and the settings of the loss.
+    targets, sample_weight : ndarrays of shape (targets, columns) and (targets,)
         To LEARN: what the net should say, and how much it counts.
     target_places : int64 ndarray of shape (samples,)
         From where on those of each sample are.
@@ -164,7 +164,7 @@ def _run(member, context):
                     )  # fmt: skip
                 # A sequence with one output has it when all of it is read.
                 if learn and back and (not again or head.reads_each_step(context.net[0])):
-                    _lose(context, batch, places, starts, begin, end - begin)
+                    _lose(context, batch, places, begin, end - begin)
                 if back:
                     shard.backward(
                         context.net, context.cells, context.packed, context.sequences,
@@ -193,19 +193,21 @@ def _run(member, context):
 
 
 @kernel
-def _lose(context, batch, places, starts, begin, steps):
+def _lose(context, batch, places, begin, steps):
     """Write the loss of a segment's raw outputs, and its gradient."""
-    first_time, n_times = head.times(context.net[0], begin, steps)
-    for t in range(n_times):
-        for r in range(head.rows_at(context.net[0], batch, starts, t)[1]):
-            place = places[r] + first_time + t
-            target = context.target_places[batch[r]] + first_time + t
-            weight = context.parameters[1] * context.sample_weight[target]
-            losses.sample_loss(
-                context.task[LOSS], context.parameters[0], context.raw[place],
-                context.targets[target], context.raw.dtype.type(weight), context.values[place],
-                context.d_raw[place],
-            )  # fmt: skip
+    for r in range(batch.size):
+        first, n = 0, 1
+        if head.reads_each_step(context.net[0]):
+            first, n = begin, min(context.sequences[batch[r]]["length"] - begin, steps)
+            if n <= 0:
+                break
+        here, there = places[r] + first, context.target_places[batch[r]] + first
+        losses.lose(
+            context.task[LOSS], context.parameters[1:], context.raw[here : here + n],
+            context.targets[there : there + n], context.sample_weight[there : there + n],
+            context.parameters[0], context.values[here : here + n],
+            context.d_raw[here : here + n],
+        )  # fmt: skip
 
 
 @entry

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.head import BLOCK_ROWS
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
@@ -179,16 +180,15 @@ def _lay_out_head(architecture, dtype, rows, steps, tape, net, buffers):
     net["packed"] = buffers.packed.take((inputs + 1) * output_width)
     net["packed_transposed"] = buffers.packed.take(outputs * head_width)
     net["gradient"] = buffers.gradient.take((inputs + 1) * output_width)
-    work = buffers.work
+    work, block = buffers.work, rows
     net["n_kept"] = POOLINGS[architecture.pooling].n_kept
     net["kept"] = work.take(rows * net["n_kept"] * inputs)
-    # Of the rows that the head reads.
     if architecture.reads_each_step:
-        rows = rows * steps
+        rows, block = rows * steps, max(rows, BLOCK_ROWS)
         net["kept"] = work.size
     net["pooled"] = work.take(rows * (inputs + 1))
-    net["raw"] = work.take(rows * output_width)
-    net["d_raw"] = work.take(rows * output_width if tape else 0)
+    net["raw"] = work.take(block * output_width)
+    net["d_raw"] = work.take(block * output_width if tape else 0)
     net["d_pooled"] = work.take(rows * head_width if tape else 0)
 
 

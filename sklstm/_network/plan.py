@@ -154,10 +154,7 @@ def segment_steps(architecture, dtype, longest, rows, training):
         for inputs, units in architecture.cells
     )
     if architecture.reads_each_step:
-        ways = 2 if training else 1
-        numbers += ways * sum(
-            round_up(columns, dtype) for columns in (architecture.head_inputs, architecture.n_outputs)
-        )
+        numbers += (2 if training else 1) * round_up(architecture.head_inputs, dtype)
     step = numbers * rows * dtype.itemsize
     if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
         return longest

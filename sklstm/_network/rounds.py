@@ -14,21 +14,21 @@ from sklstm._network.workers import Workers
 
 
 class Goal(NamedTuple):
-    """What a `Learner` learns: a loss that the kernels have, its data and parameter.
+    """What a `Learner` learns: a loss that the kernels have, its settings and data.
 
     Parameters
     ----------
     loss : int
         Of `_kernels.losses`.
-    parameter : float
-    targets : ndarray of shape (n_samples, n_outputs)
+    settings : tuple of float
+    targets : ndarray of shape (n_samples, n_outputs / len(settings))
     sample_weight : ndarray of shape (n_samples,)
         Both of the dtype of the sequences. If there is an output for each step, there are as many
         of both as steps: all of the first sequence, then those of the next.
     """
 
     loss: int
-    parameter: float
+    settings: tuple
     targets: np.ndarray
     sample_weight: np.ndarray
 
@@ -95,9 +95,7 @@ class _Team:
             targets, sample_weight, target_places = _checked(goal, lengths, architecture, dtype)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
-        parameters = np.zeros(2)
-        if goal is not None:
-            parameters[0] = goal.parameter
+        parameters = np.array([0.0, *(() if goal is None else goal.settings)])
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
@@ -221,7 +219,7 @@ class Learner(_Team):
         multiply what dropout acts on; columns as of `Architecture.mask_sizes`.
         """
         n = self._begin(weights, rows, masks)
-        self._context.parameters[1] = scale
+        self._context.parameters[0] = scale
         self._run(tickets.LEARN)
         loss = float(self._context.values[: self._count(n)].ravel().sum())
         return loss, self._sum(self._n_groups)
@@ -274,7 +272,7 @@ def _checked(goal, lengths, architecture, dtype):
     n, places = len(lengths), np.arange(len(lengths))
     if architecture.reads_each_step:
         n, places = int(lengths.sum()), places_of(lengths)
-    check_size("targets", goal.targets, (n, architecture.n_outputs))
+    check_size("targets", goal.targets, (n, architecture.n_outputs // len(goal.settings)))
     check_size("sample_weight", goal.sample_weight, (n,))
     # A read-only array, or one of other strides, would be compiled for once more.
     arrays = [

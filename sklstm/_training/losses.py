@@ -17,9 +17,9 @@ from sklstm._kernels import losses
 class Loss(ABC):
     """What a loss has to say, and what losses share unless they say otherwise."""
 
-    # The loss's number in the kernels, if it has one, and the parameter that goes with it.
+    # The loss's number in the kernels, if it has one, and the settings that go with it.
     kernel: int | None = None
-    parameter = 0.0
+    settings: tuple = (0.0,)
     # Whether targets may be standardised: the optimum moves and stretches with y.
     equivariant = True
     # Whether the loss of a sample is the mean of its outputs', or their sum.
@@ -70,7 +70,7 @@ class KernelLoss(Loss):
         raw = np.ascontiguousarray(raw)
         y = np.ascontiguousarray(y, raw.dtype)
         value, slope = np.empty(raw.shape), np.empty_like(raw)
-        losses.evaluate(self.kernel, self.parameter, raw, y, value, slope)
+        losses.evaluate(self.kernel, self.settings, raw, y, value, slope)
         return value.astype(raw.dtype, copy=False), slope
 
 
@@ -99,7 +99,7 @@ class Huber(KernelLoss):
     kernel = losses.HUBER
 
     def __init__(self, delta):
-        self.parameter = delta
+        self.settings = (delta,)
 
 
 class Quantile(KernelLoss):
@@ -108,7 +108,7 @@ class Quantile(KernelLoss):
     kernel = losses.QUANTILE
 
     def __init__(self, quantile):
-        self.parameter = quantile
+        self.settings = (quantile,)
 
 
 class Poisson(KernelLoss):

@@ -40,7 +40,7 @@ class Objective:
         if loss.kernel is None:
             self._team = TwoWay(*of_team, **masked)
         else:
-            goal = Goal(loss.kernel, loss.parameter, data.targets, data.sample_weight)
+            goal = Goal(loss.kernel, loss.settings, data.targets, data.sample_weight)
             self._team = Learner(*of_team, goal, **masked)
 
     def __enter__(self):
