@@ -38,9 +38,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
         hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
         [5]_.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max"} or None, default="last"
         What the dense layer reads: the final hidden state of each direction, or of each unit the
-        mean or the largest value over the sequence's own steps.
+        mean or the largest value over the sequence's own steps. None: every step, so that there is
+        an answer for each, and y has a target for each step, in the form of X; see `fit`.
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
@@ -210,7 +211,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         *,
         bidirectional: bool = False,
         forget_bias: float | str = 1.0,
-        pooling: str = "last",
+        pooling: str | None = "last",
         n_timesteps: int | None = None,
         normalize_X: bool = True,
         loss: str = "squared_error",
@@ -270,9 +271,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
+            The targets, as of `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples, as of `fit`.
 
         Returns
         -------
@@ -302,7 +303,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the dtype of X if it is float32, else in float64.
+            The predictions, in the dtype of X if it is float32, else in float64. With pooling=None
+            one for each step, in the form of X: (n_samples, n_timesteps) or (n_samples,
+            n_timesteps, n_outputs), NaN on padding, or a list of arrays (timesteps_i,) or
+            (timesteps_i, n_outputs).
 
         Raises
         ------
@@ -312,6 +316,31 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             If X cannot be read, or has other timesteps or features.
         """
         return self._output(X, "predict")
+
+    def score(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """R2, the coefficient of determination, of the predictions.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, as of `predict`.
+        y : array-like or list of array-like
+            The targets, as of `fit`. With pooling=None, all steps that have one are samples.
+        sample_weight : array-like, default=None
+            Weights of the samples, as of `fit`.
+
+        Returns
+        -------
+        score : float
+        """
+        if not self._answers_each_step():
+            return super().score(X, y, sample_weight)
+        # Imported here, since it takes as long as all of sklstm.
+        from sklearn.metrics import r2_score
+
+        return self._score(X, y, sample_weight, r2_score)
 
     def _predict_from(self, raw):
         prediction = fitted_loss(self).inverse_link(raw)

@@ -52,6 +52,13 @@ class Targets(ABC):
         self.loss.check(y)
         return y
 
+    def encode_steps(self, y, labelled, name="y"):
+        """As `encode`, given the labels of those steps that have one; zeros for the others."""
+        encoded = self.encode(y, y, name)
+        of_steps = np.zeros((len(labelled), encoded.shape[1]))
+        of_steps[labelled] = encoded
+        return of_steps
+
     @abstractmethod
     def _encode(self, y, name):
         """y as float64 of shape (n_samples, n_outputs)."""
@@ -135,6 +142,11 @@ class NumberTargets(Targets):
 
     def _encode(self, y, name):
         refuse_non_numeric(y, name)
+        if np.ndim(y) == 3:
+            raise ValueError(
+                f"Found array with dim 3, while dim <= 2 is required by {self.owner}: {name} has "
+                "targets for each time step only with pooling=None."
+            )
         y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self.owner, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

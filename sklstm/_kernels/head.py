@@ -62,11 +62,12 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        _append_ones(work, net["pooled"] + first * inputs + net["head_inputs"], inputs, last - first)
+        pooled = net["pooled"] + first * inputs
+        _append_ones(work, pooled + net["head_inputs"], inputs, last - first)
         if net["dropout"]:
             _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
         plain_product(
-            last - first, width, inputs, work, net["pooled"] + first * inputs, inputs, 1,
+            last - first, width, inputs, work, pooled, inputs, 1,
             packed, net["packed"], True, work, net["raw"], width, False,
         )  # fmt: skip
         at, outputs = net["raw"], net["outputs"]

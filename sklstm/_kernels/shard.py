@@ -34,7 +34,7 @@ NET = np.dtype(
             "layers", "directions", "features", "pooling", "dropout", "head_mask",
             "head_inputs", "head_width", "outputs", "output_width",
             "weights", "packed", "packed_transposed", "gradient",
-            "kept", "n_kept",  # what the pooling knows so far, (rows, n_kept, head_inputs); see there
+            "kept", "n_kept",  # what the pooling knows so far, (rows, n_kept, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
             "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
             "aside",  # the states that were put aside, (segments, state_size)
@@ -69,8 +69,8 @@ def forward(
     """Read steps `begin` to `end` of the sequences `rows`, sorted by length, longest first.
 
     It writes the raw outputs of these steps, or, where each sequence has one, when all steps are
-    read; those of a sequence are in `raw` from its place on. What is read `again` was read without a
-    tape.
+    read; those of a sequence are in `raw` from its place on. What is read `again` was read without
+    a tape.
     """
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     # X may be in any units, and standardising makes numbers of usual size of it.

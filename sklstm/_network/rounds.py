@@ -8,7 +8,7 @@ from sklstm._kernels import losses, pooling, shard, tickets
 from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
-from sklstm._network.order import LongestFirst, places_of, steps_from
+from sklstm._network.order import LongestFirst, Outputs
 from sklstm._network.plan import cut, make_plan
 from sklstm._network.workers import Workers
 
@@ -63,8 +63,7 @@ class _Team:
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
         lengths = sequences.records["length"]
-        # Of the raw outputs, where there is one for each step.
-        self._lengths = lengths if architecture.reads_each_step else None
+        self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(lengths, max_rows)
         self._plan = plan = make_plan(
@@ -87,12 +86,14 @@ class _Team:
             gradients = self._sum.gradients
         most_raw = max_rows
         if architecture.reads_each_step:
-            most_raw = np.sort(lengths)[-max_rows:].sum()
+            most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
         raw = np.zeros((most_raw, n_outputs), dtype)
         trained = most_raw if training else 0
         targets, sample_weight, target_places = raw[:0], np.zeros(0, dtype), np.zeros(0, np.int64)
         if goal is not None:
-            targets, sample_weight, target_places = _checked(goal, lengths, architecture, dtype)
+            targets, sample_weight, target_places = self._checked(
+                goal, n_outputs, len(lengths), dtype
+            )
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
         parameters = np.array([0.0, *(() if goal is None else goal.settings)])
@@ -141,11 +142,26 @@ class _Team:
             rows.take(self._order, out=context.rows[:n], mode="clip")
             if masks is not None:
                 masks.take(self._order, axis=0, out=context.masks[:n], mode="clip")
-        if self._lengths is not None:
-            context.places[:n] = places_of(self._lengths[context.rows[:n]])
+        if self._outputs.lengths is not None:
+            context.places[:n] = self._outputs.starts(context.rows[:n])
         check_size("weights", weights, (self._n_weights,), context.raw.dtype)
         shard.pack(context.net, context.cells, weights, context.packed, self._training)
         return n
+
+    def _checked(self, goal, n_outputs, n_samples, dtype):
+        """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
+
+        Third, where those of each sequence start.
+        """
+        samples = np.arange(n_samples)
+        n = self._outputs.count(samples)
+        check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
+        check_size("sample_weight", goal.sample_weight, (n,))
+        # A read-only array, or one of other strides, would be compiled for once more.
+        arrays = [
+            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
+        ]
+        return *arrays, self._outputs.starts(samples)
 
     def _run(self, task, last=False):
         self._context.task[tickets.WHAT] = task
@@ -160,18 +176,15 @@ class _Team:
 
     def _count(self, n):
         """How many raw outputs a round of n rows has."""
-        return n if self._lengths is None else self._lengths[self._context.rows[:n]].sum()
+        return self._outputs.count(self._context.rows[:n])
 
     def _computed(self, n):
         """The place of each raw output of the last round, if rows were in their own order."""
         if self._order is None:
             return slice(None)
-        if self._lengths is None:
-            return self._order
-        lengths = self._lengths[self._context.rows[:n]]
-        in_order = np.empty_like(lengths)
-        in_order[self._order] = lengths
-        return steps_from(places_of(in_order)[self._order], lengths)
+        rows = np.empty(n, np.int64)
+        rows[self._order] = self._context.rows[:n]
+        return self._outputs.reordered(rows, self._order)
 
 
 class Predictor(_Team):
@@ -262,23 +275,6 @@ def _new_task(plan, goal):
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task
-
-
-def _checked(goal, lengths, architecture, dtype):
-    """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
-
-    Third, where those of each sequence start.
-    """
-    n, places = len(lengths), np.arange(len(lengths))
-    if architecture.reads_each_step:
-        n, places = int(lengths.sum()), places_of(lengths)
-    check_size("targets", goal.targets, (n, architecture.n_outputs // len(goal.settings)))
-    check_size("sample_weight", goal.sample_weight, (n,))
-    # A read-only array, or one of other strides, would be compiled for once more.
-    arrays = [
-        np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
-    ]
-    return *arrays, places
 
 
 def copied(records):

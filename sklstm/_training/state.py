@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._network.order import Outputs
 from sklstm._training.losses import Loss
 from sklstm._training.solver import Solver
 
@@ -29,16 +31,24 @@ class Data:
     Parameters
     ----------
     sequences : Sequences
-    targets : ndarray of shape (n_samples, n_outputs)
-    sample_weight : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_targets, n_columns)
+    sample_weight : ndarray of shape (n_targets,)
     rows : ndarray of int
         The samples that take part.
+    outputs : Outputs
+        Which targets are a sample's: there are as many as samples, or as steps.
     """
 
     sequences: object
     targets: np.ndarray
     sample_weight: np.ndarray
     rows: np.ndarray
+    outputs: Outputs = field(default_factory=Outputs)
+
+    @cached_property
+    def row_weight(self):
+        """What all targets of each sample weigh."""
+        return self.outputs.add_up(self.sample_weight)
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,7 +90,13 @@ class Scorer:
     """The validation score of weights; a context manager."""
 
     def __init__(self, architecture, validation, loss):
-        self._validation, self._loss = validation, loss
+        self._rows, self._loss = validation.rows, loss
+        outputs, sample_weight = validation.outputs, validation.sample_weight
+        scored = outputs.weighed(validation.rows, sample_weight)
+        self._targets, self._sample_weight = validation.targets[scored], sample_weight[scored]
+        self._scored = slice(None)
+        if outputs.lengths is not None:
+            self._scored = sample_weight[outputs.of(validation.rows)] > 0
         self._team = Predictor(architecture, validation.sequences, len(validation.rows))
 
     def __enter__(self):
@@ -101,7 +107,5 @@ class Scorer:
         self._team.__exit__(*exception)
 
     def __call__(self, weights):
-        rows = self._validation.rows
-        raw = self._team.predict(weights, rows)
-        weight = self._validation.sample_weight[rows]
-        return self._loss.score(raw, self._validation.targets[rows], weight)
+        raw = self._team.predict(weights, self._rows)[self._scored]
+        return self._loss.score(raw, self._targets, self._sample_weight)
