@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import report, timing
-from benchmarks.contenders import check_steps
+from benchmarks import report, streaming, timing
+from benchmarks.contenders import check_steps, steps_of
 from benchmarks.defaults import ratio, reached
 from benchmarks.scaling import slope
 
@@ -113,6 +113,12 @@ def test_streams_must_agree_after_every_step_and_with_what_reads_all_at_once():
         check_steps({"sklstm": {"one": RunningSum()}, "peer": peer}, X, total)
     with pytest.raises(AssertionError):
         check_steps({"sklstm": {"one": RunningSum(forgets=True)}}, X, total)
+
+
+def test_a_stream_is_timed_on_another_step_at_each_call():
+    X = np.arange(4.0).reshape(1, 4, 1)
+    calls = streaming.fed(lambda x: x.item(), steps_of(X))
+    assert [calls() for _ in range(6)] == [0, 1, 2, 3, 0, 1]
 
 
 def test_the_slope_is_that_of_the_upper_half():
