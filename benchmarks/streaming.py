@@ -20,33 +20,34 @@ ONE_STEP = f"{SKLSTM}, one step"
 
 
 def run(quick):
-    """Two tables in float32, of the same rounds; sklstm's times hold the validation of x."""
+    """Three tables in float32; sklstm's times hold the validation of x."""
     classes = load(SKLSTM, TORCH, KERAS, ONNX)
     rounds = 3 if quick else 15
-    kept, again = [], []
+    kept, again, every_way = [], [], []
     for workload, n_series in STREAMS:
         label = f"{n_series}, {workload.inputs}, {workload.layers}"
         X = workload.data()[0][:n_series]
         contenders = make(classes, workload)
         reading, _ = chosen({name: each.predictors(X) for name, each in contenders.items()}, 3)
-        stepping, ways = chosen(streams(contenders, X, reading[SKLSTM]()), 200)
-        times = timing.contest(
-            stepping | {_again(name): call for name, call in reading.items()},
-            rounds, 0.1, label=f"streaming {label}",
-        )  # fmt: skip
-        values = {name: [1e6 * t for t in seconds] for name, seconds in times.items()}
+        variants = streams(contenders, X, reading[SKLSTM]())
+        stepping, ways = chosen(variants, 200)
+        calls = stepping | {_again(name): call for name, call in reading.items()}
+        values = microseconds(calls, rounds, label)
         kept.append(timing.row(label, {name: values[name] for name in stepping}, ways=ways))
         beside = {name: values[_again(name)] for name in reading}
         again.append(timing.row(label, {ONE_STEP: values[SKLSTM], **beside}, ONE_STEP))
-    titles = (
-        "One more step, its state kept from the step before, in float32",
-        f"The last {STREAMS[0][0].steps} steps read again instead, in float32",
-    )
+        if workload is STREAMS[0][0]:
+            every_way = rows_of_ways(variants, rounds, label)
+    titles = {
+        "One more step, its state kept from the step before, in float32": (KEY, kept),
+        f"The last {STREAMS[0][0].steps} steps read again instead, in float32": (KEY, again),
+        f"All ways to make the step of the first row ({kept[0]['label']})": ("way", every_way),
+    }
     return {
         "rounds": rounds,
         "tables": [
-            {"title": title, "key": KEY, "unit": "µs", "rows": rows}
-            for title, rows in zip(titles, (kept, again), strict=True)
+            {"title": title, "key": key, "unit": "µs", "rows": rows}
+            for title, (key, rows) in titles.items()
         ],
     }
 
@@ -71,6 +72,25 @@ def chosen(variants, calls):
     """The quickest way of each contender, and what it is called."""
     ways = {name: timing.fastest(of, calls=calls) for name, of in variants.items()}
     return {name: variants[name][way] for name, way in ways.items()}, ways
+
+
+def microseconds(calls, rounds, label):
+    """What each call takes, for each round."""
+    times = timing.contest(calls, rounds, 0.1, label=f"streaming {label}")
+    return {name: [1e6 * t for t in seconds] for name, seconds in times.items()}
+
+
+def rows_of_ways(variants, rounds, label):
+    """A row for each way of the peers, beside sklstm."""
+    (own,) = variants[SKLSTM].values()
+    peers = {
+        f"{name}, {way}": call
+        for name, of in variants.items()
+        if name != SKLSTM
+        for way, call in of.items()
+    }
+    values = microseconds({SKLSTM: own, **peers}, rounds, f"{label}, all ways")
+    return [timing.row(name, {SKLSTM: values[SKLSTM], "peer": values[name]}) for name in peers]
 
 
 def _again(name):

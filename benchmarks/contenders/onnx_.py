@@ -184,7 +184,7 @@ class Contender:
         model = step_graph(self._workload, self._weights, n_series)
         sessions = {threads: _session(model, threads) for threads in {1, n_threads()}}
         return {
-            f"{way}, {threads} threads": kind(session)
+            f"{way}, {threads} thread" + "s" * (threads > 1): kind(session)
             for way, kind in (("arrays", CarriedArrays), ("bound arrays", BoundArrays))
             for threads, session in sessions.items()
         }
