@@ -107,9 +107,8 @@ def test_a_step_of_a_stream_takes_what_the_guide_says():
         for ratio in row["ratios"].values():
             assert ratio["high"] / ratio["median"] < 1.08
             assert ratio["low"] / ratio["median"] > 0.92
-    assert {tuple(row["ways"].values()) for row in rows_of("streaming").values()} == {
-        ("StreamingPredictor", "nn.LSTMCell", "jax.jit(stateless_call)", "bound arrays, 1 thread")
-    }
+        _, *fastest = [way.partition(",")[0] for way in row["ways"].values()]
+        assert fastest == ["nn.LSTMCell", "jax.jit(stateless_call)", "bound arrays"]
 
 
 def test_float32_is_about_twice_as_fast():
