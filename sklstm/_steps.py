@@ -46,8 +46,8 @@ def steps_in_a_row(y, sequences, name="y"):
         shape = f"shape {y.shape}"
     raise ValueError(
         f"With pooling=None, {name} must have an entry for each time step, in the form of X: an "
-        f"array {len(lengths), n_timesteps} or ({len(lengths)}, {n_timesteps}, n_outputs), or a list "
-        f"of arrays (timesteps_i,) or (timesteps_i, n_outputs); got {shape}."
+        f"array {len(lengths), n_timesteps} or ({len(lengths)}, {n_timesteps}, n_outputs), or a "
+        f"list of arrays (timesteps_i,) or (timesteps_i, n_outputs); got {shape}."
     )
 
 
