@@ -227,16 +227,18 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         with np.errstate(all="ignore"):
             raw, sequences = net._raw_output(X)
             answers = getattr(net, f"_{method}_from")(raw)
-            each_step = architecture_of(net._shape).reads_each_step
-            return as_sequences(answers, sequences) if each_step else answers
-
-    def _answers_each_step(self):
-        check_is_fitted(self)
-        return architecture_of(self._shape).reads_each_step
+        if not architecture_of(net._shape).reads_each_step:
+            return answers
+        if isinstance(answers, tuple):
+            return tuple(as_sequences(each, sequences) for each in answers)
+        return as_sequences(answers, sequences)
 
     def _score(self, X, y, sample_weight, metric):
-        """A metric of all labelled steps, each of them a sample."""
+        """A metric, for which each labelled step is a sample if there are answers for each."""
+        check_is_fitted(self)
         net = self._as_it_stands()
+        if not architecture_of(net._shape).reads_each_step:
+            return float(metric(y, net.predict(X), sample_weight=sample_weight))
         with np.errstate(all="ignore"):
             raw, sequences = net._raw_output(X)
             predicted = net._predict_from(raw)

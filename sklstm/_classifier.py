@@ -368,8 +368,6 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         score : float
         """
-        if not self._answers_each_step():
-            return super().score(X, y, sample_weight)
         # Imported here, since it takes as long as all of sklstm.
         from sklearn.metrics import accuracy_score
 

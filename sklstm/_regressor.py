@@ -1,14 +1,16 @@
 """LSTMRegressor: its parameters and its predictions."""
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._fit import Given
@@ -50,13 +52,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         all steps of the training rows, by sample weight. Constant features are only centred. The
         first fit of a warm start, or the first `partial_fit`, fixes both. Weights that are read are
         in the units of X.
-    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"}, \
             default="squared_error"
         What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
-        half the squared error), the median, a mean that outliers pull less, the `quantile`, or the
-        mean of counts through a log link, which wants y of at least 0.
-    quantile : float, default=0.5
-        The quantile that loss="quantile" predicts, between 0 and 1.
+        half the squared error), the median, a mean that outliers pull less, the `quantile`, the
+        mean of counts through a log link, which wants y of at least 0, or the mean and the standard
+        deviation of a normal distribution [10]_, both of which `predict` can return.
+    quantile : float or array-like of float, default=0.5
+        The quantile that loss="quantile" predicts, between 0 and 1; or several in ascending order,
+        which one net predicts together. They never cross, as they are sorted [11]_.
     huber_delta : float, default=1.35
         The error from which loss="huber" is linear; in standard deviations of y if `normalize_y`.
     normalize_y : bool, default=True
@@ -157,9 +161,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     input_weights_, recurrent_weights_, biases_ : list of ndarray
         Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
         direction, forward before backward. Gates are in the order input, forget, cell, output.
-    output_weights_ : ndarray of shape (n_outputs, head inputs)
-        Weights of the dense layer.
-    output_bias_ : ndarray of shape (n_outputs,)
+    output_weights_ : ndarray of shape (raw outputs, head inputs)
+        Weights of the dense layer. A raw output is one of y; with several quantiles one each, of
+        the first output of y, then of the next; with loss="gaussian" a mean and the log of a
+        standard deviation.
+    output_bias_ : ndarray of shape (raw outputs,)
         Biases of the dense layer.
 
     References
@@ -178,6 +184,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
        neural networks. NeurIPS.
     .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
        networks. ICML.
+    .. [10] Nix & Weigend (1994), Estimating the mean and variance of the target probability
+       distribution. ICNN.
+    .. [11] Chernozhukov, Fernandez-Val & Galichon (2010), Quantile and probability curves without
+       crossing. Econometrica 78(3).
 
     Examples
     --------
@@ -192,7 +202,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     """
 
     loss: str
-    quantile: float
+    quantile: float | Sequence[float] | NDArray[np.floating[Any]]
     huber_delta: float
     normalize_y: bool
 
@@ -200,7 +210,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     _parameter_constraints: dict = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean"],
     }
@@ -215,7 +225,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         n_timesteps: int | None = None,
         normalize_X: bool = True,
         loss: str = "squared_error",
-        quantile: float = 0.5,
+        quantile: float | Sequence[float] | NDArray[np.floating[Any]] = 0.5,
         huber_delta: float = 1.35,
         normalize_y: bool = True,
         solver: str = "adam",
@@ -288,7 +298,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X: SequencesLike) -> Floats:
+    @overload
+    def predict(self, X: SequencesLike, return_std: Literal[False] = False) -> Floats: ...
+
+    @overload
+    def predict(self, X: SequencesLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+
+    def predict(self, X: SequencesLike, return_std: bool = False) -> Any:
         """Predict the targets of sequences.
 
         A prediction does not depend on the other rows of X, bit for bit.
@@ -299,6 +315,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit; in a list or padded also
             shorter ones.
+        return_std : bool, default=False
+            Whether to return standard deviations too, which loss="gaussian" has.
 
         Returns
         -------
@@ -306,21 +324,36 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             The predictions, in the dtype of X if it is float32, else in float64. With pooling=None
             one for each step, in the form of X: (n_samples, n_timesteps) or (n_samples,
             n_timesteps, n_outputs), NaN on padding, or a list of arrays (timesteps_i,) or
-            (timesteps_i, n_outputs).
+            (timesteps_i, n_outputs). Of several quantiles there is one more axis, the last:
+            (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles), ascending.
+        std : ndarray of the shape of y
+            With `return_std`: the standard deviations of the predicted normal distributions.
 
         Raises
         ------
         NotFittedError
             Before fit.
         ValueError
-            If X cannot be read, or has other timesteps or features.
+            If X cannot be read, or has other timesteps or features; or if deviations are asked of
+            a net that has none.
         """
-        return self._output(X, "predict")
+        if not return_std:
+            return self._output(X, "predict")
+        check_is_fitted(self)
+        if self._fitted_loss != "gaussian":
+            raise ValueError(
+                "return_std=True wants a net that was fitted with loss='gaussian', got one of "
+                f"loss={self._fitted_loss!r}."
+            )
+        return self._output(X, "predict_with_std")
 
     def score(
         self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """R2, the coefficient of determination, of the predictions.
+        """R2, the coefficient of determination; of loss="quantile", D2 of the pinball loss.
+
+        D2 is 1 for a perfect prediction, and 0 for one that knows but the quantile of y. Of several
+        quantiles, it is the mean.
 
         Parameters
         ----------
@@ -335,18 +368,38 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         -------
         score : float
         """
-        if not self._answers_each_step():
-            return super().score(X, y, sample_weight)
         # Imported here, since it takes as long as all of sklstm.
         from sklearn.metrics import r2_score
 
-        return self._score(X, y, sample_weight, r2_score)
+        check_is_fitted(self)
+        is_quantile = self._fitted_loss == "quantile"
+        metric = partial(_d2_pinball, self._fitted_quantile) if is_quantile else r2_score
+        return self._score(X, y, sample_weight, metric)
 
     def _predict_from(self, raw):
-        prediction = fitted_loss(self).inverse_link(raw)
-        return prediction[:, 0] if prediction.shape[1] == 1 else prediction
+        return _without_outputs_if_one(fitted_loss(self).inverse_link(raw))
+
+    def _predict_with_std_from(self, raw):
+        return self._predict_from(raw), _without_outputs_if_one(fitted_loss(self).deviation(raw))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _without_outputs_if_one(prediction):
+    """Of a y of one column, the axis of columns is left out."""
+    return prediction[:, 0] if prediction.shape[1] == 1 else prediction
+
+
+def _d2_pinball(quantile, y, prediction, sample_weight):
+    """D2 of the pinball loss, the mean over quantiles and outputs."""
+    # Imported here, since it takes as long as all of sklstm.
+    from sklearn.metrics import d2_pinball_score
+
+    if not isinstance(quantile, tuple):
+        return d2_pinball_score(y, prediction, alpha=quantile, sample_weight=sample_weight)
+    return np.mean(
+        [_d2_pinball(q, y, prediction[..., n], sample_weight) for n, q in enumerate(quantile)]
+    )

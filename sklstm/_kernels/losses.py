@@ -25,7 +25,9 @@ exp, log, log1p = (
     (np.exp, np.log, np.log1p) if config.DISABLE_JIT else (math.exp, math.log, math.log1p)
 )
 
-SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
+(
+    SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, GAUSSIAN, BINARY_LOG, MULTINOMIAL_LOG
+) = range(8)  # fmt: skip
 
 
 _SOFTMAX = Links.named("softmax")
@@ -68,6 +70,9 @@ def lose(loss, settings, raw, y, weight, scale, value, slope):
             continue
         if loss == MULTINOMIAL_LOG:
             _multinomial_log(raw[row], y[row], value[row], slope[row])
+        elif loss == GAUSSIAN:
+            for target in range(y.shape[1]):
+                _gaussian(raw[row], y[row, target], 2 * target, value[row], slope[row])
         else:
             j = 0
             for target in range(y.shape[1]):
@@ -108,6 +113,16 @@ def _entry_loss(loss, setting, raw, y):
     positive = raw > zero
     value = (raw if positive else zero) + log1p(small) - y * raw
     return value, (one if positive else small) / (one + small) - y
+
+
+@kernel
+def _gaussian(raw, y, j, value, slope):
+    """Of the mean raw[j] and the log of the deviation raw[j + 1]; without log(2 pi) / 2."""
+    one = raw.dtype.type(1)
+    precision = exp(-raw[j + 1])
+    error = (raw[j] - y) * precision
+    value[j], value[j + 1] = raw.dtype.type(0.5) * error * error + raw[j + 1], 0
+    slope[j], slope[j + 1] = error * precision, one - error * error
 
 
 @linked(vector_type, vector_type, FLOAT64[::1], vector_type, links=_SOFTMAX)

@@ -86,8 +86,7 @@ class Objective:
     def mean_loss(self, weights, rows, scale, masks=None):
         """The sum of the loss by sample weight, times `scale`, and its gradient."""
         loss, data = self._settings.loss, self._data
-        if loss.averages_outputs:
-            scale /= data.targets.shape[1]
+        scale /= loss.n_terms(data.targets.shape[1])
         if loss.kernel is not None:
             return self._team.learn(weights, rows, scale, masks)
         some = data.outputs.of(rows)
