@@ -325,7 +325,7 @@ def _given_validation(seen, given, targets, data):
             labels, labelled = labelled_steps(y, "y_val")
             y = targets.encode_steps(labels, labelled, "y_val")
             sample_weight, outputs = labelled.astype(dtype), Outputs(sequences.records["length"])
-        n_outputs, known = targets.n_outputs(y), data.targets.shape[1]
+        n_outputs, known = y.shape[1], data.targets.shape[1]
         if n_outputs != known:
             raise ValueError(f"y_val has {n_outputs} outputs, but those of training are {known}.")
         y = targets.scaled(y, dtype)

@@ -57,17 +57,17 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
         half the squared error), the median, a mean that outliers pull less, the `quantile`, the
         mean of counts through a log link, which wants y of at least 0, or the mean and the standard
-        deviation of a normal distribution [10]_, both of which `predict` can return.
+        deviation of a normal distribution [6]_, both of which `predict` can return.
     quantile : float or array-like of float, default=0.5
         The quantile that loss="quantile" predicts, between 0 and 1; or several in ascending order,
-        which one net predicts together. They never cross, as they are sorted [11]_.
+        which one net predicts together. They never cross, as they are sorted [7]_.
     huber_delta : float, default=1.35
         The error from which loss="huber" is linear; in standard deviations of y if `normalize_y`.
     normalize_y : bool, default=True
         Whether to fit on standardised targets, and fold mean and scale into the output layer:
         predictions and attributes are in the units of y. No effect with loss="poisson".
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The optimizer: Adam [6]_, Adam with decoupled weight decay [7]_, gradient descent with
+        The optimizer: Adam [8]_, Adam with decoupled weight decay [9]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the number of a
@@ -126,9 +126,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         same for all steps of a sequence.
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
-        steps of a sequence [8]_.
+        steps of a sequence [10]_.
     max_grad_norm : float or None, default=None
-        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. 1 can help where
+        A longer gradient is scaled down to this Euclidean norm [11]_; None: never. 1 can help where
         memory has to be long; elsewhere it can let rounding grow and losses of small data end
         higher, most of all with normalize_X=False. Not with solver="lbfgs".
 
@@ -178,16 +178,16 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     .. [4] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
        architectures. ICML.
     .. [5] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
-    .. [6] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
-    .. [7] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
-    .. [8] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
-       neural networks. NeurIPS.
-    .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
-       networks. ICML.
-    .. [10] Nix & Weigend (1994), Estimating the mean and variance of the target probability
+    .. [6] Nix & Weigend (1994), Estimating the mean and variance of the target probability
        distribution. ICNN.
-    .. [11] Chernozhukov, Fernandez-Val & Galichon (2010), Quantile and probability curves without
+    .. [7] Chernozhukov, Fernandez-Val & Galichon (2010), Quantile and probability curves without
        crossing. Econometrica 78(3).
+    .. [8] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [9] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [10] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+       neural networks. NeurIPS.
+    .. [11] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+       networks. ICML.
 
     Examples
     --------

@@ -147,10 +147,11 @@ class NumberTargets(Targets):
         if continued_by is None:
             return targets
         if fitted_loss(estimator).meaning != loss.meaning:
+            name, new, old = "loss", estimator.loss, estimator._fitted_loss
+            if new == old:
+                name, new, old = "quantile", estimator.quantile, estimator._fitted_quantile
             raise ValueError(
-                f"{continued_by} continues the fitted net, but got loss={estimator.loss!r} and "
-                f"quantile={estimator.quantile!r} (was {estimator._fitted_loss!r} and "
-                f"{estimator._fitted_quantile!r})."
+                f"{continued_by} continues the fitted net, but got {name}={new!r} (was {old!r})."
             )
         return replace(
             targets, fitted_loss=estimator._fitted_loss,
@@ -159,12 +160,15 @@ class NumberTargets(Targets):
 
     def _encode(self, y, name):
         refuse_non_numeric(y, name)
-        if np.ndim(y) == 3:
+        y = check_array(
+            y, dtype=np.float64, ensure_2d=False, allow_nd=True, estimator=self.owner,
+            input_name=name,
+        )  # fmt: skip
+        if y.ndim > 2:
             raise ValueError(
-                f"Found array with dim 3, while dim <= 2 is required by {self.owner}: {name} has "
-                "targets for each time step only with pooling=None."
+                f"Found array with dim {y.ndim}, while dim <= 2 is required by {self.owner}: {name} "
+                "has targets for each time step only with pooling=None."
             )
-        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self.owner, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)
