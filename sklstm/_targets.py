@@ -166,8 +166,8 @@ class NumberTargets(Targets):
         )  # fmt: skip
         if y.ndim > 2:
             raise ValueError(
-                f"Found array with dim {y.ndim}, while dim <= 2 is required by {self.owner}: {name} "
-                "has targets for each time step only with pooling=None."
+                f"Found array with dim {y.ndim}, while dim <= 2 is required by {self.owner}: "
+                f"{name} has targets for each time step only with pooling=None."
             )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -68,7 +68,7 @@ GOOD_VALUES = {
     "hidden_layer_sizes": [1, np.int64(3), (3,), [3, 2], np.array([3, 2]), (2, 2, 2)],
     "bidirectional": [True, np.True_],
     "forget_bias": [0, -1.5, np.float32(2), "chrono"],
-    "pooling": ["last", "mean", "max", None],
+    "pooling": ["last", "mean", "max"],
     "n_timesteps": [None, 1, np.int32(6), 12],
     "loss": ["squared_error", "absolute_error", "huber", "quantile"],
     "quantile": [0.01, 0.99],
