@@ -116,6 +116,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     best_loss_: float
     loss_curve_: list[float]
     validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
     # The fields of the fitted net's architecture.
     _shape: tuple

@@ -36,6 +36,7 @@ def fitted_state(fit, progress):
         "best_loss_": progress.best_loss,
         "loss_curve_": progress.losses,
         "validation_scores_": progress.scores or None,
+        "validation_loss_curve_": progress.validation_losses or None,
         "best_validation_score_": progress.best_score,
         "_shape": shape,
         "_scaling": fit.data.sequences.scaling,

@@ -153,6 +153,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         The loss of the last epoch, and the lowest.
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
+    validation_loss_curve_ : list of float or None
+        The mean loss of the validation data after each epoch, without the penalty, to be compared
+        with `loss_curve_`. None if there are none.
     best_validation_score_ : float or None
         The best score in the last fit, by its loss and its validation data: that of the weights
         which it kept. None if it validated on nothing.

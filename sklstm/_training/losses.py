@@ -62,9 +62,14 @@ class Loss(ABC):
         """The prediction that raw outputs (n_samples, n_raw) stand for: an entry a target."""
         return raw
 
+    def mean(self, raw, y, sample_weight):
+        """The mean loss, as it is minimised but without the penalty."""
+        values = self.value(raw, y).sum(axis=1) / self.n_terms(y.shape[1])
+        return float(np.average(values, weights=sample_weight))
+
     def score(self, raw, y, sample_weight):
         """What validation compares, the higher the better: minus the mean loss."""
-        return -float(np.average(self.value(raw, y).mean(axis=1), weights=sample_weight))
+        return -self.mean(raw, y, sample_weight)
 
 
 class KernelLoss(Loss):
@@ -227,11 +232,6 @@ class Gaussian(KernelLoss):
     def deviation(self, raw):
         """The standard deviations."""
         return np.exp(raw[:, 1::2])
-
-    def score(self, raw, y, sample_weight):
-        """What validation compares, the higher the better: minus the mean loss."""
-        values = self.value(raw, y).sum(axis=1) / y.shape[1]
-        return -float(np.average(values, weights=sample_weight))
 
 
 class BinaryLogLoss(KernelLoss):

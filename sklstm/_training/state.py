@@ -79,8 +79,8 @@ class Progress:
         Minibatches so far.
     samples : int
         Samples seen so far.
-    history : list of (float, float or None)
-        Of each epoch the mean objective, and the validation score if there was one.
+    history : list of (float, float or None, float or None)
+        Of each epoch the mean objective, and the score and the mean loss of validation, if any.
     best_loss : float
         The lowest objective so far.
     best_score : float or None
@@ -98,12 +98,17 @@ class Progress:
     @property
     def losses(self):
         """The mean objective of each epoch."""
-        return [loss for loss, _ in self.history]
+        return [loss for loss, _, _ in self.history]
 
     @property
     def scores(self):
         """The validation scores of the epochs that were validated."""
-        return [score for _, score in self.history if score is not None]
+        return [score for _, score, _ in self.history if score is not None]
+
+    @property
+    def validation_losses(self):
+        """The mean loss of the validation rows after these epochs."""
+        return [loss for _, _, loss in self.history if loss is not None]
 
     def copy(self):
         """What training goes on from here does not change."""
