@@ -17,6 +17,8 @@ from sklstm._machine.undisturbed import undisturbed
 # stay a division (no arcp). Sums are written out where their order matters.
 # A kernel allocates nothing, so that no slice need count its references.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "_nrt": False}
+# What only kernels call needs no code around it for arguments of Python's or C's.
+UNWRAPPED = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Numba's debugging switches would make kernels whose bits depend on the batch. An option could not
 # turn them all off: one overrides it, others reach what Numba compiles below.
 PINNED_SETTINGS = {"BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0}
@@ -38,15 +40,22 @@ def compiling():
 
 def kernel(function):
     """Compile a kernel that only kernels call; it is kept in its callers' machine code."""
-    dispatcher = njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher = njit(**UNWRAPPED)(function)
     if not config.DISABLE_JIT:
         widen_literals(dispatcher)
     return dispatcher
 
 
+def apart(function):
+    """Compile a kernel that is called by address, and keep the machine code on disk."""
+    dispatcher = njit(**UNWRAPPED)(function)
+    keep_on_disk(dispatcher)
+    return dispatcher
+
+
 def entry(function, options=OPTIONS):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
-    dispatcher = njit(**options)(function)
+    dispatcher = njit(**options, no_cfunc_wrapper=True)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
         compile_within(dispatcher, compiling)

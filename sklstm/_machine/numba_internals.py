@@ -10,7 +10,6 @@ import numba
 from numba import types
 from numba.core import cgutils, event
 from numba.core.caching import NullCache
-from numba.core.ccallback import CFunc
 from numba.core.codegen import get_host_cpu_features
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
@@ -19,7 +18,6 @@ from numba.core.typeconv import Conversion
 from numba.np.numpy_support import as_dtype
 
 __all__ = [
-    "CFunc",
     "Conversion",
     "NullCache",
     "as_dtype",
@@ -29,6 +27,7 @@ __all__ = [
     "event",
     "get_host_cpu_features",
     "global_compiler_lock",
+    "native_address",
     "pack_code",
     "threading_layer_runs",
     "unpack_code",
@@ -38,7 +37,7 @@ __all__ = [
 
 
 def use_cache(compiled, cache):
-    """Have a dispatcher or a C callback ask `cache` for its machine code, and hand it over."""
+    """Have a dispatcher ask `cache` for its machine code, and hand it over."""
     compiled._cache = cache
 
 
@@ -67,6 +66,13 @@ def compile_within(dispatcher, context):
 def entry_point(dispatcher, *arguments):
     """What a dispatcher calls for arguments of such types; it is compiled or loaded if need be."""
     return dispatcher._compile_for_args(*arguments)
+
+
+def native_address(dispatcher, signature):
+    """Where the machine code for a signature is, which is compiled or loaded if need be."""
+    dispatcher.compile(signature)
+    compiled = dispatcher.overloads[signature.args]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
 def widen_literals(dispatcher):
