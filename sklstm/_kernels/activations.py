@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sklstm._machine.compile import UNWRAPPED, kernel
+from sklstm._machine.compile import PART_OPTIONS, kernel
 
 
 def _make_functions(real, integer, limit, ln2_high, coefficients):
@@ -118,16 +118,16 @@ def multiply_tanh(work, source, factor, target, product, size):
     function(work, source, factor, target, product, size)
 
 
-@overload(apply_sigmoid, jit_options=UNWRAPPED)
+@overload(apply_sigmoid, jit_options=PART_OPTIONS)
 def _compiled_sigmoid(work, start, size):
     return _sigmoid_32 if work.dtype == types.float32 else _sigmoid_64
 
 
-@overload(apply_tanh, jit_options=UNWRAPPED)
+@overload(apply_tanh, jit_options=PART_OPTIONS)
 def _compiled_tanh(work, start, size):
     return _tanh_32 if work.dtype == types.float32 else _tanh_64
 
 
-@overload(multiply_tanh, jit_options=UNWRAPPED)
+@overload(multiply_tanh, jit_options=PART_OPTIONS)
 def _compiled_multiply_tanh(work, source, factor, target, product, size):
     return _tanh_times_32 if work.dtype == types.float32 else _tanh_times_64

@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from numba import config, njit
 
 from sklstm._machine.cache import keep_on_disk
-from sklstm._machine.numba_internals import compile_within, entry_point, widen_literals
+from sklstm._machine.numba_internals import (
+    KernelCompiler,
+    PartCompiler,
+    compile_within,
+    entry_point,
+    widen_literals,
+)
 from sklstm._machine.undisturbed import undisturbed
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
@@ -19,6 +25,7 @@ from sklstm._machine.undisturbed import undisturbed
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}, "_nrt": False}
 # What only kernels call needs no code around it for arguments of Python's or C's.
 UNWRAPPED = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+PART_OPTIONS = {**UNWRAPPED, "pipeline_class": PartCompiler}
 # Numba's debugging switches would make kernels whose bits depend on the batch. An option could not
 # turn them all off: one overrides it, others reach what Numba compiles below.
 PINNED_SETTINGS = {"BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0}
@@ -40,7 +47,7 @@ def compiling():
 
 def kernel(function):
     """Compile a kernel that only kernels call; it is kept in its callers' machine code."""
-    dispatcher = njit(**UNWRAPPED)(function)
+    dispatcher = njit(**PART_OPTIONS)(function)
     if not config.DISABLE_JIT:
         widen_literals(dispatcher)
     return dispatcher
@@ -48,14 +55,14 @@ def kernel(function):
 
 def apart(function):
     """Compile a kernel that is called by address, and keep the machine code on disk."""
-    dispatcher = njit(**UNWRAPPED)(function)
+    dispatcher = njit(**UNWRAPPED, pipeline_class=KernelCompiler)(function)
     keep_on_disk(dispatcher)
     return dispatcher
 
 
 def entry(function, options=OPTIONS):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
-    dispatcher = njit(**options, no_cfunc_wrapper=True)(function)
+    dispatcher = njit(**options, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
         compile_within(dispatcher, compiling)

@@ -10,8 +10,8 @@ import numba
 from numba import types
 from numba.core import cgutils, event
 from numba.core.caching import NullCache
-from numba.core.codegen import get_host_cpu_features
-from numba.core.compiler import CompileResult
+from numba.core.codegen import JITCodeLibrary, get_host_cpu_features
+from numba.core.compiler import Compiler, CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 from numba.core.typeconv import Conversion
@@ -19,7 +19,9 @@ from numba.np.numpy_support import as_dtype
 
 __all__ = [
     "Conversion",
+    "KernelCompiler",
     "NullCache",
+    "PartCompiler",
     "as_dtype",
     "cgutils",
     "compile_within",
@@ -84,3 +86,52 @@ def widen_literals(dispatcher):
 def threading_layer_runs():
     """Whether Numba has started its threads, which a forked child would miss."""
     return getattr(numba.np.ufunc.parallel, "_is_initialized", False)
+
+
+class _Library(JITCodeLibrary):
+    """Functions that are optimised once, when all that they call has become a part of them.
+
+    Numba does so before, too, to find counts of references, of which kernels have none.
+    """
+
+    def _optimize_functions(self, ll_module):
+        """Nothing to be done yet."""
+
+
+class _Part(_Library):
+    """Functions that become a part of others' machine code, and need none of their own."""
+
+    def _optimize_final_module(self):
+        """Nothing to be done yet."""
+
+    def _finalize_final_module(self):
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        """None: Python cannot call it."""
+        return 0
+
+    @property
+    def codegen(self):
+        """What Numba tells where a function's environment is; this one has no place."""
+        return self
+
+    def set_env(self, env_name, env):
+        """Nothing to be done."""
+
+
+class KernelCompiler(Compiler):
+    """The compiler of functions that have machine code of their own."""
+
+    def __init__(self, typingctx, targetctx, library, *rest):
+        library = _Library(targetctx.codegen(), "kernel")
+        library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, *rest)
+
+
+class PartCompiler(Compiler):
+    """The compiler of functions that become a part of others."""
+
+    def __init__(self, typingctx, targetctx, library, *rest):
+        library = _Part(targetctx.codegen(), "part")
+        super().__init__(typingctx, targetctx, library, *rest)
