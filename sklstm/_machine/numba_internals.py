@@ -120,7 +120,20 @@ class _Part(_Library):
         """Nothing to be done."""
 
 
-class KernelCompiler(Compiler):
+class _Compiler(Compiler):
+    """Numba's, without the passes that look for what kernels have not."""
+
+    def define_pipelines(self):
+        """Those of Numba, but for closures, expressions of whole arrays, and inlining by Numba."""
+        spared = "InlineClosureLikes", "NopythonRewrites", "InlineOverloads"
+        pipelines = super().define_pipelines()
+        for pipeline in pipelines:
+            pipeline.passes = [each for each in pipeline.passes if each[0].__name__ not in spared]
+            pipeline.finalize()
+        return pipelines
+
+
+class KernelCompiler(_Compiler):
     """The compiler of functions that have machine code of their own."""
 
     def __init__(self, typingctx, targetctx, library, *rest):
@@ -129,7 +142,7 @@ class KernelCompiler(Compiler):
         super().__init__(typingctx, targetctx, library, *rest)
 
 
-class PartCompiler(Compiler):
+class PartCompiler(_Compiler):
     """The compiler of functions that become a part of others."""
 
     def __init__(self, typingctx, targetctx, library, *rest):
