@@ -5,6 +5,7 @@ from numba import types
 from numba.extending import overload
 
 from sklstm._machine.compile import PART_OPTIONS, kernel
+from sklstm._machine.memory import block
 
 
 def _make_functions(real, integer, limit, ln2_high, coefficients):
@@ -50,7 +51,7 @@ def _make_functions(real, integer, limit, ln2_high, coefficients):
     # Below, NaN fails the comparisons and stays.
 
     def sigmoid(work, start, size):
-        z = work[start : start + size]
+        z = block(work, start, size)
         for j in range(size):
             x = limit if z[j] > limit else z[j]
             rounded = rounder - x * log2_e
@@ -66,13 +67,13 @@ def _make_functions(real, integer, limit, ln2_high, coefficients):
         return np.copysign(e / (e + two), z)
 
     def tanh(work, start, size):
-        z = work[start : start + size]
+        z = block(work, start, size)
         for j in range(size):
             z[j] = tanh_of(z[j])
 
     def tanh_times(work, source, factor, target, product, size):
-        x, u = work[source : source + size], work[factor : factor + size]
-        y, v = work[target : target + size], work[product : product + size]
+        x, u = block(work, source, size), block(work, factor, size)
+        y, v = block(work, target, size), block(work, product, size)
         for j in range(size):
             value = tanh_of(x[j])
             y[j] = value
