@@ -2,7 +2,8 @@
 
 - `kernel`: by other kernels, whose machine code it becomes a part of; what is small.
 - `linkage.linked`: by other kernels, by address; what is large, or below many.
-- `entry`: by Python. `reduction`: an entry whose sums may be cut into SIMD lanes.
+- `entry`: by Python. `reduction`: an entry whose sums may be cut into SIMD lanes; `verbatim`: one
+  that LLVM need not optimise.
 """
 
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from sklstm._machine.cache import keep_on_disk
 from sklstm._machine.numba_internals import (
     KernelCompiler,
     PartCompiler,
+    VerbatimCompiler,
     compile_within,
     entry_point,
     widen_literals,
@@ -60,9 +62,9 @@ def apart(function):
     return dispatcher
 
 
-def entry(function, options=OPTIONS):
+def entry(function, options=OPTIONS, compiler=KernelCompiler):
     """Compile a kernel that Python calls, and keep the machine code on disk."""
-    dispatcher = njit(**options, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
+    dispatcher = njit(**options, no_cfunc_wrapper=True, pipeline_class=compiler)(function)
     if not config.DISABLE_JIT:
         keep_on_disk(dispatcher)
         compile_within(dispatcher, compiling)
@@ -80,3 +82,8 @@ def resolved(compiled, *arguments):
 def reduction(function):
     """An `entry` whose sums the compiler may cut into SIMD lanes."""
     return entry(function, {**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}})
+
+
+def verbatim(function):
+    """An `entry` that is nothing but LLVM code, written as it should run."""
+    return entry(function, compiler=VerbatimCompiler)

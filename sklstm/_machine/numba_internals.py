@@ -22,6 +22,7 @@ __all__ = [
     "KernelCompiler",
     "NullCache",
     "PartCompiler",
+    "VerbatimCompiler",
     "as_dtype",
     "cgutils",
     "compile_within",
@@ -98,11 +99,15 @@ class _Library(JITCodeLibrary):
         """Nothing to be done yet."""
 
 
-class _Part(_Library):
-    """Functions that become a part of others' machine code, and need none of their own."""
+class _AsWritten(_Library):
+    """Functions that are not optimised."""
 
     def _optimize_final_module(self):
-        """Nothing to be done yet."""
+        """Nothing to be done."""
+
+
+class _Part(_AsWritten):
+    """Functions that become a part of others' machine code, and need none of their own."""
 
     def _finalize_final_module(self):
         self._finalized = True
@@ -120,11 +125,18 @@ class _Part(_Library):
         """Nothing to be done."""
 
 
-class _Compiler(Compiler):
-    """Numba's, without the passes that look for what kernels have not."""
+class KernelCompiler(Compiler):
+    """Numba's compiler, without what finds nothing in kernels."""
+
+    library_class = _Library
+
+    def __init__(self, typingctx, targetctx, library, *rest):
+        library = self.library_class(targetctx.codegen(), "kernel")
+        library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, *rest)
 
     def define_pipelines(self):
-        """Those of Numba, but for closures, expressions of whole arrays, and inlining by Numba."""
+        """The passes of Numba, but for closures, expressions of whole arrays, and inlining."""
         spared = "InlineClosureLikes", "NopythonRewrites", "InlineOverloads"
         pipelines = super().define_pipelines()
         for pipeline in pipelines:
@@ -133,18 +145,13 @@ class _Compiler(Compiler):
         return pipelines
 
 
-class KernelCompiler(_Compiler):
-    """The compiler of functions that have machine code of their own."""
+class PartCompiler(KernelCompiler):
+    """That of kernels which become a part of their callers."""
 
-    def __init__(self, typingctx, targetctx, library, *rest):
-        library = _Library(targetctx.codegen(), "kernel")
-        library.enable_object_caching()
-        super().__init__(typingctx, targetctx, library, *rest)
+    library_class = _Part
 
 
-class PartCompiler(_Compiler):
-    """The compiler of functions that become a part of others."""
+class VerbatimCompiler(KernelCompiler):
+    """That of kernels whose LLVM code is written as it should run."""
 
-    def __init__(self, typingctx, targetctx, library, *rest):
-        library = _Part(targetctx.codegen(), "part")
-        super().__init__(typingctx, targetctx, library, *rest)
+    library_class = _AsWritten
