@@ -183,11 +183,11 @@ def _types(arguments):
 
 def _add(function, wanted, table, place, links):
     """Have a function compiled for a type, and its address put into a table, when it is linked."""
-    compiled = apart(function)
 
     @links.add
     def load(dtype):
-        table.row(dtype)[place] = native_address(compiled, types.void(*wanted[dtype]))
+        signature = types.void(*wanted[dtype])
+        table.row(dtype)[place] = native_address(apart(function), signature)
 
 
 def _call(typingctx, table, place, given, wanted):
