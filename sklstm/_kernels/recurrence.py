@@ -18,6 +18,7 @@ from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
 from sklstm._kernels.products import GATES, gates_product, plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
+    DROPOUT,
     FLAG,
     INDEX,
     INDICES,
@@ -202,7 +203,7 @@ def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, 
         )  # fmt: skip
 
 
-@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX)
+@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX, links=DROPOUT)
 def mask_rows(work, start, stride, columns, rows, masks, column):
     """Multiply a block of rows by the masks of their sequences, from `column` on."""
     for r in range(rows):

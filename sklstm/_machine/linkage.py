@@ -73,9 +73,9 @@ class Links:
                     self._n_loaded[dtype] += 1
 
 
-# What every net needs; what nets of several layers do, and sequences in segments.
+# What every net needs; what nets of several layers do, sequences in segments, and dropout.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
-SEGMENTS = Links.named("segments")
+SEGMENTS, DROPOUT = Links.named("segments"), Links.named("dropout")
 
 
 class AddressTable:

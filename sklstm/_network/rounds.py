@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import losses, pooling, shard, tickets
-from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
+from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
@@ -60,6 +60,8 @@ class _Team:
         pooling.link(architecture.pooling, dtype, training)
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
+        if dropout or recurrent_dropout:
+            DROPOUT.link(dtype)
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
         lengths = sequences.records["length"]
