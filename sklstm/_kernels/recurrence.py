@@ -336,16 +336,17 @@ def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     dh, dc = block(work, dh0, size), block(work, dc0, size)
     one = work.dtype.type(1)
     for j in range(size):
-        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
-        o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
+        o_j, tanh_c_j, dh_j = o[j], tanh_c[j], dh[j]
+        dc[j] += dh_j * o_j * (one - tanh_c_j * tanh_c_j)
+        o[j] = dh_j * tanh_c_j * o_j * (one - o_j)
     for j in range(size):
-        di = dc[j] * g[j] * i[j] * (one - i[j])
-        g[j] = dc[j] * i[j] * (one - g[j] * g[j])
-        i[j] = di
+        i_j, g_j, dc_j = i[j], g[j], dc[j]
+        i[j] = dc_j * g_j * i_j * (one - i_j)
+        g[j] = dc_j * i_j * (one - g_j * g_j)
     for j in range(old):
-        df = dc[j] * before[j] * f[j] * (one - f[j])
-        dc[j] *= f[j]
-        f[j] = df
+        f_j, dc_j = f[j], dc[j]
+        f[j] = dc_j * before[j] * f_j * (one - f_j)
+        dc[j] = dc_j * f_j
     clear(work, gates0 + gate + old, size - old)
 
 
