@@ -1,6 +1,7 @@
 """Numbers at an address, blocks of numbers, and counters that threads share."""
 
 import ctypes
+from functools import reduce
 
 import numpy as np
 from numba import config, types
@@ -31,7 +32,7 @@ def _load(typingctx, address, like):
 
 
 def _block_twin(array, start, size):
-    """array[start : start + size], of a flat array."""
+    """array[start : start + size], of a contiguous array."""
     return array[start : start + size]
 
 
@@ -40,8 +41,10 @@ def _block_twin(array, start, size):
 def _block(typingctx, array, start, size):
     def codegen(context, builder, signature, args):
         block = context.make_array(array)(context, builder, args[0])
-        block.data = builder.gep(block.data, [args[1]])
-        block.nitems, block.shape = args[2], cgutils.pack_array(builder, [args[2]])
+        _, *within = cgutils.unpack_tuple(builder, block.shape)
+        block.data = builder.gep(block.data, [reduce(builder.mul, within, args[1])])
+        block.nitems = reduce(builder.mul, within, args[2])
+        block.shape = cgutils.pack_array(builder, [args[2], *within])
         return block._getvalue()
 
     return array(array, types.intp, types.intp), codegen
