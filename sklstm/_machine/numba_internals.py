@@ -11,7 +11,7 @@ from numba import types
 from numba.core import cgutils, event
 from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary, get_host_cpu_features
-from numba.core.compiler import Compiler, CompileResult
+from numba.core.compiler import Compiler, CompileResult, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 from numba.core.typeconv import Conversion
@@ -125,15 +125,26 @@ class _Part(_AsWritten):
         """Nothing to be done."""
 
 
+class _Flags(Flags):
+    """The options of a function, which Numba compares some ten thousand times, one by one."""
+
+    def __hash__(self):
+        return hash(Flags)
+
+    def __eq__(self, other):
+        return self is other or (isinstance(other, Flags) and self._values == other._values)
+
+
 class KernelCompiler(Compiler):
     """Numba's compiler, without what finds nothing in kernels."""
 
     library_class = _Library
 
-    def __init__(self, typingctx, targetctx, library, *rest):
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
         library = self.library_class(targetctx.codegen(), "kernel")
         library.enable_object_caching()
-        super().__init__(typingctx, targetctx, library, *rest)
+        flags = _Flags(flags)
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):
         """The passes of Numba, but for closures, expressions of whole arrays, and inlining."""
