@@ -91,6 +91,9 @@ class KernelLoss(Loss):
     def _evaluate(self, raw, y):
         raw = np.ascontiguousarray(raw)
         y = np.ascontiguousarray(y, raw.dtype)
+        wanted = len(y), y.shape[1] * len(self.settings)
+        if raw.shape != wanted:
+            raise ValueError(f"Raw outputs must have shape {wanted} for these y, got {raw.shape}.")
         value, slope = np.empty(raw.shape), np.empty_like(raw)
         losses.evaluate(self.kernel, self.settings, raw, y, value, slope)
         return value.astype(raw.dtype, copy=False), slope
