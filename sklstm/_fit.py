@@ -177,9 +177,10 @@ def _read_steps(estimator, given, form, sequences, continued_by):
     targets = estimator._targets.of(estimator, given._replace(y=labels), continued_by)
     y = targets.encode_steps(labels, labelled)
     weight = weights_of_steps(given.sample_weight, sequences, form.dtype)
-    # The net reads steps without a label too.
-    input_weight = outputs.add_up(weight) / outputs.lengths
     weight = targets.weigh(y, np.where(labelled, weight, 0))
+    # The net reads steps without a weight too: all of a sequence weigh what the others do.
+    n_weighed = np.maximum(outputs.add_up(weight > 0), 1)
+    input_weight = outputs.add_up(weight) / n_weighed
     return _Targets(targets, y, weight, input_weight.astype(form.dtype), outputs)
 
 
