@@ -117,6 +117,8 @@ def prepare_fit(estimator, given, seeds):
     if given.X_val is not None or given.y_val is not None:
         seen = _that_has_seen(estimator, columns, n_timesteps, architecture)
         validation = _given_validation(seen, given, targets, data)
+    if validation is not None:
+        _check_enough_to_validate(validation)
     return Fit(
         architecture, data, validation, settings, progress,
         _bit_generator([seeds[2], progress.steps]), targets, columns, n_timesteps,
@@ -246,16 +248,28 @@ def _hold_out(estimator, rows, strata, random_state):
     strata = strata if shuffle else None
     n_held_out = int(np.ceil(fraction * len(rows)))
     n_strata = 1 if strata is None else len(np.unique(strata))
-    if not max(2, n_strata) <= n_held_out <= len(rows) - n_strata:
+    least = max(_least_to_validate(estimator.pooling), n_strata)
+    if not least <= n_held_out <= len(rows) - n_strata:
         raise ValueError(
             f"validation_fraction={fraction} of {len(rows)} samples leaves {n_held_out} to "
-            f"validate on and {len(rows) - n_held_out} to train on: at least {max(2, n_strata)} "
-            f"and {n_strata} are needed."
+            f"validate on and {len(rows) - n_held_out} to train on: at least {least} and "
+            f"{n_strata} are needed."
         )
     return train_test_split(
         rows, test_size=n_held_out, random_state=random_state if shuffle else None,
         shuffle=shuffle, stratify=strata,
     )  # fmt: skip
+
+
+def _least_to_validate(pooling):
+    """How many sequences it takes at least: R2 wants two targets, which may be steps of one."""
+    return 1 if pooling is None else 2
+
+
+def _check_enough_to_validate(validation):
+    n_steps = len(validation.outputs.weighed(validation.rows, validation.sample_weight))
+    if n_steps < 2:
+        raise ValueError(f"At least 2 labelled steps are needed to validate on, got {n_steps}.")
 
 
 def _check_total_weight(sample_weight):
@@ -315,7 +329,7 @@ def _given_validation(seen, given, targets, data):
     with speaking_of("X_val"):
         expected = expected_after_fit(seen, dtype=dtype)
         sequences = read_sequences(given.X_val, expected, seen_in_fit(seen), scaling)
-        if len(sequences) < 2:
+        if len(sequences) < _least_to_validate(seen.pooling):
             raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
     sample_weight = np.ones(len(sequences), dtype)
     with speaking_of("y_val"):
