@@ -412,6 +412,25 @@ def test_a_pickle_and_a_copy_are_the_model(estimator, y):
     assert_same_bits(clone(model).fit(cut(X), cut(y))._weights, model._weights)
 
 
+@pytest.mark.parametrize("y", [LEVEL, THREE], ids=["one", "three"])
+def test_quantiles_and_deviations_are_of_each_step_too(y):
+    quantiles = net(loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(cut(X), cut(y))
+    in_a_list, of_array = quantiles.predict(cut(X)), quantiles.predict(padded(X))
+    assert of_array.shape == (*y.shape, 3)
+    assert_same_bits(np.concatenate(in_a_list), of_array[EXISTS])
+    assert (np.diff(of_array[EXISTS]) >= 0).all()
+    stream = StreamingPredictor(quantiles, N)
+    newest = np.ascontiguousarray(quantiles.predict(X[:, :1])[:, 0])
+    assert_same_bits(stream.predict(X[:, 0]), newest)
+    gaussian = net(loss="gaussian").fit(cut(X), cut(y))
+    mean, deviation = gaussian.predict(padded(X), return_std=True)
+    assert mean.shape == deviation.shape == y.shape
+    assert (deviation[EXISTS] > 0).all()
+    assert np.isnan(deviation[~EXISTS]).all()
+    assert_same_bits(np.concatenate(gaussian.predict(cut(X), return_std=True)[1]),
+                     deviation[EXISTS])  # fmt: skip
+
+
 # --- A horizon, or a step -------------------------------------------------------------------
 
 
