@@ -14,13 +14,10 @@ from sklstm._machine.folders import places, read, write
 from sklstm._machine.numba_internals import NullCache, pack_code, unpack_code, use_cache
 from sklstm._machine.processor import CPU_FEATURES
 
-# What else of Numba's settings machine code depends on. A version of Numba may lack some of them.
-SETTINGS = (
-    "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DEBUG_JIT", "DEBUG_NRT", "DIFF_IR", "ENABLE_AVX",
-    "ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "FULL_TRACEBACKS", "LLVM_REFPRUNE_FLAGS",
-    "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USE_LLVMLITE_MEMORY_MANAGER",
-    "USE_RVSDG_FRONTEND", "USING_SVML",
-)  # fmt: skip
+# Settings that machine code depends on and that are not pinned while it is compiled, as they hold for
+# a process as a whole. The processor's name and features, which NUMBA_CPU_NAME and NUMBA_ENABLE_AVX
+# set, are in what the code generator says of itself. A version of Numba may lack some.
+SETTINGS = "USE_LLVMLITE_MEMORY_MANAGER", "USING_SVML"
 CHECKSUM_BYTES = 32
 # Where all sources are of which machine code is made.
 PACKAGES = "sklstm._machine", "sklstm._kernels"
