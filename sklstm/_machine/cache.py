@@ -14,10 +14,12 @@ from sklstm._machine.folders import places, read, write
 from sklstm._machine.numba_internals import NullCache, pack_code, unpack_code, use_cache
 from sklstm._machine.processor import CPU_FEATURES
 
-# Settings that machine code depends on and that are not pinned while it is compiled, as they hold for
-# a process as a whole. The processor's name and features, which NUMBA_CPU_NAME and NUMBA_ENABLE_AVX
-# set, are in what the code generator says of itself. A version of Numba may lack some.
-SETTINGS = "USE_LLVMLITE_MEMORY_MANAGER", "USING_SVML"
+# Settings of Numba by which it generates code, and which are not pinned meanwhile: they concern a
+# process as a whole, or no kernel of today. A version of Numba may lack some.
+SETTINGS = (
+    "DEBUG_NRT", "DIFF_IR", "ENABLE_AVX", "ENABLE_PROFILING", "FULL_TRACEBACKS",
+    "USE_LLVMLITE_MEMORY_MANAGER", "USING_SVML",
+)  # fmt: skip
 CHECKSUM_BYTES = 32
 # Where all sources are of which machine code is made.
 PACKAGES = "sklstm._machine", "sklstm._kernels"
