@@ -13,6 +13,7 @@ from problems import (
     make_problem,
     poison_scratch,
     predict,
+    use_short_segments,
     use_threads,
 )
 
@@ -26,9 +27,7 @@ STEPS = 23
 
 @pytest.fixture(name="short_segments")
 def segments_of_three_steps(monkeypatch):
-    monkeypatch.setattr(plan, "HUGE_TAPE", 0)
-    monkeypatch.setattr(plan, "SEGMENT_BYTES", 0)
-    monkeypatch.setattr(plan, "LEAST_STEPS", 3)
+    use_short_segments(monkeypatch)
 
 
 def long_problem(dtype, units=(11, 6), lengths="ragged", pooling="mean"):
