@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     segments : int
         Of a sequence, at most.
     at_a_time : int
-        How many segments a caller does before it returns to see signals.
+        How many segments a caller does before it returns to see signals; 0 if one takes too long.
     n_threads : int
     """
 
@@ -166,9 +166,12 @@ def segment_steps(architecture, dtype, longest, rows, training):
 
 
 def segments_at_a_time(architecture, rows_and_steps):
-    """How many segments of so many rows times steps a caller does before it looks for signals."""
+    """How many segments of so many rows times steps a caller does before it looks for signals.
+
+    None if one takes too long: another thread then does them.
+    """
     gates = architecture.n_directions * GATES_WORK * sum(architecture.units)
-    return max(1, BETWEEN_SIGNALS // (rows_and_steps * (architecture.multiply_adds + gates)))
+    return BETWEEN_SIGNALS // (rows_and_steps * (architecture.multiply_adds + gates))
 
 
 def _useful_threads(architecture, steps, groups):
