@@ -31,6 +31,7 @@ from sklstm._machine import cache
 from sklstm._network import plan
 
 SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
+BETWEEN_SIGNALS = plan.BETWEEN_SIGNALS
 X = np.random.RandomState(0).normal(size=(64, 10, 2))
 Y = X[:, -1, 0]
 
@@ -82,6 +83,8 @@ def hunt(seed, wanted, minutes):
     while calls < wanted or time.monotonic() < end:
         calls += 1
         name = draw.choice(list(CALLS))
+        # The caller works, or it waits for who stands in, as where a segment takes long.
+        plan.BETWEEN_SIGNALS = draw.choice([1, BETWEEN_SIGNALS])
         try:
             interrupted = interrupt(CALLS[name], draw.uniform(1e-5, 1.1 * seconds[name]))
             found["interrupted"] += interrupted
