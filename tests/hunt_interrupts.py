@@ -25,6 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hunting import parser_of
+from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor
 from sklstm._machine import cache
@@ -127,11 +128,14 @@ def settle(n_threads):
 
 # --- Cold starts ----------------------------------------------------------------------------
 
+# Some import more than others.
+COLD: dict = {"plain": {}, "validated": {"early_stopping": True}, "L-BFGS": {"solver": "lbfgs"}}
+
 
 def hunt_cold_starts(seed, wanted, minutes):
     """Interrupt `wanted` processes, or for so many minutes; what was found, by its kind.
 
-    Each is forked from this one, which has imported everything and loaded no kernel.
+    Each is forked from this one, which has imported sklstm and loaded no kernel.
     """
     draw, end = random.Random(seed), time.monotonic() + 60 * minutes
     found = {"interrupts": 0, "interrupted": 0, "spoilt": 0, "other errors": 0, "longest wait": 0.0}
@@ -139,7 +143,7 @@ def hunt_cold_starts(seed, wanted, minutes):
     with tempfile.TemporaryDirectory() as name:
         warm, folder = Path(name) / "warm", Path(name) / "cold"
         cache.FOLDERS[:] = [warm]
-        expected = last_word(fit_whole)
+        expected = {kind: last_word(functools.partial(fit_whole, kind)) for kind in COLD}
         cache.FOLDERS[:] = [folder]
         while calls < wanted or time.monotonic() < end:
             calls += 1
@@ -148,10 +152,12 @@ def hunt_cold_starts(seed, wanted, minutes):
             # Most starts have few kernels to compile, which is what takes time.
             for path in draw.sample(paths, draw.choice([0, 1, 1, 2, 2, 3, 5, len(paths)])):
                 path.unlink()
+            kind = draw.choice(list(COLD))
             try:
-                found["spoilt"] += interrupt_a_cold_start(draw, found) != expected
+                found["spoilt"] += interrupt_a_cold_start(draw, kind, found) != expected[kind]
                 # What was written meanwhile is whole.
-                found["spoilt"] += last_word(fit_whole) != expected
+                again = last_word(functools.partial(fit_whole, kind))
+                found["spoilt"] += again != expected[kind]
             except Exception as error:
                 print(f"cold start {calls}: {error!r}")
                 found["other errors"] += 1
@@ -159,10 +165,10 @@ def hunt_cold_starts(seed, wanted, minutes):
     return {"calls": calls, **found}
 
 
-def interrupt_a_cold_start(draw, found):
+def interrupt_a_cold_start(draw, kind, found):
     """Send a process a signal in each of its fits, until one is whole; what it says at last."""
     within, beside = draw.choice([0.01, 0.03, 0.1, 1]), draw.random() < 0.4
-    process, said = in_child(functools.partial(fit_until_whole, beside))
+    process, said = in_child(functools.partial(fit_until_whole, kind, beside))
     with finished(process, said):
         while (line := said.readline()) == "begins\n":
             time.sleep(draw.uniform(0, within))
@@ -213,15 +219,16 @@ def finished(process, said):
     assert status == 0, f"the process ended with {status}"
 
 
-def fit_whole(say):
-    model = LSTMRegressor(4, max_iter=2, random_state=0, n_iter_no_change=np.inf).fit(X, Y)
+def fit_whole(kind, say):
+    model = fit(**COLD[kind])
     say((bits(model) + bits(model.predict(X))).hex())
 
 
-def fit_until_whole(beside, say):
+def fit_until_whole(kind, beside, say):
     """Fit until it is not interrupted; each time there is one interrupt at most."""
-    # A fit that goes on to keep its weights warns.
+    # A fit that goes on to keep its weights warns; L-BFGS of three iterations does so anyway.
     warnings.filterwarnings("error", category=UserWarning)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
     armed, whole, elsewhere = False, [], []
 
     def interrupt(number, frame):
@@ -231,21 +238,21 @@ def fit_until_whole(beside, say):
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
-    thread = threading.Thread(target=fit_whole, args=(elsewhere.append,))
+    thread = threading.Thread(target=fit_whole, args=(kind, elsewhere.append))
     if beside:
         thread.start()
     while not whole:
         try:
             armed = True
             say("begins")
-            fit_whole(whole.append)
+            fit_whole(kind, whole.append)
             armed = False
         except (KeyboardInterrupt, UserWarning):
             whole.clear()
             say("interrupted", time.time())
     if beside:
         thread.join()
-    fit_whole(whole.append)
+    fit_whole(kind, whole.append)
     say("whole")
     # One, if all are the same.
     say(*{*whole, *elsewhere})
