@@ -32,7 +32,7 @@ from sklstm._machine import cache
 from sklstm._network import plan
 
 SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
-BETWEEN_SIGNALS = plan.BETWEEN_SIGNALS
+LONG_SEGMENT = plan.LONG_SEGMENT
 X = np.random.RandomState(0).normal(size=(64, 10, 2))
 Y = X[:, -1, 0]
 
@@ -85,7 +85,7 @@ def hunt(seed, wanted, minutes):
         calls += 1
         name = draw.choice(list(CALLS))
         # The caller works, or it waits for who stands in, as where a segment takes long.
-        plan.BETWEEN_SIGNALS = draw.choice([1, BETWEEN_SIGNALS])
+        plan.LONG_SEGMENT = draw.choice([0, LONG_SEGMENT])
         try:
             interrupted = interrupt(CALLS[name], draw.uniform(1e-5, 1.1 * seconds[name]))
             found["interrupted"] += interrupted
@@ -198,7 +198,7 @@ def in_child(work):
         return process, os.fdopen(read)
     status = 1
     try:
-        signal.alarm(200)
+        signal.alarm(600)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         work(lambda *words: os.write(write, f"{' '.join(map(str, words))}\n".encode()))
         status = 0

@@ -181,7 +181,7 @@ def test_between_two_looks_for_signals_there_is_work_for_a_tenth_of_a_second_at_
 
 def let_the_caller_wait(monkeypatch):
     """As where a segment takes long: what is the caller's, another thread does."""
-    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 1)
+    monkeypatch.setattr(plan, "LONG_SEGMENT", 0)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
