@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DATA, MEMORY, REAL = (f"docs/user_guide/{name}.md" for name in ("data", "long_memory", "real_data"))
+DATA, MEMORY, REAL, STREAMING = (
+    f"docs/user_guide/{name}.md" for name in ("data", "long_memory", "real_data", "streaming")
+)
 ROUNDING = 0.011  # two digits after the point are shown
 ALL, ENDS, OVERLAP = "all", "ends", "overlap"
 SHARES = r"(\S+)% \| (\S+)% \| (\S+)% \| (\S+)% \|"
@@ -22,6 +24,8 @@ SENSOR_ROWS = {
     "LSTM, on the months that it learnt": ("LSTM, on what it learnt", 1, 0.005),
     "LSTM, on every fifth fortnight, left out": ("LSTM, every fifth fortnight", 1, 0.005),
 }
+RANGE = r"(\d+) to (\d+)"
+MONITOR_ROWS = {"a limit on the temperature": "temperature", "LSTM, step by step": "LSTM"}
 VOWELS_ROWS = {
     "one direction": "one direction",
     """one direction, `pooling="mean"`""": "one direction, mean over time",
@@ -57,6 +61,12 @@ QUOTED = [
     ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fourth",
      r" 12\n(?: *\d+%){3}(.*)$", ENDS, 1),
     ("sensor_quantiles", REAL, r"crossing; (\S+)% do", r"may cross: (\S+)% of", ALL, 0.05),
+    *(("live_monitor", STREAMING, rf"^\| {shown} \| {RANGE} \| \S+ to \S+ \|",
+       rf"^{printed} +(\d+) false", OVERLAP, 1) for shown, printed in MONITOR_ROWS.items()),
+    *(("live_monitor", STREAMING, rf"^\| {shown} \| \S+ to \S+ \| {RANGE} \|",
+       rf"^{printed} .* (\d+) pumps", OVERLAP, 5) for shown, printed in MONITOR_ROWS.items()),
+    *(("live_monitor", STREAMING, rf"^\| {shown} \| .* {RANGE} steps \|$",
+       rf"^{printed} .* (\d+) steps late", OVERLAP, 50) for shown, printed in MONITOR_ROWS.items()),
     ("variable_length", DATA, r"careers of (\d+) to (\d+) seasons",
      r"^of (\d+) to (\d+) seasons", ALL, 0),
     ("adding_problem", MEMORY, r"mean has a mean squared error of (\S+)\.$",

@@ -22,10 +22,14 @@ class Workload:
     @property
     def label(self):
         """The numbers that `KEY` names."""
-        layers = f"{len(self.units)} x " if len(self.units) > 1 else ""
+        return f"{self.samples}, {self.steps}, {self.inputs}, {self.layers}, {self.batch}"
+
+    @property
+    def layers(self):
+        """Their number, if it is not 1, and units."""
+        count = f"{len(self.units)} x " if len(self.units) > 1 else ""
         both = " bidirectional" if self.bidirectional else ""
-        units = f"{layers}{self.units[0]}{both}"
-        return f"{self.samples}, {self.steps}, {self.inputs}, {units}, {self.batch}"
+        return f"{count}{self.units[0]}{both}"
 
     @property
     def directions(self):
@@ -52,3 +56,12 @@ WORKLOADS = [
 TWO_LAYERS = WORKLOADS[5]
 # A forecaster's everyday shape; its epochs are for a model that is fitted only to predict.
 SINGLE_ROW = Workload(256, 24, 1, (64,), 32)
+# Nets that read streams, each with the number of series side by side; the first is everyday's.
+STREAMS = [
+    (Workload(256, 50, 1, (64,), 32), 1),
+    (Workload(256, 50, 1, (8,), 32), 1),
+    (Workload(256, 50, 1, (256,), 32), 1),
+    (Workload(256, 50, 1, (64, 64), 32), 1),
+    (Workload(256, 50, 16, (64,), 32), 1),
+    (Workload(256, 50, 1, (64,), 32), 100),
+]

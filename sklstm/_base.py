@@ -4,7 +4,7 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,7 @@ from sklstm._network.parameters import architecture_of, fold_scaling, named_view
 from sklstm._network.rounds import Predictor
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
+from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
 from sklstm._targets import Targets
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.solvers import SOLVERS
@@ -42,7 +43,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "bidirectional": ["boolean"],
         "forget_bias": [Interval(Real, None, None, closed="neither"), StrOptions({"chrono"})],
-        "pooling": [StrOptions(set(POOLINGS))],
+        "pooling": [StrOptions(set(POOLINGS) - {None}), None],
         "n_timesteps": [Interval(Integral, 1, None, closed="left"), None],
         "normalize_X": ["boolean"],
         "solver": [StrOptions(set(SOLVERS))],
@@ -75,7 +76,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]]
     bidirectional: bool
     forget_bias: float | str
-    pooling: str
+    pooling: str | None
     n_timesteps: int | None
     normalize_X: bool
     solver: str
@@ -115,6 +116,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     best_loss_: float
     loss_curve_: list[float]
     validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
     # The fields of the fitted net's architecture.
     _shape: tuple
@@ -127,13 +129,6 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         for name, value in arguments.items():
             if name != "self":
                 setattr(self, name, value)
-
-    if TYPE_CHECKING:
-        # scikit-learn's own, which have no types.
-        def score(
-            self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-        ) -> float:
-            """R2, or of a classifier the accuracy."""
 
     @abstractmethod
     def fit(
@@ -153,10 +148,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             The sequences; NaN rows at the end of a 3-D array are padding. float32 is trained in
             float32, everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets; of a classifier (n_samples,) labels.
+            The targets; of a classifier (n_samples,) labels. With pooling=None one for each step,
+            in the form of X: (n_samples, n_timesteps), (n_samples, n_timesteps, n_outputs), or a
+            list of arrays (timesteps_i,) or (timesteps_i, n_outputs). Where it is NaN or None, a
+            step has no label; labels of padding are not read.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. An integer weight counts as so many repeated rows: exactly if
-            all rows make one minibatch, else in expectation.
+            all rows make one minibatch, else in expectation. With pooling=None they may also be
+            given for each step, in the form of y.
         X_val, y_val : array-like or list of array-like, default=None
             Sequences and targets to validate on, of the form of X and y. Given them, training
             stops early as with `early_stopping`, and holds nothing out of X.
@@ -227,10 +226,30 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """What a method answers, by its `_method_from(raw)`, whatever a user told `np.seterr`."""
         net = self._as_it_stands()
         with np.errstate(all="ignore"):
-            return getattr(net, f"_{method}_from")(net._raw_output(X))
+            raw, sequences = net._raw_output(X)
+            answers = getattr(net, f"_{method}_from")(raw)
+        if not architecture_of(net._shape).reads_each_step:
+            return answers
+        if isinstance(answers, tuple):
+            return tuple(as_sequences(each, sequences) for each in answers)
+        return as_sequences(answers, sequences)
+
+    def _score(self, X, y, sample_weight, metric):
+        """A metric, for which each labelled step is a sample if there are answers for each."""
+        check_is_fitted(self)
+        net = self._as_it_stands()
+        if not architecture_of(net._shape).reads_each_step:
+            return float(metric(y, net.predict(X), sample_weight=sample_weight))
+        with np.errstate(all="ignore"):
+            raw, sequences = net._raw_output(X)
+            predicted = net._predict_from(raw)
+        labels, labelled = labelled_steps(steps_in_a_row(y, sequences))
+        if sample_weight is not None:
+            sample_weight = weights_of_steps(sample_weight, sequences, np.float64)[labelled]
+        return float(metric(labels, predicted[labelled], sample_weight=sample_weight))
 
     def _raw_output(self, X):
-        """The head's output for each sequence, of shape (n_samples, n_outputs)."""
+        """The head's outputs (n_samples, n_outputs), or of all steps, and the sequences of X."""
         if not hasattr(self, "_weights"):
             # It inspects the estimator, which takes as long as the net does for a row.
             check_is_fitted(self)
@@ -241,7 +260,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             # Weights from a read-only memory map would have kernels compiled anew for them.
             weights = weights.astype(sequences.dtype)
         with Predictor(architecture_of(self._shape), sequences, len(sequences)) as team:
-            return team.predict(weights, np.arange(len(sequences)), last=True)
+            return team.predict(weights, np.arange(len(sequences)), last=True), sequences
 
     def _views(self):
         if not hasattr(self, "_weights"):

@@ -38,9 +38,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
         hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
         [5]_.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max"} or None, default="last"
         What the dense layer reads: the final hidden state of each direction, or of each unit the
-        mean or the largest value over the sequence's own steps.
+        mean or the largest value over the sequence's own steps. None: every step, so that there is
+        an answer for each, and y has a label for each step, in the form of X; see `fit`.
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
@@ -141,6 +142,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         The loss of the last epoch, and the lowest.
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
+    validation_loss_curve_ : list of float or None
+        The mean loss of the validation data after each epoch, without the penalty, to be compared
+        with `loss_curve_`. None if there are none.
     best_validation_score_ : float or None
         The best score in the last fit, by its loss and its validation data: that of the weights
         which it kept. None if it validated on nothing.
@@ -197,7 +201,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         *,
         bidirectional: bool = False,
         forget_bias: float | str = 1.0,
-        pooling: str = "last",
+        pooling: str | None = "last",
         n_timesteps: int | None = None,
         normalize_X: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -258,7 +262,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,)
-            The labels.
+            The labels; with pooling=None one for each step, as of `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         classes : array-like of shape (n_classes,), default=None
@@ -290,7 +294,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the logit of the second.
+            For two classes the logit of the second. With pooling=None one for each step, as of
+            `predict`.
         """
         return self._output(X, "decision_function")
 
@@ -307,7 +312,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The labels.
+            The labels. With pooling=None one for each step, in the form of X: (n_samples,
+            n_timesteps), NaN on padding, or a list of arrays (timesteps_i,).
         """
         return self._output(X, "predict")
 
@@ -324,7 +330,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, in float64; never 0, but the smallest normal number.
+            In the order of `classes_`, in float64; never 0, but the smallest normal number. With
+            pooling=None for each step, as of `predict`: (n_samples, n_timesteps, n_classes).
         """
         return self._output(X, "predict_proba")
 
@@ -341,9 +348,33 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, in float64.
+            In the order of `classes_`, in float64. With pooling=None for each step, as of
+            `predict_proba`.
         """
         return self._output(X, "predict_log_proba")
+
+    def score(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """The accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, as of `predict`.
+        y : array-like or list of array-like
+            The labels, as of `fit`. With pooling=None, all steps that have one are samples.
+        sample_weight : array-like, default=None
+            Weights of the samples, as of `fit`.
+
+        Returns
+        -------
+        score : float
+        """
+        # Imported here, since it takes as long as all of sklstm.
+        from sklearn.metrics import accuracy_score
+
+        return self._score(X, y, sample_weight, accuracy_score)
 
     def _decision_function_from(self, raw):
         return raw[:, 0] if raw.shape[1] == 1 else raw

@@ -13,10 +13,12 @@ from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._messages import speaking_of
+from sklstm._network.order import Outputs
 from sklstm._network.parameters import Architecture, initial_weights, named_views
 from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import check_agreement, check_numbers, read_sequences, read_shape
+from sklstm._steps import labelled_steps, steps_in_a_row, weights_of_steps
 from sklstm._targets import Targets
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, Progress, Settings
@@ -86,9 +88,10 @@ def prepare_fit(estimator, given, seeds):
     """
     continued_by = _continued_by(estimator, given)
     form, sequences = _read(estimator, given, continued_by)
-    _refuse_one_target(form, given.y)
-    targets = estimator._targets.of(estimator, given, continued_by)
-    y = targets.encode(given.y, form)
+    read = _read_steps if estimator.pooling is None else _read_targets
+    targets, y, sample_weight, input_weight, outputs = read(
+        estimator, given, form, sequences, continued_by
+    )
     architecture = Architecture(
         form.n_features, _units(estimator), bool(estimator.bidirectional), estimator.pooling,
         targets.n_outputs(y),
@@ -96,20 +99,21 @@ def prepare_fit(estimator, given, seeds):
     if continued_by is not None:
         _refuse_change(Architecture(*estimator._shape), architecture, continued_by)
     settings = _settings(estimator, targets.loss, 1 if given.incremental else estimator.max_iter)
-    sample_weight = targets.weigh(y, _check_weight(given.sample_weight, form))
-    rows, held_out = _split(estimator, given, targets.strata(y), sample_weight, seeds[1])
+    strata = None if architecture.reads_each_step else targets.strata(y)
+    rows, held_out = _split(estimator, given, strata, outputs.add_up(sample_weight), seeds[1])
     if continued_by is None:
-        sequences = _scale_inputs(estimator, form, sample_weight, rows)
+        sequences = _scale_inputs(estimator, form, input_weight, rows)
         if form.from_2d and estimator.n_timesteps is None:
             warn_of_unlike_columns(given.X, form.source[:, :, 0])
-        targets = targets.with_scale(y[rows], sample_weight[rows], form.dtype)
+        some = outputs.weighed(rows, sample_weight)
+        targets = targets.with_scale(y[some], sample_weight[some], form.dtype)
         progress = _new_progress(estimator, architecture, settings, sequences, seeds[0])
-        baseline = targets.baseline(y[rows], sample_weight[rows])
+        baseline = targets.baseline(y[some], sample_weight[some])
         named_views(architecture, progress.weights)["output_bias"][:] = baseline
     else:
         progress = continued_progress(estimator, settings.solver, form.dtype)
     columns, n_timesteps = _seen(estimator, continued_by, form, sequences)
-    data = Data(sequences, targets.scaled(y, form.dtype), sample_weight, rows)
+    data = Data(sequences, targets.scaled(y, form.dtype), sample_weight, rows, outputs)
     validation = None if held_out is None else replace(data, rows=held_out)
     if given.X_val is not None or given.y_val is not None:
         seen = _that_has_seen(estimator, columns, n_timesteps, architecture)
@@ -130,18 +134,54 @@ def _continued_by(estimator, given):
 
 
 def _read(estimator, given, continued_by):
-    """The form of X, and its sequences if their scaling is known, else None."""
+    """The form of X, and its sequences if their scaling or lengths are asked for, else None."""
     if continued_by == "partial_fit":
         expected = expected_after_fit(estimator, list_dtype=estimator._weights.dtype)
     else:
         expected = Expected(estimator, estimator.n_timesteps)
     form = read_shape(given.X, expected)
     if continued_by is None:
-        return form, None
+        return form, check_numbers(form, expected) if estimator.pooling is None else None
     sequences = check_numbers(form, expected, estimator._scaling)
     if continued_by == "partial_fit":
         check_agreement(form, expected, *seen_in_fit(estimator))
     return form, sequences
+
+
+class _Targets(NamedTuple):
+    """What y is to the net; y, and what it and X weigh, as arrays; which of y is a sequence's."""
+
+    targets: Targets
+    y: np.ndarray
+    sample_weight: np.ndarray
+    input_weight: np.ndarray
+    outputs: Outputs
+
+
+def _read_targets(estimator, given, form, sequences, continued_by):
+    """A target for each sequence."""
+    _refuse_one_target(form, given.y)
+    targets = estimator._targets.of(estimator, given, continued_by)
+    y = targets.encode(given.y, form)
+    refuse_non_numeric(given.sample_weight, "sample_weight")
+    weight = _check_sample_weight(
+        given.sample_weight, form, dtype=form.dtype, ensure_non_negative=True
+    )
+    weight = targets.weigh(y, weight)
+    return _Targets(targets, y, weight, weight, Outputs())
+
+
+def _read_steps(estimator, given, form, sequences, continued_by):
+    """A target for each step that has one; the others have no weight."""
+    outputs = Outputs(sequences.records["length"])
+    labels, labelled = labelled_steps(steps_in_a_row(given.y, sequences))
+    targets = estimator._targets.of(estimator, given._replace(y=labels), continued_by)
+    y = targets.encode_steps(labels, labelled)
+    weight = weights_of_steps(given.sample_weight, sequences, form.dtype)
+    # The net reads steps without a label too.
+    input_weight = outputs.add_up(weight) / outputs.lengths
+    weight = targets.weigh(y, np.where(labelled, weight, 0))
+    return _Targets(targets, y, weight, input_weight.astype(form.dtype), outputs)
 
 
 def _refuse_one_target(form, y):
@@ -188,13 +228,8 @@ def _settings(estimator, loss, max_iter):
     )  # fmt: skip
 
 
-def _check_weight(sample_weight, form):
-    refuse_non_numeric(sample_weight, "sample_weight")
-    return _check_sample_weight(sample_weight, form, dtype=form.dtype, ensure_non_negative=True)
-
-
 def _split(estimator, given, strata, sample_weight, seed):
-    """Rows to train on, and rows to validate on or None."""
+    """Rows to train on, and rows to validate on or None; `sample_weight` is that of rows."""
     rows, held_out = np.arange(len(sample_weight)), None
     if estimator.early_stopping and given.X_val is None:
         rows, held_out = _hold_out(estimator, rows, strata, np.random.RandomState(seed))
@@ -283,13 +318,20 @@ def _given_validation(seen, given, targets, data):
         sequences = read_sequences(given.X_val, expected, seen_in_fit(seen), scaling)
         if len(sequences) < 2:
             raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
+    sample_weight = np.ones(len(sequences), dtype)
     with speaking_of("y_val"):
-        y = targets.encode(given.y_val, sequences, "y_val")
-        n_outputs, known = targets.n_outputs(y), data.targets.shape[1]
+        if data.outputs.lengths is None:
+            y, outputs = targets.encode(given.y_val, sequences, "y_val"), Outputs()
+        else:
+            y = steps_in_a_row(given.y_val, sequences, "y_val")
+            labels, labelled = labelled_steps(y, "y_val")
+            y = targets.encode_steps(labels, labelled, "y_val")
+            sample_weight, outputs = labelled.astype(dtype), Outputs(sequences.records["length"])
+        n_outputs, known = y.shape[1], data.targets.shape[1]
         if n_outputs != known:
             raise ValueError(f"y_val has {n_outputs} outputs, but those of training are {known}.")
         y = targets.scaled(y, dtype)
-    return Data(sequences, y, np.ones(len(y), dtype), np.arange(len(y)))
+    return Data(sequences, y, sample_weight, np.arange(len(sequences)), outputs)
 
 
 def _that_has_seen(estimator, columns, n_timesteps, architecture):

@@ -28,7 +28,7 @@ def fitted_state(fit, progress):
         **fit.columns,
         **fit.targets.fitted(),
         "n_timesteps_": fit.n_timesteps,
-        "n_outputs_": fit.architecture.n_outputs,
+        "n_outputs_": fit.data.targets.shape[1],
         "n_layers_": len(fit.architecture.units) + 2,
         "n_iter_": len(progress.history),
         "t_": progress.samples,
@@ -36,6 +36,7 @@ def fitted_state(fit, progress):
         "best_loss_": progress.best_loss,
         "loss_curve_": progress.losses,
         "validation_scores_": progress.scores or None,
+        "validation_loss_curve_": progress.validation_losses or None,
         "best_validation_score_": progress.best_score,
         "_shape": shape,
         "_scaling": fit.data.sequences.scaling,
@@ -77,7 +78,7 @@ def check_state(state):
     """Refuse a state that no fit leaves behind; kernels would read beyond what there is."""
     try:
         architecture = Architecture(*state["_shape"])
-        n_weights, n_outputs = architecture.n_weights, architecture.n_outputs
+        n_weights, n_outputs = architecture.n_weights, state["n_outputs_"]
         wanted = {
             "_weights": (n_weights,),
             "_scaled_weights": (n_weights,),

@@ -1,14 +1,16 @@
 """LSTMRegressor: its parameters and its predictions."""
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._fit import Given
@@ -38,9 +40,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
         hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
         [5]_.
-    pooling : {"last", "mean", "max"}, default="last"
+    pooling : {"last", "mean", "max"} or None, default="last"
         What the dense layer reads: the final hidden state of each direction, or of each unit the
-        mean or the largest value over the sequence's own steps.
+        mean or the largest value over the sequence's own steps. None: every step, so that there is
+        an answer for each, and y has a target for each step, in the form of X; see `fit`.
     n_timesteps : int, default=None
         How to read 2-D X. None: every column is one time step of one feature. An int: a row is
         `n_timesteps` blocks of features, oldest first, as of `row.reshape(n_timesteps, -1)`.
@@ -49,20 +52,22 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         all steps of the training rows, by sample weight. Constant features are only centred. The
         first fit of a warm start, or the first `partial_fit`, fixes both. Weights that are read are
         in the units of X.
-    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, \
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"}, \
             default="squared_error"
         What is minimised, on average over samples and outputs. Its optimum is the mean (the loss is
-        half the squared error), the median, a mean that outliers pull less, the `quantile`, or the
-        mean of counts through a log link, which wants y of at least 0.
-    quantile : float, default=0.5
-        The quantile that loss="quantile" predicts, between 0 and 1.
+        half the squared error), the median, a mean that outliers pull less, the `quantile`, the
+        mean of counts through a log link, which wants y of at least 0, or the mean and the standard
+        deviation of a normal distribution [6]_, both of which `predict` can return.
+    quantile : float or array-like of float, default=0.5
+        The quantile that loss="quantile" predicts, between 0 and 1; or several in ascending order,
+        which one net predicts together. They never cross, as they are sorted [7]_.
     huber_delta : float, default=1.35
         The error from which loss="huber" is linear; in standard deviations of y if `normalize_y`.
     normalize_y : bool, default=True
         Whether to fit on standardised targets, and fold mean and scale into the output layer:
         predictions and attributes are in the units of y. No effect with loss="poisson".
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        The optimizer: Adam [6]_, Adam with decoupled weight decay [7]_, gradient descent with
+        The optimizer: Adam [8]_, Adam with decoupled weight decay [9]_, gradient descent with
         momentum, RMSprop, all as in PyTorch; or L-BFGS on all samples at once, by scipy.
     alpha : float, default=1e-4
         Strength of the L2 penalty on weights, not biases. It is divided by the number of a
@@ -121,9 +126,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         same for all steps of a sequence.
     recurrent_dropout : float, default=0.0
         Share of the hidden state that is dropped on its way to the next step, the same for all
-        steps of a sequence [8]_.
+        steps of a sequence [10]_.
     max_grad_norm : float or None, default=None
-        A longer gradient is scaled down to this Euclidean norm [9]_; None: never. 1 can help where
+        A longer gradient is scaled down to this Euclidean norm [11]_; None: never. 1 can help where
         memory has to be long; elsewhere it can let rounding grow and losses of small data end
         higher, most of all with normalize_X=False. Not with solver="lbfgs".
 
@@ -148,6 +153,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         The loss of the last epoch, and the lowest.
     validation_scores_ : list of float or None
         The validation score of each epoch, if there is a validation set.
+    validation_loss_curve_ : list of float or None
+        The mean loss of the validation data after each epoch, without the penalty, to be compared
+        with `loss_curve_`. None if there are none.
     best_validation_score_ : float or None
         The best score in the last fit, by its loss and its validation data: that of the weights
         which it kept. None if it validated on nothing.
@@ -156,9 +164,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     input_weights_, recurrent_weights_, biases_ : list of ndarray
         Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
         direction, forward before backward. Gates are in the order input, forget, cell, output.
-    output_weights_ : ndarray of shape (n_outputs, head inputs)
-        Weights of the dense layer.
-    output_bias_ : ndarray of shape (n_outputs,)
+    output_weights_ : ndarray of shape (raw outputs, head inputs)
+        Weights of the dense layer. A raw output is one of y; with several quantiles one each, of
+        the first output of y, then of the next; with loss="gaussian" a mean and the log of a
+        standard deviation.
+    output_bias_ : ndarray of shape (raw outputs,)
         Biases of the dense layer.
 
     References
@@ -171,11 +181,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     .. [4] Jozefowicz, Zaremba & Sutskever (2015), An empirical exploration of recurrent network
        architectures. ICML.
     .. [5] Tallec & Ollivier (2018), Can recurrent neural networks warp time? ICLR.
-    .. [6] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
-    .. [7] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
-    .. [8] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
+    .. [6] Nix & Weigend (1994), Estimating the mean and variance of the target probability
+       distribution. ICNN.
+    .. [7] Chernozhukov, Fernandez-Val & Galichon (2010), Quantile and probability curves without
+       crossing. Econometrica 78(3).
+    .. [8] Kingma & Ba (2015), Adam: a method for stochastic optimization. ICLR.
+    .. [9] Loshchilov & Hutter (2019), Decoupled weight decay regularization. ICLR.
+    .. [10] Gal & Ghahramani (2016), A theoretically grounded application of dropout in recurrent
        neural networks. NeurIPS.
-    .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+    .. [11] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
        networks. ICML.
 
     Examples
@@ -191,7 +205,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     """
 
     loss: str
-    quantile: float
+    quantile: float | Sequence[float] | NDArray[np.floating[Any]]
     huber_delta: float
     normalize_y: bool
 
@@ -199,7 +213,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     _parameter_constraints: dict = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "normalize_y": ["boolean"],
     }
@@ -210,11 +224,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         *,
         bidirectional: bool = False,
         forget_bias: float | str = 1.0,
-        pooling: str = "last",
+        pooling: str | None = "last",
         n_timesteps: int | None = None,
         normalize_X: bool = True,
         loss: str = "squared_error",
-        quantile: float = 0.5,
+        quantile: float | Sequence[float] | NDArray[np.floating[Any]] = 0.5,
         huber_delta: float = 1.35,
         normalize_y: bool = True,
         solver: str = "adam",
@@ -270,9 +284,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets.
+            The targets, as of `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the samples, as of `fit`.
 
         Returns
         -------
@@ -287,7 +301,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X: SequencesLike) -> Floats:
+    @overload
+    def predict(self, X: SequencesLike, return_std: Literal[False] = False) -> Floats: ...
+
+    @overload
+    def predict(self, X: SequencesLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+
+    def predict(self, X: SequencesLike, return_std: bool = False) -> Any:
         """Predict the targets of sequences.
 
         A prediction does not depend on the other rows of X, bit for bit.
@@ -298,26 +318,91 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 list of array-like of shape (n_timesteps_i, n_features)
             The sequences, with the timesteps and features seen in fit; in a list or padded also
             shorter ones.
+        return_std : bool, default=False
+            Whether to return standard deviations too, which loss="gaussian" has.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the dtype of X if it is float32, else in float64.
+            The predictions, in the dtype of X if it is float32, else in float64. With pooling=None
+            one for each step, in the form of X: (n_samples, n_timesteps) or (n_samples,
+            n_timesteps, n_outputs), NaN on padding, or a list of arrays (timesteps_i,) or
+            (timesteps_i, n_outputs). Of several quantiles there is one more axis, the last:
+            (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles), ascending.
+        std : ndarray of the shape of y
+            With `return_std`: the standard deviations of the predicted normal distributions.
 
         Raises
         ------
         NotFittedError
             Before fit.
         ValueError
-            If X cannot be read, or has other timesteps or features.
+            If X cannot be read, or has other timesteps or features; or if deviations are asked of
+            a net that has none.
         """
-        return self._output(X, "predict")
+        if not return_std:
+            return self._output(X, "predict")
+        check_is_fitted(self)
+        if self._fitted_loss != "gaussian":
+            raise ValueError(
+                "return_std=True wants a net that was fitted with loss='gaussian', got one of "
+                f"loss={self._fitted_loss!r}."
+            )
+        return self._output(X, "predict_with_std")
+
+    def score(
+        self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """R2, the coefficient of determination; of loss="quantile", D2 of the pinball loss.
+
+        D2 is 1 for a perfect prediction, and 0 for one that knows but the quantile of y. Of several
+        quantiles, it is the mean.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            The sequences, as of `predict`.
+        y : array-like or list of array-like
+            The targets, as of `fit`. With pooling=None, all steps that have one are samples.
+        sample_weight : array-like, default=None
+            Weights of the samples, as of `fit`.
+
+        Returns
+        -------
+        score : float
+        """
+        # Imported here, since it takes as long as all of sklstm.
+        from sklearn.metrics import r2_score
+
+        check_is_fitted(self)
+        is_quantile = self._fitted_loss == "quantile"
+        metric = partial(_d2_pinball, self._fitted_quantile) if is_quantile else r2_score
+        return self._score(X, y, sample_weight, metric)
 
     def _predict_from(self, raw):
-        prediction = fitted_loss(self).inverse_link(raw)
-        return prediction[:, 0] if prediction.shape[1] == 1 else prediction
+        return _without_outputs_if_one(fitted_loss(self).inverse_link(raw))
+
+    def _predict_with_std_from(self, raw):
+        return self._predict_from(raw), _without_outputs_if_one(fitted_loss(self).deviation(raw))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _without_outputs_if_one(prediction):
+    """Of a y of one column, the axis of columns is left out."""
+    return prediction[:, 0] if prediction.shape[1] == 1 else prediction
+
+
+def _d2_pinball(quantile, y, prediction, sample_weight):
+    """D2 of the pinball loss, the mean over quantiles and outputs."""
+    # Imported here, since it takes as long as all of sklstm.
+    from sklearn.metrics import d2_pinball_score
+
+    if not isinstance(quantile, tuple):
+        return d2_pinball_score(y, prediction, alpha=quantile, sample_weight=sample_weight)
+    return np.mean(
+        [_d2_pinball(q, y, prediction[..., n], sample_weight) for n, q in enumerate(quantile)]
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from sklearn.utils import assert_all_finite
@@ -36,7 +37,7 @@ class Sequences:
     records: np.ndarray
     dtype: np.dtype
     n_features: int
-    source: object
+    source: Any
     scaling: np.ndarray | None = None
 
     def __len__(self):
@@ -46,6 +47,11 @@ class Sequences:
     def longest(self):
         """Steps of the longest sequence."""
         return int(self.records["length"].max())
+
+    @property
+    def n_timesteps(self):
+        """Steps of the array, padding included, or of the longest in a list."""
+        return self.longest if type(self.source) is list else self.source.shape[1]
 
     @cached_property
     def equal_lengths(self):

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklstm._numbers import refuse_hidden, refuse_non_numeric
 from sklstm._scaling import mean_and_deviation
-from sklstm._training.losses import LOSSES, BinaryLogLoss, Loss, MultinomialLogLoss
+from sklstm._training.losses import (
+    LOSSES,
+    BinaryLogLoss,
+    Loss,
+    MultinomialLogLoss,
+    read_quantile,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,13 +59,20 @@ class Targets(ABC):
         self.loss.check(y)
         return y
 
+    def encode_steps(self, y, labelled, name="y"):
+        """As `encode`, given the labels of those steps that have one; zeros for the others."""
+        encoded = self.encode(y, y, name)
+        of_steps = np.zeros((len(labelled), encoded.shape[1]))
+        of_steps[labelled] = encoded
+        return of_steps
+
     @abstractmethod
     def _encode(self, y, name):
         """y as float64 of shape (n_samples, n_outputs)."""
 
     def n_outputs(self, y):
         """How many raw outputs of the net these are."""
-        return y.shape[1]
+        return y.shape[1] * len(self.loss.settings)
 
     def weigh(self, y, sample_weight):
         """Sample weights with all that belongs to them."""
@@ -93,9 +107,10 @@ class Targets(ABC):
 
     def undo_scale(self, views):
         """Let the head of a net, given by its named views, answer in the units of y."""
-        views["output_weights"] *= self.deviation[:, np.newaxis]
-        views["output_bias"] *= self.deviation
-        views["output_bias"] += self.mean
+        factor, shift = self.loss.unscaled(self.mean, self.deviation)
+        views["output_weights"] *= factor[:, np.newaxis]
+        views["output_bias"] *= factor
+        views["output_bias"] += shift
 
     def fitted(self):
         """The attributes that a fit leaves on the estimator."""
@@ -110,32 +125,50 @@ class NumberTargets(Targets):
     ----------
     fitted_loss : str
         The loss of the first fit, which decides what the outputs of the net mean.
+    quantile : float or tuple of float
+        Those of loss="quantile".
     normalize : bool
     """
 
     fitted_loss: str
+    quantile: float | tuple
     normalize: bool
 
     @classmethod
     def of(cls, estimator, given, continued_by):
         """Of a regressor; refuses to continue with a loss whose targets are of another kind."""
         loss, owner = LOSSES[estimator.loss](estimator), type(estimator).__name__
+        quantile = read_quantile(estimator.quantile)
         normalize = estimator.normalize_y and loss.equivariant
+        targets = cls(
+            owner=owner, loss=loss, fitted_loss=estimator.loss, quantile=quantile,
+            normalize=normalize,
+        )  # fmt: skip
         if continued_by is None:
-            return cls(owner=owner, loss=loss, fitted_loss=estimator.loss, normalize=normalize)
-        if fitted_loss(estimator).equivariant != loss.equivariant:
+            return targets
+        if fitted_loss(estimator).meaning != loss.meaning:
+            name, new, old = "loss", estimator.loss, estimator._fitted_loss
+            if new == old:
+                name, new, old = "quantile", estimator.quantile, estimator._fitted_quantile
             raise ValueError(
-                f"{continued_by} continues the fitted net, but got loss={estimator.loss!r} (was "
-                f"{estimator._fitted_loss!r})."
+                f"{continued_by} continues the fitted net, but got {name}={new!r} (was {old!r})."
             )
-        return cls(
-            owner=owner, loss=loss, fitted_loss=estimator._fitted_loss, normalize=normalize,
+        return replace(
+            targets, fitted_loss=estimator._fitted_loss,
             mean=estimator._target_mean, deviation=estimator._target_deviation,
         )  # fmt: skip
 
     def _encode(self, y, name):
         refuse_non_numeric(y, name)
-        y = check_array(y, dtype=np.float64, ensure_2d=False, estimator=self.owner, input_name=name)
+        y = check_array(
+            y, dtype=np.float64, ensure_2d=False, allow_nd=True, estimator=self.owner,
+            input_name=name,
+        )  # fmt: skip
+        if y.ndim > 2:
+            raise ValueError(
+                f"Found array with dim {y.ndim}, while dim <= 2 is required by {self.owner}: "
+                f"{name} has targets for each time step only with pooling=None."
+            )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)
@@ -147,12 +180,19 @@ class NumberTargets(Targets):
 
     def fitted(self):
         """The attributes that a fit leaves on the regressor."""
-        return {**super().fitted(), "_fitted_loss": self.fitted_loss}
+        return {
+            **super().fitted(),
+            "_fitted_loss": self.fitted_loss,
+            "_fitted_quantile": self.quantile,
+        }
 
 
 def fitted_loss(regressor):
     """The loss that says what the outputs of a fitted net mean."""
-    return LOSSES[regressor._fitted_loss](regressor)
+    settings = SimpleNamespace(
+        huber_delta=regressor.huber_delta, quantile=regressor._fitted_quantile
+    )
+    return LOSSES[regressor._fitted_loss](settings)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -20,7 +20,7 @@ DTYPES = (np.float32, np.float64)
 # What was agreed. Errors are relative to the largest number of an array: the others may be sums
 # that cancel.
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
-DEPTHS, DIRECTIONS, POOLINGS = (1, 2, 3), (False, True), ("last", "mean", "max")
+DEPTHS, DIRECTIONS, POOLINGS = (1, 2, 3), (False, True), ("last", "mean", "max", None)
 BATCHES, UNITS, INPUTS = (1, 7, 33), (1, 5, 16, 37, 128), (1, 6)
 OUTPUTS, LENGTHS = (1, 3, 17), ("equal", "ragged", "single")
 
@@ -61,6 +61,23 @@ class Problem:
     def rows(self):
         return np.arange(len(self.X))
 
+    @property
+    def exists(self):
+        """Whether each sequence has each step."""
+        return np.arange(self.X.shape[1]) < np.asarray(self.lengths)[:, np.newaxis]
+
+    def by_step(self, raw, rows):
+        """Raw outputs, if they are of steps, as (rows, steps, outputs); NaN where there is none."""
+        if self.architecture.pooling is not None:
+            return raw
+        padded = np.full((*self.exists[rows].shape, raw.shape[1]), np.nan, raw.dtype)
+        padded[self.exists[rows]] = raw
+        return padded
+
+    def in_a_row(self, d_raw, rows):
+        """The other way round."""
+        return d_raw if self.architecture.pooling is not None else d_raw[self.exists[rows]]
+
 
 def make_problem(
     dtype=np.float64, units=(5,), bidirectional=False, pooling="last", batch=7, inputs=3, outputs=1,
@@ -78,7 +95,8 @@ def make_problem(
         "ragged": rng.permutation(np.arange(batch) % steps + 1),
     }[lengths]
     X[np.arange(steps) >= n_steps[:, np.newaxis]] = np.nan
-    d_raw = rng.normal(size=(batch, outputs)).astype(dtype)
+    shape = (batch, outputs) if pooling is not None else (batch, steps, outputs)
+    d_raw = rng.normal(size=shape).astype(dtype)
     return Problem(architecture, weights, X, n_steps, d_raw)
 
 
@@ -87,7 +105,8 @@ def train_once(problem, rows=None):
     rows = problem.rows if rows is None else rows
     with TwoWay(problem.architecture, problem.sequences, len(rows)) as team:
         raw = team.forward(problem.weights, rows)
-        return raw, team.backward(problem.d_raw[rows])
+        gradient = team.backward(problem.in_a_row(problem.d_raw[rows], rows))
+        return problem.by_step(raw, rows), gradient
 
 
 def poison_scratch(monkeypatch):
@@ -107,7 +126,7 @@ def poison_scratch(monkeypatch):
 def predict(problem, rows=None):
     rows = problem.rows if rows is None else rows
     with Predictor(problem.architecture, problem.sequences, len(rows)) as team:
-        return team.predict(problem.weights, rows)
+        return problem.by_step(team.predict(problem.weights, rows), rows)
 
 
 def reference_round(problem, input_masks=None, recurrent_masks=None):
@@ -135,6 +154,9 @@ def assert_agrees(problem, actual, expected):
     (raw, gradient), (expected_raw, expected_gradient) = actual, expected
     assert (raw.dtype, gradient.dtype) == (problem.dtype, problem.dtype)
     tolerance = TOLERANCE[problem.dtype.type]
+    assert raw.shape == expected_raw.shape
+    if problem.architecture.pooling is None:
+        raw, expected_raw = raw[problem.exists], expected_raw[problem.exists]
     assert_close(raw, expected_raw, tolerance)
     gradient = named_views(problem.architecture, gradient)
     assert gradient.keys() == expected_gradient.keys()
@@ -182,6 +204,8 @@ def torch_net(problem, X=None):
         pooled = hidden.mean(axis=1)
     elif architecture.pooling == "max":
         pooled = hidden.max(axis=1).values
+    elif architecture.pooling is None:
+        pooled = hidden
     else:
         pooled = torch.cat([hidden[:, -1, :units], hidden[:, 0, units:]], axis=1)
     return head(pooled), parameters

@@ -69,10 +69,10 @@ def forward(
         hidden states of the layer below at the same step, [forward, backward].
         "output_weights" (outputs, head_inputs) and "output_bias" (outputs,).
     bidirectional : bool
-    pooling : {"last", "mean", "max"}
+    pooling : {"last", "mean", "max"} or None
         What the head reads of each direction of the top layer: its final hidden state (forward at
         a sequence's last step, backward at step 0), or the mean or the largest over the
-        sequence's own steps.
+        sequence's own steps. None: each step, so that there is an output for each.
     lengths : array of shape (samples,) or None
         Only the first ``lengths[i]`` steps of ``X[i]`` exist; the others are never read.
     input_masks : list or None
@@ -83,7 +83,8 @@ def forward(
 
     Returns
     -------
-    raw : array of shape (samples, outputs)
+    raw : array of shape (samples, outputs), or with pooling=None (samples, timesteps, outputs)
+        NaN past a sequence's end.
     trace : dict
         What `backward` needs. ``trace["cells"]`` has a dict for each cell: "i", "f", "g", "o" (the
         gates after their activation), "c" and "h", all of shape (samples, timesteps, units) and
@@ -99,7 +100,7 @@ def forward(
     if lengths is None:
         lengths = np.full(n_samples, n_timesteps)
     if input_masks is None:
-        input_masks = [dtype.type(1)] * (n_layers + 1)
+        input_masks = [dtype.type(1)] * n_layers + [np.ones((1, 1), dtype)]
     else:
         # a mask of a layer is the same at every step
         input_masks = [mask[:, np.newaxis, :] for mask in input_masks[:-1]] + [input_masks[-1]]
@@ -127,11 +128,14 @@ def forward(
             )
         below = np.concatenate([cell["h"] for cell in cells[-n_directions:]], axis=2)
 
-    pooled = [
-        _pool(cell["h"], lengths, direction, pooling)
-        for direction, cell in enumerate(cells[-n_directions:])
-    ]
-    head_input = np.concatenate(pooled, axis=1) * input_masks[-1]
+    if pooling is None:
+        head_input = below * input_masks[-1][:, np.newaxis]
+    else:
+        pooled = [
+            _pool(cell["h"], lengths, direction, pooling)
+            for direction, cell in enumerate(cells[-n_directions:])
+        ]
+        head_input = np.concatenate(pooled, axis=1) * input_masks[-1]
     raw = gemm(head_input, weights["output_weights"].T, weights["output_bias"])
 
     trace = {
@@ -155,7 +159,7 @@ def backward(trace, d_raw):
     ----------
     trace : dict
         As `forward` returned it.
-    d_raw : array of shape (samples, outputs)
+    d_raw : array of the shape of the raw outputs
 
     Returns
     -------
@@ -175,21 +179,30 @@ def _backward(trace, d_raw):
     n_directions, lengths = trace["n_directions"], trace["lengths"]
     n_layers = len(cells) // n_directions
 
+    head_input, mask = trace["head_input"], trace["input_masks"][-1]
+    if trace["pooling"] is None:
+        exists = np.arange(d_raw.shape[1]) < np.asarray(lengths)[:, np.newaxis]
+        d_rows, head_rows, mask = d_raw[exists], head_input[exists], mask[:, np.newaxis]
+    else:
+        d_rows, head_rows = d_raw, head_input
+
     gradient = {
         "input_weights": [None] * len(cells),
         "recurrent_weights": [None] * len(cells),
         "biases": [None] * len(cells),
-        "output_weights": gemm(d_raw.T, trace["head_input"]),
-        "output_bias": d_raw.sum(axis=0),
+        "output_weights": gemm(d_rows.T, head_rows),
+        "output_bias": d_rows.sum(axis=0),
     }
 
-    d_pooled = gemm(d_raw, weights["output_weights"]) * trace["input_masks"][-1]
-    d_hidden = [
-        _pool_backward(part, cell["h"], lengths, direction, trace["pooling"])
-        for direction, (part, cell) in enumerate(
-            zip(np.split(d_pooled, n_directions, axis=1), cells[-n_directions:], strict=True)
-        )
-    ]
+    d_pooled = gemm(d_raw, weights["output_weights"]) * mask
+    d_hidden = np.split(d_pooled, n_directions, axis=-1)
+    if trace["pooling"] is not None:
+        d_hidden = [
+            _pool_backward(part, cell["h"], lengths, direction, trace["pooling"])
+            for direction, (part, cell) in enumerate(
+                zip(d_hidden, cells[-n_directions:], strict=True)
+            )
+        ]
     for layer in reversed(range(n_layers)):
         d_layer_input = 0
         for direction in range(n_directions):

@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import report, timing
+from benchmarks import report, streaming, timing
+from benchmarks.contenders import check_steps, steps_of
 from benchmarks.defaults import ratio, reached
 from benchmarks.scaling import slope
 
@@ -88,6 +89,36 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios():
     assert row["ratios"].keys() == {"peer"}
     assert row["ratios"]["peer"]["median"] == 3  # where the ratio of medians is 2
     assert row["values"]["sklstm"] == {"median": 2, "low": 1.5, "high": 6}
+
+
+class RunningSum:
+    """A stream whose state is the sum of each series so far, and how it may fail."""
+
+    def __init__(self, forgets=False):
+        self._sum, self._forgets = 0, forgets
+
+    def __call__(self, x):
+        assert x.shape == (2, 3)
+        assert x.flags.c_contiguous
+        self._sum = x.sum(axis=1) + (0 if self._forgets else self._sum)
+        return self._sum
+
+
+def test_streams_must_agree_after_every_step_and_with_what_reads_all_at_once():
+    X = np.random.default_rng(0).normal(size=(2, 5, 3))
+    total = X.sum(axis=(1, 2))
+    check_steps({"sklstm": {"one": RunningSum()}, "peer": {"another": RunningSum()}}, X, total)
+    peer = {"with state": RunningSum(), "without state": RunningSum(forgets=True)}
+    with pytest.raises(AssertionError, match="peer, without state"):
+        check_steps({"sklstm": {"one": RunningSum()}, "peer": peer}, X, total)
+    with pytest.raises(AssertionError):
+        check_steps({"sklstm": {"one": RunningSum(forgets=True)}}, X, total)
+
+
+def test_a_stream_is_timed_on_another_step_at_each_call():
+    X = np.arange(4.0).reshape(1, 4, 1)
+    calls = streaming.fed(lambda x: x.item(), steps_of(X))
+    assert [calls() for _ in range(6)] == [0, 1, 2, 3, 0, 1]
 
 
 def test_the_slope_is_that_of_the_upper_half():

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 import sklearn
 from conftest import assert_same_bits, small_net, weights
-from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_squared_error,
+    r2_score,
+)
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklstm._base
+from sklstm import LSTMClassifier
 from sklstm._training.losses import LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -303,3 +310,37 @@ def test_early_stopping_in_grid_search_never_sees_the_test_fold(X, seen, shuffle
         assert not set(test) & {*trained, *held_out}
         if not shuffle:
             assert held_out.tolist() == train[-len(held_out) :].tolist()
+
+
+# --- The loss of validation -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "quantile", "huber"])
+def test_the_validation_loss_is_the_mean_loss_of_predictions_without_the_penalty(X, y, loss):
+    model = small_net(loss=loss, quantile=0.8, huber_delta=1e9, alpha=10.0, max_iter=1)
+    model.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    scale, predicted = y[:30].std(), model.predict(X[30:])
+    expected = {
+        "squared_error": mean_squared_error(y[30:], predicted) / 2 / scale**2,
+        "huber": mean_squared_error(y[30:], predicted) / 2 / scale**2,
+        "absolute_error": mean_absolute_error(y[30:], predicted) / scale,
+        "quantile": mean_pinball_loss(y[30:], predicted, alpha=0.8) / scale,
+    }[loss]
+    np.testing.assert_allclose(model.validation_loss_curve_, [expected], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_validation_loss_of_a_classifier_is_the_log_loss(X, n_classes):
+    y = np.arange(len(X)) % n_classes
+    model = LSTMClassifier(4, max_iter=1, random_state=0)
+    model.fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    expected = log_loss(y[30:], model.predict_proba(X[30:]))
+    np.testing.assert_allclose(model.validation_loss_curve_, [expected], rtol=1e-9)
+
+
+def test_there_is_a_validation_loss_for_each_epoch_that_validates(X, y):
+    model = small_net(max_iter=3, warm_start=True).fit(X, y)
+    assert model.validation_loss_curve_ is None
+    model.set_params(early_stopping=True).fit(X, y)
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == 3
+    assert len(model.loss_curve_) == 6

@@ -10,7 +10,7 @@ from numba import njit
 from scipy.optimize import check_grad
 from sklearn import metrics
 
-from sklstm._kernels.losses import sample_loss
+from sklstm._kernels.losses import lose
 from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss, SquaredError
 
 DELTA, QUANTILE = 1.35, 0.8
@@ -32,8 +32,8 @@ for_each_loss = pytest.mark.parametrize("name", list(LOSSES))
 
 
 @njit
-def call_sample_loss(loss, parameter, raw, y, share, value, slope):
-    sample_loss(loss, parameter, raw, y, share, value, slope)
+def call_lose(loss, settings, raw, y, weight, scale, value, slope):
+    lose(loss, settings, raw, y, weight, scale, value, slope)
 
 
 def make_loss(name):
@@ -269,8 +269,9 @@ def test_a_subclass_that_overrides_the_gradient_is_trained_with_it():
 @for_each_loss
 def test_a_sample_of_weight_zero_may_have_an_infinite_loss(name):
     loss = make_loss(name)
-    raw, value, slope = np.full(3, 1e30, np.float32), np.ones(3), np.ones(3, np.float32)
-    call_sample_loss(loss.kernel, loss.parameter, raw, -raw, np.float32(0), value, slope)
+    raw, value, slope = np.full((1, 3), 1e30, np.float32), np.ones((1, 3)), np.ones((1, 3), "f4")
+    weight = np.zeros(1, np.float32)
+    call_lose(loss.kernel, np.array(loss.settings), raw, -raw, weight, 1.0, value, slope)
     assert not value.any()
     assert not slope.any()
 

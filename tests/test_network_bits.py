@@ -112,7 +112,7 @@ def test_learning_in_one_go_has_the_bits_of_forward_and_backward(dtype, dropout,
         share = (scale * weight.astype(np.float64)).astype(dtype)[:, np.newaxis]
         expected = team.backward((raw - y) * share)
     poison_scratch(monkeypatch)
-    goal = Goal(SQUARED_ERROR, 0.0, y, weight)
+    goal = Goal(SQUARED_ERROR, (0.0,), y, weight)
     for n_threads in (1, 2, 3):
         use_threads(monkeypatch, n_threads)
         with Learner(*settings, goal, dropout, dropout) as team:
@@ -146,4 +146,6 @@ def test_results_of_a_round_are_not_changed_by_the_next():
 def test_nan_in_the_weights_is_seen(pooling):
     problem = make_problem(pooling=pooling)
     problem.weights[-30:-10] = np.nan
-    assert np.isnan(predict(problem)).all()
+    raw = predict(problem)
+    # The first step does not read recurrent weights.
+    assert np.isnan(raw[:, 1:] if pooling is None else raw).all()

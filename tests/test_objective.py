@@ -18,6 +18,7 @@ from problems import (
 )
 from scipy.optimize import check_grad
 
+from sklstm._network.order import Outputs
 from sklstm._network.parameters import named_views
 from sklstm._training.losses import LOSSES, BinaryLogLoss, MultinomialLogLoss
 from sklstm._training.objective import Objective
@@ -31,11 +32,12 @@ class WholeLoss:
         settings = SimpleNamespace(
             loss=loss,
             alpha=alpha,
-            solver=SimpleNamespace(batch_size=len(y), decoupled=False),
+            solver=SimpleNamespace(batch_size=len(problem.rows), decoupled=False),
             dropout=0,
             recurrent_dropout=0,
         )
-        data = Data(problem.sequences, y, sample_weight, problem.rows)
+        outputs = Outputs(problem.lengths if problem.architecture.pooling is None else None)
+        data = Data(problem.sequences, y, sample_weight, problem.rows, outputs)
         self.objective, self.rows = Objective(problem.architecture, data, settings), problem.rows
 
     def __enter__(self):
@@ -57,9 +59,13 @@ def make_loss(name):
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
-def test_gradient_of_the_whole_loss_is_its_derivative(name):
-    problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
-    y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_gradient_of_the_whole_loss_is_its_derivative(name, pooling):
+    problem = make_problem(
+        units=(4, 3), bidirectional=True, pooling=pooling, outputs=2, lengths="ragged"
+    )
+    n = 7 if pooling else problem.exists.sum()
+    y, sample_weight = np.random.RandomState(1).gamma(2, size=(n, 2)), np.linspace(0, 3, n)
     with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
         error = check_grad(loss.value, loss.gradient, problem.weights)
     # some 400 forward differences of step 1.5e-8, each right to that step and eps / step
@@ -91,10 +97,11 @@ def labelled_problem(n_classes, **parameters):
     """A net for so many classes; its log loss, targets, labels, and weights of samples."""
     n_outputs = 1 if n_classes == 2 else n_classes
     problem = make_problem(outputs=n_outputs, batch=20, **parameters)
-    labels = np.random.RandomState(1).permutation(np.arange(20) % n_classes)
+    n = 20 if problem.architecture.pooling is not None else problem.exists.sum()
+    labels = np.random.RandomState(1).permutation(np.arange(n) % n_classes)
     y = labels[:, np.newaxis].astype(float) if n_classes == 2 else np.eye(n_classes)[labels]
     loss = BinaryLogLoss() if n_classes == 2 else MultinomialLogLoss()
-    return problem, loss, y, labels, np.linspace(0, 3, 20)
+    return problem, loss, y, labels, np.linspace(0, 3, n)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 7])
@@ -120,6 +127,7 @@ def test_log_loss_and_gradients_through_the_net_are_those_of_torch(
         n_classes, units=units, bidirectional=bidirectional, pooling=pooling
     )
     raw, parameters = torch_net(problem)
+    raw = raw.reshape(-1, raw.shape[-1])
     of_torch = torch.nn.functional
     if n_classes == 2:
         values = of_torch.binary_cross_entropy_with_logits(raw, torch.tensor(y), reduction="none")[

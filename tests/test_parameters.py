@@ -31,7 +31,7 @@ BAD_VALUES = {
     "hidden_layer_sizes": [0, -4, 4.0, "4", None],
     "bidirectional": NOT_A_BOOLEAN,
     "forget_bias": ["long", None, np.inf, -np.inf, np.nan, (1.0,)],
-    "pooling": ["sum", "", None, 1],
+    "pooling": ["sum", "", 0, 1],
     "n_timesteps": [0, -1, 2.0, "3"],
     "loss": ["mse", "", None, 1],
     "quantile": [0, 1, -0.5, np.nan, "0.5", None],

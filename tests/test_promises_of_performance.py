@@ -13,6 +13,7 @@ from sklstm._network import plan
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "performance.md").read_text("utf-8")
 RESULTS = report.read(DOCS)
+STEPPED = "1, 1, 64", "1, 1, 8"  # series, inputs, units
 
 
 @pytest.mark.parametrize("part", RESULTS)
@@ -78,10 +79,36 @@ def test_what_was_reached_is_in_the_tables():
 
     (row,) = rows_of("latency").values()
     assert f"{int(row['values']['sklstm']['median'])} µs" in aim("one row in less")
+    reached = aim("a step of a stream of 64 units: at most 6 µs")
+    again = rows_of("streaming", table=1)
+    large, small = (again[label]["ratios"]["ONNX Runtime"]["median"] for label in STEPPED)
+    assert f"{again[STEPPED[0]]['values']['sklstm, one step']['median']:.1f} µs" in reached
+    assert f"{large:.1f} times" in reached
+    assert f"{small:.1f} times at 8 units" in reached
+    assert f"Of 8 units it is {small:.1f} times" in " ".join(PAGE.split())
     peak = rows_of("peak_memory")["peak"]["values"]
     assert "{:.0f} of {:.0f} MB".format(
         *(peak[name]["median"] for name in ("sklstm", "PyTorch"))
     ) in aim("peak memory")
+
+
+def test_a_step_of_a_stream_takes_what_the_guide_says():
+    guide = " ".join((DOCS / "user_guide" / "streaming.md").read_text("utf-8").split())
+    step, again = (rows_of("streaming", table)[STEPPED[0]] for table in (0, 1))
+    time, quicker = re.search(
+        r"64 units takes (\S+) µs, Python included: (\S+) times as fast as ONNX Runtime", guide
+    ).groups()
+    assert f"{step['values']['sklstm']['median']:.0f}" == time
+    assert f"{step['ratios']['ONNX Runtime']['median']:.1f}" == quicker
+    assert "less than a tenth of what it takes to read 50 steps again" in guide
+    assert 10 <= again["ratios"]["ONNX Runtime"]["median"] < 11
+    # As the page on performance says.
+    for row in rows_of("streaming").values():
+        for ratio in row["ratios"].values():
+            assert ratio["high"] / ratio["median"] < 1.08
+            assert ratio["low"] / ratio["median"] > 0.92
+        _, *fastest = [way.partition(",")[0] for way in row["ways"].values()]
+        assert fastest == ["nn.LSTMCell", "jax.jit(stateless_call)", "bound arrays"]
 
 
 def test_float32_is_about_twice_as_fast():

@@ -154,7 +154,9 @@ def torch_network(torch, X, weights, hidden_layer_sizes, bidirectional, pooling,
         hidden, n_steps = torch.nn.utils.rnn.pad_packed_sequence(
             sequences, batch_first=True, total_length=X.shape[1]
         )
-    if pooling == "last":
+    if pooling is None:
+        pooled = hidden
+    elif pooling == "last":
         pooled = torch.cat(list(h_final[-n_directions:]), dim=1)
     elif pooling == "max":
         padding = torch.arange(X.shape[1]) >= n_steps[:, None]
@@ -169,7 +171,7 @@ def torch_network(torch, X, weights, hidden_layer_sizes, bidirectional, pooling,
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "lengths"])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("hidden_layer_sizes", [(4,), (4, 4), (4, 4, 4), (4, 2, 3)], ids=str)
 def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, lengths):
@@ -177,9 +179,9 @@ def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, length
     rng = np.random.default_rng(0)
     X = random_sequences(rng)
     weights = random_weights(rng, hidden_layer_sizes, bidirectional)
-    d_raw = rng.normal(size=(N_SAMPLES, N_OUTPUTS))
-
     raw, trace = forward(X, weights, bidirectional=bidirectional, pooling=pooling, lengths=lengths)
+    exists = ~np.isnan(raw)
+    d_raw = rng.normal(size=raw.shape) * exists
     gradient = backward(trace, d_raw)
 
     torch_raw, torch_hidden, parameters = torch_network(
@@ -187,7 +189,7 @@ def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, length
     )
     torch_gradient = torch.autograd.grad(torch_raw, parameters, torch.tensor(d_raw))
 
-    np.testing.assert_allclose(raw, torch_raw.detach().numpy(), **EXACT)
+    np.testing.assert_allclose(raw[exists], torch_raw.detach().numpy()[exists], **EXACT)
     n_directions = 2 if bidirectional else 1
     hidden = np.concatenate([cell["h"] for cell in trace["cells"][-n_directions:]], axis=2)
     # the trace marks missing steps with NaN, PyTorch pads with 0
@@ -197,14 +199,15 @@ def test_network_equals_torch(hidden_layer_sizes, bidirectional, pooling, length
         np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 def test_gradient_with_masks_and_lengths_equals_central_differences(bidirectional, pooling):
     rng = np.random.default_rng(1)
     sizes = (2, 1)
     X = random_sequences(rng)
     weights = random_weights(rng, sizes, bidirectional)
-    d_raw = rng.normal(size=(N_SAMPLES, N_OUTPUTS))
+    steps = (N_TIMESTEPS,) if pooling is None else ()
+    d_raw = rng.normal(size=(N_SAMPLES, *steps, N_OUTPUTS))
     options = {
         "bidirectional": bidirectional,
         "pooling": pooling,
@@ -213,7 +216,7 @@ def test_gradient_with_masks_and_lengths_equals_central_differences(bidirectiona
     }
 
     def loss():
-        return np.sum(forward(X, weights, **options)[0] * d_raw)
+        return np.nansum(forward(X, weights, **options)[0] * d_raw)
 
     gradient = backward(forward(X, weights, **options)[1], d_raw)
     for ours, array in zip(arrays(gradient), arrays(weights), strict=True):
@@ -270,12 +273,13 @@ def test_masks_multiply_where_they_should(bidirectional):
         np.testing.assert_allclose(ours, theirs.numpy(), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 def test_steps_past_the_end_of_a_sequence_are_never_read(pooling):
     rng = np.random.default_rng(3)
     X = random_sequences(rng)
     weights = random_weights(rng, (3, 2), bidirectional=True)
-    d_raw = np.ones((N_SAMPLES, N_OUTPUTS))
+    steps = (N_TIMESTEPS,) if pooling is None else ()
+    d_raw = np.ones((N_SAMPLES, *steps, N_OUTPUTS))
     missing = np.arange(N_TIMESTEPS) >= LENGTHS[:, np.newaxis]
     options = {"bidirectional": True, "pooling": pooling}
 
@@ -295,7 +299,8 @@ def test_steps_past_the_end_of_a_sequence_are_never_read(pooling):
     # each sequence alone gives the same as in a padded batch
     for i, length in enumerate(LENGTHS):
         alone, _ = forward(X[i : i + 1, :length], weights, **options)
-        np.testing.assert_allclose(alone[0], raw[i], **EXACT)
+        own = raw[i] if pooling is not None else raw[i, :length]
+        np.testing.assert_allclose(alone[0], own, **EXACT)
 
 
 def test_trace_holds_the_equations_of_the_cell():
@@ -326,13 +331,14 @@ def test_trace_holds_the_equations_of_the_cell():
         np.testing.assert_allclose(cell["h"], cell["o"] * np.tanh(cell["c"]), **EXACT)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 def test_float32_in_float32_out(pooling):
     rng = np.random.default_rng(5)
     X = random_sequences(rng)
     weights = random_weights(rng, (3, 2), bidirectional=True)
     masks = random_masks(rng, (3, 2), bidirectional=True)
-    d_raw = np.ones((N_SAMPLES, N_OUTPUTS))
+    steps = (N_TIMESTEPS,) if pooling is None else ()
+    d_raw = np.ones((N_SAMPLES, *steps, N_OUTPUTS))
 
     def run(dtype, masks):
         def cast(value):

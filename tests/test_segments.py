@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
 from problems import (
+    POOLINGS,
     assert_close,
     for_each_dtype,
     make_problem,
@@ -39,11 +40,13 @@ def long_problem(dtype, units=(11, 6), lengths="ragged", pooling="mean"):
 def learn(problem, rounds=1, dropout=False):
     """Loss and gradient of a squared error whose targets are those of the problem."""
     rng = np.random.RandomState(1)
-    weight = rng.uniform(size=len(problem.rows)).astype(problem.dtype)
+    targets = problem.in_a_row(problem.d_raw, problem.rows)
+    weight = rng.uniform(size=len(targets)).astype(problem.dtype)
+    weight[::5] = 0
     columns = sum(map(sum, problem.architecture.mask_sizes))
     masks = 2 * rng.randint(2, size=(len(problem.rows), columns)).astype(problem.dtype)
     masks = masks if dropout else None
-    goal = Goal(SQUARED_ERROR, 0.0, problem.d_raw, weight)
+    goal = Goal(SQUARED_ERROR, (0.0,), targets, weight)
     data = problem.architecture, problem.sequences, len(problem.rows)
     with Learner(*data, goal, dropout, dropout) as learner:
         for _ in range(rounds):
@@ -54,7 +57,7 @@ def learn(problem, rounds=1, dropout=False):
 @pytest.mark.nojit
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
 def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling, units):
     problem = long_problem(dtype, units, lengths, pooling)
@@ -65,7 +68,7 @@ def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling
 
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
 def test_learning_has_the_loss_and_the_exact_gradient(
@@ -98,7 +101,7 @@ def test_the_bits_do_not_depend_on_threads_or_signals(
 
 @pytest.mark.usefixtures("short_segments")
 @for_each_dtype
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_what_memory_held_before_does_not_matter(monkeypatch, dtype, pooling):
     problem = long_problem(dtype, pooling=pooling)
     expected = *learn(problem, dropout=True), predict(problem)

@@ -2,7 +2,9 @@
 
 A contender is made of a workload, a dtype and sklstm's fitted weights, which it takes over. Its
 `train(epochs)` goes on training, and `predictors(X)` gives the ways it has to predict X: callables
-of no argument that return what all contenders must agree on.
+of no argument that return what all contenders must agree on. `steppers(n_series)` gives the ways it
+has to read series step by step, each with states of its own that start at zero: callables of one
+more step x of each series, an array (n_series, inputs), that return what is predicted after it.
 """
 
 import importlib
@@ -56,3 +58,36 @@ def check_agreement(contenders, X):
             np.testing.assert_allclose(
                 np.ravel(predict()), expected, tolerance, tolerance, err_msg=f"{name}, {variant}"
             )
+
+
+def check_steps(steppers, X, expected):
+    """Refuse to compare streams that part at any step, or that do not end at what is expected.
+
+    Parameters
+    ----------
+    steppers : dict of str to dict of str to callable
+        Of each contender, by its name and the way's; their states are moved on.
+    X : ndarray of shape (n_series, n_timesteps, n_features)
+    expected : ndarray of shape (n_series,)
+        What a contender that reads all steps at once predicts.
+
+    Raises
+    ------
+    AssertionError
+        If they differ by more than sums in another order do.
+    """
+    tolerance = TOLERANCES[str(X.dtype)]
+    answers = {
+        f"{name}, {way}": [np.ravel(step(x)).copy() for x in steps_of(X)]
+        for name, ways in steppers.items()
+        for way, step in ways.items()
+    }
+    first = next(iter(answers.values()))
+    np.testing.assert_allclose(first[-1], expected, tolerance, tolerance)
+    for name, each in answers.items():
+        np.testing.assert_allclose(each, first, tolerance, tolerance, err_msg=name)
+
+
+def steps_of(X):
+    """The steps of some series, each an array (n_series, n_features) of its own."""
+    return [np.ascontiguousarray(X[:, step]) for step in range(X.shape[1])]

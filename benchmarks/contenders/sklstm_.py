@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMRegressor, StreamingPredictor
 
 
 class Weights(NamedTuple):
@@ -54,3 +54,7 @@ class Contender:
     def predictors(self, X):
         """The one way to predict."""
         return {"predict": lambda: self._model.predict(X)}
+
+    def steppers(self, n_series):
+        """The one way to stream."""
+        return {"StreamingPredictor": StreamingPredictor(self._model, n_series).predict}

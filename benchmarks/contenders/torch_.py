@@ -37,6 +37,39 @@ def train(net, optimizer, X, y, batch, epochs):
             optimizer.step()
 
 
+class CarriedState:
+    """The net's own nn.LSTM, called with one step and the state that it returned the last time."""
+
+    def __init__(self, net):
+        self._net, self._state = net, None
+
+    def __call__(self, x):
+        with torch.inference_mode():
+            _, self._state = self._net.lstm(torch.from_numpy(x).unsqueeze(1), self._state)
+            return self._net.head(self._state[0][-1])[:, 0].numpy()
+
+
+class CarriedCells:
+    """An nn.LSTMCell a layer, which share the net's weights."""
+
+    def __init__(self, net):
+        self._head, self._cells, self._states = net.head, [], []
+        for weights in net.lstm.all_weights:
+            units, inputs = net.lstm.hidden_size, weights[0].shape[1]
+            cell = torch.nn.LSTMCell(inputs, units, dtype=weights[0].dtype)
+            cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh = weights
+            self._cells.append(cell)
+            self._states.append(None)
+
+    def __call__(self, x):
+        with torch.inference_mode():
+            x = torch.from_numpy(x)
+            for index, cell in enumerate(self._cells):
+                self._states[index] = cell(x, self._states[index])
+                x = self._states[index][0]
+            return self._head(x)[:, 0].numpy()
+
+
 class Contender:
     """A net with the weights given; tensors are made beforehand."""
 
@@ -76,4 +109,11 @@ class Contender:
         return {
             f"batches of {size}": lambda size=size: predict(size)
             for size in sorted({min(256, len(X)), len(X)})
+        }
+
+    def steppers(self, n_series):
+        """In inference mode, from arrays, with the state carried from call to call."""
+        return {
+            "nn.LSTM": CarriedState(self._net),
+            "nn.LSTMCell": CarriedCells(self._net),
         }

@@ -1,7 +1,7 @@
-"""Losses of one sample: the value and the derivative of each raw output.
+"""Losses of some samples: the value and the derivative of each raw output.
 
-A loss is known here by its number and one parameter, so that a shard can go forward and backward
-at once, while its tape is in the cache. Infinity and NaN come through.
+A loss is known here by its number and its settings, so that a shard can go forward and backward at
+once, while its tape is in the cache. Infinity and NaN come through.
 """
 
 import math
@@ -16,7 +16,7 @@ from sklstm._machine.linkage import (
     INDEX,
     Links,
     linked,
-    real_type,
+    matrix_type,
     vector_type,
 )
 
@@ -25,7 +25,9 @@ exp, log, log1p = (
     (np.exp, np.log, np.log1p) if config.DISABLE_JIT else (math.exp, math.log, math.log1p)
 )
 
-SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, BINARY_LOG, MULTINOMIAL_LOG = range(7)
+(
+    SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, POISSON, GAUSSIAN, BINARY_LOG, MULTINOMIAL_LOG
+) = range(8)  # fmt: skip
 
 
 _SOFTMAX = Links.named("softmax")
@@ -38,37 +40,50 @@ def link(loss, dtype):
         _SOFTMAX.link(dtype)
 
 
-def evaluate(loss, parameter, raw, y, value, slope):
+def evaluate(loss, settings, raw, y, value, slope):
     """Write the value, as float64, and the derivative of every entry of (samples, outputs)."""
     link(loss, raw.dtype)
-    _evaluate(loss, parameter, raw, y, value, slope)
+    weight = np.ones(len(raw), raw.dtype)
+    _evaluate(loss, np.array(settings, np.float64), raw, y, weight, value, slope)
 
 
 @entry
-def _evaluate(loss, parameter, raw, y, value, slope):
-    for r in range(raw.shape[0]):
-        sample_loss(loss, parameter, raw[r], y[r], raw.dtype.type(1), value[r], slope[r])
+def _evaluate(loss, settings, raw, y, weight, value, slope):
+    lose(loss, settings, raw, y, weight, 1.0, value, slope)
 
 
-@linked(INDEX, FLOAT64, vector_type, vector_type, real_type, FLOAT64[::1], vector_type)
-def sample_loss(loss, parameter, raw, y, share, value, slope):
-    """Write `share` times the value and the derivative of each raw output of one sample.
+@linked(
+    INDEX, FLOAT64[::1], matrix_type, matrix_type, vector_type, FLOAT64, FLOAT64[:, ::1],
+    matrix_type,
+)  # fmt: skip
+def lose(loss, settings, raw, y, weight, scale, value, slope):
+    """Write `scale` times weight times the value, and the derivative, of each raw output.
 
-    With a share of 0, the sample is not there, whatever its loss would be.
+    A target has as many raw outputs as there are settings, one after the other. A sample of weight
+    0 is not there, whatever its loss would be.
     """
-    if share == 0:
-        for j in range(raw.size):
-            value[j] = slope[j] = 0
-        return
-    setting = raw.dtype.type(parameter)
-    if loss == MULTINOMIAL_LOG:
-        _multinomial_log(raw, y, value, slope)
-    else:
-        for j in range(raw.size):
-            value[j], slope[j] = _entry_loss(loss, setting, raw[j], y[j])
-    for j in range(raw.size):
-        value[j] *= share
-        slope[j] *= share
+    for row in range(raw.shape[0]):
+        share = raw.dtype.type(scale * weight[row])
+        if share == 0:
+            for j in range(raw.shape[1]):
+                value[row, j] = slope[row, j] = 0
+            continue
+        if loss == MULTINOMIAL_LOG:
+            _multinomial_log(raw[row], y[row], value[row], slope[row])
+        elif loss == GAUSSIAN:
+            for target in range(y.shape[1]):
+                _gaussian(raw[row], y[row, target], 2 * target, value[row], slope[row])
+        else:
+            j = 0
+            for target in range(y.shape[1]):
+                for n in range(settings.size):
+                    value[row, j], slope[row, j] = _entry_loss(
+                        loss, raw.dtype.type(settings[n]), raw[row, j], y[row, target]
+                    )
+                    j += 1
+        for j in range(raw.shape[1]):
+            value[row, j] *= share
+            slope[row, j] *= share
 
 
 @kernel
@@ -98,6 +113,16 @@ def _entry_loss(loss, setting, raw, y):
     positive = raw > zero
     value = (raw if positive else zero) + log1p(small) - y * raw
     return value, (one if positive else small) / (one + small) - y
+
+
+@kernel
+def _gaussian(raw, y, j, value, slope):
+    """Of the mean raw[j] and the log of the deviation raw[j + 1]; without log(2 pi) / 2."""
+    one = raw.dtype.type(1)
+    precision = exp(-raw[j + 1])
+    error = (raw[j] - y) * precision
+    value[j], value[j + 1] = raw.dtype.type(0.5) * error * error + raw[j + 1], 0
+    slope[j], slope[j + 1] = error * precision, one - error * error
 
 
 @linked(vector_type, vector_type, FLOAT64[::1], vector_type, links=_SOFTMAX)

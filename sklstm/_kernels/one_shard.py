@@ -8,28 +8,30 @@ from sklstm._machine.compile import entry
 
 @entry
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin, end,
+    tape,
 ):  # fmt: skip
     """As `shard.forward`."""
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape,
-        False,
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin,
+        end, tape, False,
     )  # fmt: skip
 
 
 @entry
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, begin, end, gradient
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin, end,
+    gradient,
 ):  # fmt: skip
     """As `shard.backward`; the gradient is written."""
     shard.backward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, begin, end,
-        gradient, False,
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin,
+        end, gradient, False,
     )  # fmt: skip
 
 
 @entry
-def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, x):
+def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, x):
     """Read one more step of streams, at `x`, and write the raw outputs of all steps so far.
 
     Returns False, and leaves all as it was, if there is NaN or infinity.
@@ -39,8 +41,9 @@ def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw,
             if not np.isfinite(x[row, k]):
                 return False
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, 0, 1, False, False
-    )
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, 0, 1, False,
+        False,
+    )  # fmt: skip
     for row in range(sequences.size):
         sequences[row]["before"] += 1
     return True

@@ -18,6 +18,7 @@ from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
 from sklstm._kernels.products import GATES, gates_product, plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
+    DROPOUT,
     FLAG,
     INDEX,
     INDICES,
@@ -26,7 +27,7 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import add, clear, copy
+from sklstm._machine.memory import add, block, clear, copy
 from sklstm._machine.panels import WIDE, panel
 from sklstm._machine.processor import SIMD_BYTES
 
@@ -209,13 +210,13 @@ def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, 
         )  # fmt: skip
 
 
-@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX)
+@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX, links=DROPOUT)
 def mask_rows(work, start, stride, columns, rows, masks, column):
     """Multiply a block of rows by the masks of their sequences, from `column` on."""
     for r in range(rows):
-        block, mask = work[start + r * stride : start + r * stride + columns], masks[r, column:]
+        row, mask = block(work, start + r * stride, columns), masks[r, column:]
         for j in range(columns):
-            block[j] *= mask[j]
+            row[j] *= mask[j]
 
 
 @kernel
@@ -298,17 +299,17 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     while start < depth or (start == 0 and not accumulate):
         if cell["given_up"]:
             return
-        block, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
+        some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
         for j in range(0, full, lanes):
             panel(
-                WIDE, rows, block, work, a0 + start * a_width, 1, a_width,
+                WIDE, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
                 gradient, out + j, width, full, add_to,
             )  # fmt: skip
         if rest_width > 0:
             panel(
-                rest_width // lanes, rows, block, work, a0 + start * a_width, 1, a_width,
+                rest_width // lanes, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
                 gradient, out + GATES * full, width, lanes, add_to,
             )  # fmt: skip
@@ -325,7 +326,7 @@ def finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
         else:
             apply_sigmoid(work, gates0 + q * gate, size)
     i, f, g, _ = _gates(work, gates0, gate, size)
-    before, c = work[before0 : before0 + old], work[c0 : c0 + size]
+    before, c = block(work, before0, old), block(work, c0, size)
     for j in range(old):
         c[j] = f[j] * before[j] + i[j] * g[j]
     for j in range(old, size):
@@ -340,29 +341,28 @@ def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     Loops of a few arrays each, since LLVM does not vectorise one of them all.
     """
     i, f, g, o = _gates(work, gates0, gate, size)
-    before, tanh_c, dh, dc = work[before0:], work[tanh_c0:], work[dh0:], work[dc0:]
+    before, tanh_c = block(work, before0, old), block(work, tanh_c0, size)
+    dh, dc = block(work, dh0, size), block(work, dc0, size)
     one = work.dtype.type(1)
     for j in range(size):
-        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
-        o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
+        o_j, tanh_c_j, dh_j = o[j], tanh_c[j], dh[j]
+        dc[j] += dh_j * o_j * (one - tanh_c_j * tanh_c_j)
+        o[j] = dh_j * tanh_c_j * o_j * (one - o_j)
     for j in range(size):
-        di = dc[j] * g[j] * i[j] * (one - i[j])
-        g[j] = dc[j] * i[j] * (one - g[j] * g[j])
-        i[j] = di
+        i_j, g_j, dc_j = i[j], g[j], dc[j]
+        i[j] = dc_j * g_j * i_j * (one - i_j)
+        g[j] = dc_j * i_j * (one - g_j * g_j)
     for j in range(old):
-        df = dc[j] * before[j] * f[j] * (one - f[j])
-        dc[j] *= f[j]
-        f[j] = df
+        f_j, dc_j = f[j], dc[j]
+        f[j] = dc_j * before[j] * f_j * (one - f_j)
+        dc[j] = dc_j * f_j
     clear(work, gates0 + gate + old, size - old)
 
 
 @kernel
 def _gates(work, gates0, gate, size):
     """A step's input gate, forget gate, candidate and output gate."""
-    i0, f0, g0, o0 = (
-        gates0 + INPUT * gate, gates0 + FORGET * gate, gates0 + CANDIDATE * gate,
-        gates0 + OUTPUT * gate,
-    )  # fmt: skip
     return (
-        work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size], work[o0 : o0 + size],
+        block(work, gates0 + INPUT * gate, size), block(work, gates0 + FORGET * gate, size),
+        block(work, gates0 + CANDIDATE * gate, size), block(work, gates0 + OUTPUT * gate, size),
     )  # fmt: skip

@@ -10,8 +10,8 @@ Everything that meets weights has a trailing column of ones, so that a bias is a
 import numba
 import numpy as np
 
-from sklstm._kernels import pooling, recurrence
-from sklstm._kernels.products import GATES, pack_gates, pack_plain, plain_product
+from sklstm._kernels import head, recurrence
+from sklstm._kernels.products import GATES, pack_gates, pack_plain
 from sklstm._machine.compile import entry, kernel
 from sklstm._machine.linkage import (
     FLAG,
@@ -23,7 +23,7 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import clear, copy, load
+from sklstm._machine.memory import copy, load
 from sklstm._machine.subnormals import flush_subnormals, restore
 
 # Sizes of the net, and where its head's parts start, as in recurrence.CELL.
@@ -57,18 +57,20 @@ _NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
 _SHARD_ARGUMENTS = (
     _NET_TYPE[::1], _CELL_TYPE[::1], vector_type,
     numba.from_dtype(SEQUENCE)[::1], FLOAT64[:, ::1], INDICES, matrix_type, vector_type, INDICES,
-    matrix_type,
+    matrix_type, INDICES,
 )  # fmt: skip
 
 
 @linked(*_SHARD_ARGUMENTS, INDEX, INDEX, FLAG, FLAG)
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, begin, end, tape, again
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin, end,
+    tape, again,
 ):  # fmt: skip
     """Read steps `begin` to `end` of the sequences `rows`, sorted by length, longest first.
 
-    When all steps are read, it writes the raw output. What is read `again` was read without a tape,
-    which is then all that there is to write.
+    It writes the raw outputs of these steps, or, where each sequence has one, when all steps are
+    read; those of a sequence are in `raw` from its place on. What is read `again` was read without
+    a tape.
     """
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     # X may be in any units, and standardising makes numbers of usual size of it.
@@ -91,21 +93,23 @@ def forward(
             cell = cells[layer * directions + direction]
             recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
     top = cells[(layers - 1) * directions :]
-    if not again:
-        _pool(net[0], top, sequences, rows, work, starts, begin, steps)
+    if not again or head.reads_each_step(net[0]):
+        head.pool(net[0], top, sequences, rows, work, starts, begin, steps)
     # The way back needs what a segment started from; whoever goes back looks at the tape for more.
     if net[0]["state_size"] > 0 and not tape:
         for index in range(cells.size):
             recurrence.keep_state(cells[index], work, starts, steps)
-    if after == 0:
-        _apply_head(net[0], top, packed, sequences, rows, masks, work, raw)
+    if after == 0 or head.reads_each_step(net[0]):
+        head.forward(
+            net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
+        )
     restore(mode)
 
 
 @linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG)
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, begin, end, gradient,
-    accumulate,
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin, end,
+    gradient, accumulate,
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
@@ -116,15 +120,13 @@ def backward(
     mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
-    if after == 0:
-        _backward_head(net[0], packed, work, d_raw, gradient, accumulate)
-        if net[0]["dropout"]:
-            recurrence.mask_rows(
-                work, net[0]["d_pooled"], net[0]["head_width"], net[0]["head_inputs"], rows.size,
-                masks, net[0]["head_mask"],
-            )  # fmt: skip
+    if after == 0 or head.reads_each_step(net[0]):
+        head.backward(
+            net[0], packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient,
+            accumulate or after > 0,
+        )  # fmt: skip
     top = cells[(layers - 1) * directions :]
-    _unpool(net[0], top, sequences, rows, work, starts, begin, steps)
+    head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
@@ -293,91 +295,3 @@ def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks
                 work, target, stride, columns, starts, steps,
                 masks, cells[first]["input_mask"] + place * columns,
             )  # fmt: skip
-
-
-@kernel
-def _pool(net, top, sequences, rows, work, starts, begin, steps):
-    """Let the pooling take in the hidden states of a segment."""
-    for r in range(starts[1]):
-        some = min(sequences[rows[r]]["length"] - begin, steps)
-        for direction in range(top.size):
-            cell = top[direction]
-            pooling.add_states(
-                net["pooling"], work, _kept(net, r, direction * cell["units"]), net["head_inputs"],
-                cell["h"], cell["stride"], cell["units"], starts, r,
-                sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
-            )  # fmt: skip
-
-
-@kernel
-def _unpool(net, top, sequences, rows, work, starts, begin, steps):
-    """Hand the gradient of what the head read back to the steps of a segment."""
-    for direction in range(top.size):
-        cell = top[direction]
-        clear(work, cell["dh"], starts[steps] * cell["stride"])
-        for r in range(starts[1]):
-            length = sequences[rows[r]]["length"]
-            some = min(length - begin, steps)
-            d_pooled = net["d_pooled"] + r * net["head_width"] + direction * cell["units"]
-            pooling.hand_back(
-                net["pooling"], work, d_pooled, _kept(net, r, direction * cell["units"]),
-                net["head_inputs"], cell["dh"], cell["stride"], cell["units"], starts, r,
-                begin, some, 0 if cell["reverse"] else some - 1,
-                begin == 0 if cell["reverse"] else begin + some == length, length,
-            )  # fmt: skip
-
-
-@kernel
-def _kept(net, row, unit):
-    """Where a row's numbers are that the pooling keeps, from a unit on."""
-    return net["kept"] + row * net["n_kept"] * net["head_inputs"] + unit
-
-
-@kernel
-def _apply_head(net, top, packed, sequences, rows, masks, work, raw):
-    """Write the raw output of what the pooling has kept."""
-    inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
-    for r in range(rows.size):
-        at = 0
-        for direction in range(top.size):
-            units = top[direction]["units"]
-            pooling.read_states(
-                net["pooling"], work, _kept(net, r, at), net["head_inputs"],
-                net["pooled"] + r * inputs + at, units,
-                sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
-            )  # fmt: skip
-            at += units
-        work[net["pooled"] + r * inputs + at] = 1
-    if net["dropout"]:
-        recurrence.mask_rows(
-            work, net["pooled"], inputs, net["head_inputs"], rows.size, masks, net["head_mask"]
-        )
-    plain_product(
-        rows.size, width, inputs, work, net["pooled"], inputs, 1, packed, net["packed"], True,
-        work, net["raw"], width, False,
-    )  # fmt: skip
-    for r in range(rows.size):
-        for j in range(outputs):
-            raw[r, j] = work[net["raw"] + r * width + j]
-
-
-@kernel
-def _backward_head(net, packed, work, d_raw, gradient, accumulate):
-    """Write d_pooled, and write or add the gradient of the head's weights."""
-    rows, inputs, outputs, width = (
-        d_raw.shape[0], net["head_inputs"] + 1, net["outputs"], net["output_width"]
-    )  # fmt: skip
-    for r in range(rows):
-        at = net["d_raw"] + r * width
-        clear(work, at, width)
-        for j in range(outputs):
-            work[at + j] = d_raw[r, j]
-    plain_product(
-        inputs, width, rows, work, net["pooled"], 1, inputs, work, net["d_raw"], False,
-        gradient, net["gradient"], width, accumulate,
-    )  # fmt: skip
-    plain_product(
-        rows, net["head_width"], outputs, work, net["d_raw"], width, 1,
-        packed, net["packed_transposed"], True,
-        work, net["d_pooled"], net["head_width"], False,
-    )  # fmt: skip

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import losses, shard
-from sklstm._machine.compile import entry, resolved
-from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
+from sklstm._kernels import head, losses, shard
+from sklstm._machine.compile import entry, kernel, resolved
+from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
 # Counters in the control array, each on cache lines of its own.
 (
@@ -57,15 +57,19 @@ class RoundContext(NamedTuple):
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
     starts : int64 ndarray of shape (slots, steps of a segment + 1)
         Scratch.
-    raw, d_raw : ndarrays of shape (rows, outputs)
-        The raw output, written; its gradient, read, or to LEARN written.
+    raw, d_raw : ndarrays of shape (outputs of all rows, outputs of one)
+        The raw outputs, written; their gradient, read, or to LEARN written.
+    places : int64 ndarray
+        From where on those of each row of the minibatch are.
     gradients : ndarray of shape (groups, size)
         The gradient of each group, its shards' added up in their order, written.
-    parameters : float64 ndarray of shape (2,)
-        To LEARN: the loss's parameter, and what sample weights are multiplied by.
-    targets, sample_weight : ndarrays of shape (samples, outputs) and (samples,)
-        To LEARN: what each sample should give, and how much it counts.
-    values : float64 ndarray of shape (rows, outputs)
+    parameters : float64 ndarray of shape (1 + settings,)
+        To LEARN: what sample weights are multiplied by, and the settings of the loss.
+    targets, sample_weight : ndarrays of shape (targets, columns) and (targets,)
+        To LEARN: what the net should say, and how much it counts.
+    target_places : int64 ndarray of shape (samples,)
+        From where on those of each sample are.
+    values : float64 ndarray of the shape of `raw`
         To LEARN: the weighted loss, written.
     """
 
@@ -83,10 +87,12 @@ class RoundContext(NamedTuple):
     starts: np.ndarray
     raw: np.ndarray
     d_raw: np.ndarray
+    places: np.ndarray
     gradients: np.ndarray
     parameters: np.ndarray
     targets: np.ndarray
     sample_weight: np.ndarray
+    target_places: np.ndarray
     values: np.ndarray
 
 
@@ -134,11 +140,12 @@ def _run(member, context):
                 done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
                     return True
-                first, last = context.bounds[s], context.bounds[s + 1]
-                batch, masks = context.rows[first:last], context.masks[first:last]
+                first = context.bounds[s]
+                size = context.bounds[s + 1] - first
+                batch, masks = block(context.rows, first, size), block(context.masks, first, size)
                 slot = s if what >= FORWARD else member
                 work, starts = context.work[slot], context.starts[slot]
-                raw, d_raw = context.raw[first:last], context.d_raw[first:last]
+                places = block(context.places, first, size)
                 longest = context.sequences[batch[0]]["length"]
                 final = (longest - 1) // task[SEGMENT]
                 # To learn in several segments, all but the last are read without a tape. When the
@@ -153,22 +160,17 @@ def _run(member, context):
                 if what != BACKWARD:
                     shard.forward(
                         context.net, context.cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, raw, begin, end,
-                        back or what == FORWARD, again,
+                        context.scaling, batch, masks, work, starts, context.raw, places, begin,
+                        end, back or what == FORWARD, again,
                     )  # fmt: skip
-                if learn and turn == final:
-                    for r in range(batch.size):
-                        weight = context.sample_weight[batch[r]]
-                        losses.sample_loss(
-                            task[LOSS], context.parameters[0], raw[r], context.targets[batch[r]],
-                            raw.dtype.type(context.parameters[1] * weight),
-                            context.values[first + r], d_raw[r],
-                        )  # fmt: skip
+                # A sequence with one output has it when all of it is read.
+                if learn and back and (not again or head.reads_each_step(context.net[0])):
+                    _lose(context, batch, places, begin, end - begin)
                 if back:
                     shard.backward(
                         context.net, context.cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, d_raw, begin, end,
-                        context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
+                        context.scaling, batch, masks, work, starts, context.d_raw, places, begin,
+                        end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
                     )  # fmt: skip
                 turn += 1
                 if turn > (2 * final if learn else final):
@@ -189,6 +191,24 @@ def _run(member, context):
                 atomic_add(control, ASLEEP, -1)
                 idle = 0
     return False
+
+
+@kernel
+def _lose(context, batch, places, begin, steps):
+    """Write the loss of a segment's raw outputs, and its gradient."""
+    for r in range(batch.size):
+        first, n = 0, 1
+        if head.reads_each_step(context.net[0]):
+            first, n = begin, min(context.sequences[batch[r]]["length"] - begin, steps)
+            if n <= 0:
+                break
+        here, there = places[r] + first, context.target_places[batch[r]] + first
+        losses.lose(
+            context.task[LOSS], block(context.parameters, 1, context.parameters.size - 1),
+            block(context.raw, here, n), block(context.targets, there, n),
+            block(context.sample_weight, there, n), context.parameters[0],
+            block(context.values, here, n), block(context.d_raw, here, n),
+        )  # fmt: skip
 
 
 @entry

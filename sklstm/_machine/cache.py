@@ -28,7 +28,7 @@ NOT_KEPT = []
 
 
 def keep_on_disk(compiled):
-    """Have the machine code of a dispatcher or a C callback of this package kept on disk.
+    """Have the machine code of a dispatcher of this package kept on disk.
 
     Others depend on more than the fingerprint knows: sources elsewhere, or what a closure holds.
     """

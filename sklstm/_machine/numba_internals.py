@@ -12,9 +12,8 @@ import numba
 from numba import types
 from numba.core import cgutils, config, event
 from numba.core.caching import NullCache
-from numba.core.ccallback import CFunc
-from numba.core.codegen import JITCPUCodegen, get_host_cpu_features
-from numba.core.compiler import CompileResult
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen, get_host_cpu_features
+from numba.core.compiler import Compiler, CompileResult, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
@@ -22,9 +21,11 @@ from numba.core.typeconv import Conversion
 from numba.np.numpy_support import as_dtype
 
 __all__ = [
-    "CFunc",
     "Conversion",
+    "KernelCompiler",
     "NullCache",
+    "PartCompiler",
+    "VerbatimCompiler",
     "as_dtype",
     "cgutils",
     "compile_apart",
@@ -33,6 +34,7 @@ __all__ = [
     "event",
     "get_host_cpu_features",
     "global_compiler_lock",
+    "native_address",
     "optimization_level",
     "pack_code",
     "threading_layer_runs",
@@ -43,7 +45,7 @@ __all__ = [
 
 
 def use_cache(compiled, cache):
-    """Have a dispatcher or a C callback ask `cache` for its machine code, and hand it over."""
+    """Have a dispatcher ask `cache` for its machine code, and hand it over."""
     compiled._cache = cache
 
 
@@ -116,6 +118,13 @@ def entry_point(dispatcher, *arguments):
     return dispatcher._compile_for_args(*arguments)
 
 
+def native_address(dispatcher, signature):
+    """Where the machine code for a signature is, which is compiled or loaded if need be."""
+    dispatcher.compile(signature)
+    compiled = dispatcher.overloads[signature.args]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
 def widen_literals(dispatcher):
     """A call with a literal (0, True) would be compiled as a signature of its own."""
     resolve = dispatcher.get_call_template
@@ -125,3 +134,82 @@ def widen_literals(dispatcher):
 def threading_layer_runs():
     """Whether Numba has started its threads, which a forked child would miss."""
     return getattr(numba.np.ufunc.parallel, "_is_initialized", False)
+
+
+class _Library(JITCodeLibrary):
+    """Functions that are optimised once, when all that they call has become a part of them.
+
+    Numba does so before, too, to find counts of references, of which kernels have none.
+    """
+
+    def _optimize_functions(self, ll_module):
+        """Nothing to be done yet."""
+
+
+class _AsWritten(_Library):
+    """Functions that are not optimised."""
+
+    def _optimize_final_module(self):
+        """Nothing to be done."""
+
+
+class _Part(_AsWritten):
+    """Functions that become a part of others' machine code, and need none of their own."""
+
+    def _finalize_final_module(self):
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        """None: Python cannot call it."""
+        return 0
+
+    @property
+    def codegen(self):
+        """What Numba tells where a function's environment is; this one has no place."""
+        return self
+
+    def set_env(self, env_name, env):
+        """Nothing to be done."""
+
+
+class _Flags(Flags):
+    """The options of a function, which Numba compares some ten thousand times, one by one."""
+
+    def __hash__(self):
+        return hash(Flags)
+
+    def __eq__(self, other):
+        return self is other or (isinstance(other, Flags) and self._values == other._values)
+
+
+class KernelCompiler(Compiler):
+    """Numba's compiler, without what finds nothing in kernels."""
+
+    library_class = _Library
+
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
+        library = self.library_class(targetctx.codegen(), "kernel")
+        library.enable_object_caching()
+        flags = _Flags(flags)
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+    def define_pipelines(self):
+        """The passes of Numba, but for closures, expressions of whole arrays, and inlining."""
+        spared = "InlineClosureLikes", "NopythonRewrites", "InlineOverloads"
+        pipelines = super().define_pipelines()
+        for pipeline in pipelines:
+            pipeline.passes = [each for each in pipeline.passes if each[0].__name__ not in spared]
+            pipeline.finalize()
+        return pipelines
+
+
+class PartCompiler(KernelCompiler):
+    """That of kernels which become a part of their callers."""
+
+    library_class = _Part
+
+
+class VerbatimCompiler(KernelCompiler):
+    """That of kernels whose LLVM code is written as it should run."""
+
+    library_class = _AsWritten

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.head import BLOCK_ROWS
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
@@ -46,7 +47,8 @@ class State(NamedTuple):
     cells : list of (ndarray, ndarray), of shape (rows, units)
         The hidden and the cell state of each layer and direction.
     kept : ndarray of shape (rows, n_kept * head_inputs)
-        What the pooling has kept; of a gradient, that of what the head reads, (rows, head_inputs).
+        What the pooling has kept; of a gradient, that of what the head reads, (rows, head_inputs),
+        unless it reads each step.
     """
 
     cells: list
@@ -98,7 +100,7 @@ def make_layout(
     for index in range(len(cells)):
         _lay_out_cell(architecture, dtype, rows, steps, tape, net[0], cells, index, buffers)
     _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net[0], cells, buffers.work)
-    _lay_out_head(architecture, dtype, rows, net[0], buffers)
+    _lay_out_head(architecture, dtype, rows, steps, tape, net[0], buffers)
     net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
     net["features"] = architecture.n_features
     net["pooling"] = list(POOLINGS).index(architecture.pooling)
@@ -168,7 +170,7 @@ def _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net, cells, 
             cell["h_masked_start"] = work.take(of_state * cell["stride"])
 
 
-def _lay_out_head(architecture, dtype, rows, net, buffers):
+def _lay_out_head(architecture, dtype, rows, steps, tape, net, buffers):
     """Set the sizes of the head, and its places."""
     inputs, outputs = architecture.head_inputs, architecture.n_outputs
     head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
@@ -178,12 +180,16 @@ def _lay_out_head(architecture, dtype, rows, net, buffers):
     net["packed"] = buffers.packed.take((inputs + 1) * output_width)
     net["packed_transposed"] = buffers.packed.take(outputs * head_width)
     net["gradient"] = buffers.gradient.take((inputs + 1) * output_width)
-    work = buffers.work
+    work, block = buffers.work, rows
     net["n_kept"] = POOLINGS[architecture.pooling].n_kept
     net["kept"] = work.take(rows * net["n_kept"] * inputs)
+    if architecture.reads_each_step:
+        rows, block = rows * steps, max(rows, BLOCK_ROWS)
+        net["kept"] = work.size
     net["pooled"] = work.take(rows * (inputs + 1))
-    net["raw"], net["d_raw"] = work.take(rows * output_width), work.take(rows * output_width)
-    net["d_pooled"] = work.take(rows * head_width)
+    net["raw"] = work.take(block * output_width)
+    net["d_raw"] = work.take(block * output_width if tape else 0)
+    net["d_pooled"] = work.take(rows * head_width if tape else 0)
 
 
 def _place_masks(architecture, net, cells):
@@ -246,11 +252,13 @@ def state_of(layout, work, rows, gradient=False):
     if gradient:
         hidden, cell_state, kept = "dh_start", "dc", net["d_pooled"]
         columns, width = net["head_inputs"], net["head_width"]
+        if net["n_kept"] == 0:
+            columns = width = 0
     cells = [
         (_rows(work, cell, cell[hidden], rows), _rows(work, cell, cell[cell_state], rows))
         for cell in layout.cells
     ]
-    return State(cells, work[kept : kept + rows * width].reshape(rows, -1)[:, :columns])
+    return State(cells, work[kept : kept + rows * width].reshape(rows, width)[:, :columns])
 
 
 def _rows(work, cell, start, n):

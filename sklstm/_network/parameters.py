@@ -35,7 +35,7 @@ class Architecture:
         LSTM units of each layer, bottom to top.
     bidirectional : bool
         Whether each layer also reads the sequence backwards.
-    pooling : {"last", "mean", "max"}
+    pooling : {"last", "mean", "max"} or None
         What the head reads.
     n_outputs : int
         Raw outputs of the head.
@@ -44,7 +44,7 @@ class Architecture:
     n_features: int
     units: tuple
     bidirectional: bool
-    pooling: str
+    pooling: str | None
     n_outputs: int
 
     def __post_init__(self):
@@ -60,6 +60,11 @@ class Architecture:
     @property
     def n_directions(self):
         return 2 if self.bidirectional else 1
+
+    @property
+    def reads_each_step(self):
+        """Whether there is an output for each step of a sequence, and not one for all."""
+        return POOLINGS[self.pooling].n_kept == 0
 
     @property
     def head_inputs(self):

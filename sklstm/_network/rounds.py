@@ -5,29 +5,30 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import losses, pooling, shard, tickets
-from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
+from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
-from sklstm._network.order import LongestFirst
+from sklstm._network.order import LongestFirst, Outputs
 from sklstm._network.plan import cut, make_plan
 from sklstm._network.workers import Workers
 
 
 class Goal(NamedTuple):
-    """What a `Learner` learns: a loss that the kernels have, its data and parameter.
+    """What a `Learner` learns: a loss that the kernels have, its settings and data.
 
     Parameters
     ----------
     loss : int
         Of `_kernels.losses`.
-    parameter : float
-    targets : ndarray of shape (n_samples, n_outputs)
+    settings : tuple of float
+    targets : ndarray of shape (n_samples, n_outputs / len(settings))
     sample_weight : ndarray of shape (n_samples,)
-        Both of the dtype of the sequences.
+        Both of the dtype of the sequences. If there is an output for each step, there are as many
+        of both as steps: all of the first sequence, then those of the next.
     """
 
     loss: int
-    parameter: float
+    settings: tuple
     targets: np.ndarray
     sample_weight: np.ndarray
 
@@ -43,7 +44,7 @@ class _Team:
     sequences : Sequences
         The data; the rows of a round are indices into it.
     max_rows : int
-        The most rows that a round may have.
+        The most rows that a round may have; all of them different.
     """
 
     # Whether there is a tape, and whether every shard keeps its own until the next round.
@@ -59,10 +60,14 @@ class _Team:
         pooling.link(architecture.pooling, dtype, training)
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
+        if dropout or recurrent_dropout:
+            DROPOUT.link(dtype)
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
+        lengths = sequences.records["length"]
+        self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
-            self._longest_first = LongestFirst(sequences.records["length"], max_rows)
+            self._longest_first = LongestFirst(lengths, max_rows)
         self._plan = plan = make_plan(
             architecture, dtype, sequences.longest, max_rows, training, sequences.equal_lengths,
             whole=self._keeps_tapes,
@@ -81,16 +86,19 @@ class _Team:
         if training:
             self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
             gradients = self._sum.gradients
-        raw = np.zeros((max_rows, n_outputs), dtype)
-        trained = max_rows if training else 0
-        targets, sample_weight = raw[:0], np.zeros(0, dtype)
+        most_raw = max_rows
+        if architecture.reads_each_step:
+            most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
+        raw = np.zeros((most_raw, n_outputs), dtype)
+        trained = most_raw if training else 0
+        targets, sample_weight, target_places = raw[:0], np.zeros(0, dtype), np.zeros(0, np.int64)
         if goal is not None:
-            targets, sample_weight = _checked(goal, sequences, architecture)
+            targets, sample_weight, target_places = self._checked(
+                goal, n_outputs, len(lengths), dtype
+            )
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
-        parameters = np.zeros(2)
-        if goal is not None:
-            parameters[0] = goal.parameter
+        parameters = np.array([0.0, *(() if goal is None else goal.settings)])
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
@@ -101,8 +109,9 @@ class _Team:
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
             starts=np.zeros((slots, plan.steps + 1), np.int64),
-            raw=raw, d_raw=np.zeros((trained, n_outputs), dtype), gradients=gradients,
-            parameters=parameters, targets=targets, sample_weight=sample_weight,
+            raw=raw, d_raw=np.zeros((trained, n_outputs), dtype), places=np.arange(max_rows),
+            gradients=gradients, parameters=parameters, targets=targets,
+            sample_weight=sample_weight, target_places=target_places,
             values=np.zeros((trained, n_outputs)),
         )  # fmt: skip
         self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
@@ -135,9 +144,26 @@ class _Team:
             rows.take(self._order, out=context.rows[:n], mode="clip")
             if masks is not None:
                 masks.take(self._order, axis=0, out=context.masks[:n], mode="clip")
+        if self._outputs.lengths is not None:
+            context.places[:n] = self._outputs.starts(context.rows[:n])
         check_size("weights", weights, (self._n_weights,), context.raw.dtype)
         shard.pack(context.net, context.cells, weights, context.packed, self._training)
         return n
+
+    def _checked(self, goal, n_outputs, n_samples, dtype):
+        """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
+
+        Third, where those of each sequence start.
+        """
+        samples = np.arange(n_samples)
+        n = self._outputs.count(samples)
+        check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
+        check_size("sample_weight", goal.sample_weight, (n,))
+        # A read-only array, or one of other strides, would be compiled for once more.
+        arrays = [
+            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
+        ]
+        return *arrays, self._outputs.starts(samples)
 
     def _run(self, task, last=False):
         self._context.task[tickets.WHAT] = task
@@ -145,10 +171,22 @@ class _Team:
 
     def _raw(self, n):
         """The raw outputs of the last round, in the order of its rows; the array is new."""
-        computed = self._context.raw[:n]
+        computed = self._context.raw[: self._count(n)]
         raw = np.empty_like(computed)
-        raw[slice(None) if self._order is None else self._order] = computed
+        raw[self._computed(n)] = computed
         return raw
+
+    def _count(self, n):
+        """How many raw outputs a round of n rows has."""
+        return self._outputs.count(self._context.rows[:n])
+
+    def _computed(self, n):
+        """The place of each raw output of the last round, if rows were in their own order."""
+        if self._order is None:
+            return slice(None)
+        rows = np.empty(n, np.int64)
+        rows[self._order] = self._context.rows[:n]
+        return self._outputs.reordered(rows, self._order)
 
 
 class Predictor(_Team):
@@ -156,6 +194,9 @@ class Predictor(_Team):
 
     def predict(self, weights, rows, last=False):
         """The raw outputs (rows, n_outputs) of some sequences; the array is new.
+
+        If there is one for each step, they are (steps, n_outputs): all of the first row, then those
+        of the next.
 
         After the `last` round, workers leave as soon as they find no more work.
         """
@@ -193,9 +234,10 @@ class Learner(_Team):
         multiply what dropout acts on; columns as of `Architecture.mask_sizes`.
         """
         n = self._begin(weights, rows, masks)
-        self._context.parameters[1] = scale
+        self._context.parameters[0] = scale
         self._run(tickets.LEARN)
-        return float(self._context.values[:n].ravel().sum()), self._sum(self._n_groups)
+        loss = float(self._context.values[: self._count(n)].ravel().sum())
+        return loss, self._sum(self._n_groups)
 
 
 class TwoWay(_Team):
@@ -211,14 +253,13 @@ class TwoWay(_Team):
 
     def forward(self, weights, rows, masks=None):
         """The raw outputs, as of `Predictor`; `masks` as of `Learner`."""
-        n = self._begin(weights, rows, masks)
+        self._n = self._begin(weights, rows, masks)
         self._run(tickets.FORWARD)
-        return self._raw(n)
+        return self._raw(self._n)
 
     def backward(self, d_raw):
         """The gradient on the flat vector of weights, given that on the last raw outputs."""
-        d_raw = d_raw if self._order is None else d_raw[self._order]
-        self._context.d_raw[: len(d_raw)] = d_raw
+        self._context.d_raw[: len(d_raw)] = d_raw[self._computed(self._n)]
         self._run(tickets.BACKWARD)
         return self._sum(self._n_groups).copy()
 
@@ -236,18 +277,6 @@ def _new_task(plan, goal):
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task
-
-
-def _checked(goal, sequences, architecture):
-    """The targets and weights of a goal, of the right sizes, as kernels are compiled for."""
-    n = len(sequences.records)
-    check_size("targets", goal.targets, (n, architecture.n_outputs))
-    check_size("sample_weight", goal.sample_weight, (n,))
-    # A read-only array, or one of other strides, would be compiled for once more.
-    return [
-        np.require(array, sequences.dtype, ["C", "W"])
-        for array in (goal.targets, goal.sample_weight)
-    ]
 
 
 def copied(records):

@@ -53,7 +53,8 @@ class Stream:
         self._raw = np.zeros((n_series, architecture.n_outputs), dtype)
         self._arguments = (
             net, cells, packed, sequences, compiled_for(scaling), np.arange(n_series),
-            np.ones((n_series, 0), dtype), self._work, np.zeros(2, np.int64), self._raw, self.x,
+            np.ones((n_series, 0), dtype), self._work, np.zeros(2, np.int64), self._raw,
+            np.arange(n_series), self.x,
         )  # fmt: skip
         self._step = resolved(one_shard.step, *self._arguments)
 

@@ -1,5 +1,7 @@
 """Some sequences run by themselves, with all that a shard keeps open to look at."""
 
+import math
+
 import numpy as np
 
 from sklstm._kernels import one_shard, pooling, shard
@@ -57,7 +59,12 @@ class Trace:
             net, cells, packed, sequences.records, compiled_for(sequences.scaling), self._order,
             np.ones((n, 0), dtype), self._work, self._starts,
         )  # fmt: skip
-        self._raw = np.zeros((n, architecture.n_outputs), dtype)
+        # Of each sequence one output, or as many as the longest has steps.
+        each = [sequences.longest] if architecture.reads_each_step else []
+        self._places = np.arange(n) * math.prod(each)
+        # By row, and the same memory as the kernels see it.
+        self._raw = np.full((n, *each, architecture.n_outputs), np.nan, dtype)
+        self._flat_raw = self._raw.reshape(-1, architecture.n_outputs)
         self._sum = GradientSum(architecture, self._layout, 1, dtype)
 
     def forward(self, begin=0, end=None, state=None):
@@ -72,8 +79,9 @@ class Trace:
 
         Returns
         -------
-        raw : ndarray of shape (n_samples, n_outputs)
-            The raw output, once all sequences have ended.
+        raw : ndarray of shape (n_samples, n_outputs) or (n_samples, longest, n_outputs)
+            The raw output, once all sequences have ended; with an output for each step, those that
+            were read so far, else NaN.
         state : State or None
             What each sequence ends with; None with two directions.
         """
@@ -96,7 +104,7 @@ class Trace:
             if state is not None:
                 self._write(place, state)
             start = self._read(place)
-        one_shard.forward(*self._arguments, self._raw, *self._segment, True)
+        one_shard.forward(*self._arguments, self._flat_raw, self._places, *self._segment, True)
         raw = np.empty_like(self._raw)
         raw[self._order] = self._raw
         return raw, self._end(start, self._read(place).kept) if has_state else None
@@ -119,8 +127,8 @@ class Trace:
 
         Parameters
         ----------
-        d_raw : ndarray of shape (n_samples, n_outputs)
-            The gradient of the raw output; read where the segment is the last.
+        d_raw : ndarray of the shape of `raw`
+            The gradient of the raw output; read where the segment is the last, or of its steps.
         d_state : State or None
             The gradient of what the segment ended with.
         kept : ndarray or None
@@ -142,8 +150,9 @@ class Trace:
             if kept is not None:
                 state_of(self._layout, self._work, len(kept)).kept[:] = kept[self._order]
         one_shard.backward(
-            *self._arguments, np.ascontiguousarray(d_raw[self._order], self._raw.dtype),
-            *self._segment, self._sum.gradients[0],
+            *self._arguments,
+            np.ascontiguousarray(d_raw[self._order], self._raw.dtype).reshape(self._flat_raw.shape),
+            self._places, *self._segment, self._sum.gradients[0],
         )  # fmt: skip
         net, n_steps = self._layout.net[0], np.count_nonzero(self._running())
         d_x = self._work[net["d_x"] : net["d_x"] + n_steps * net["x_width"]]

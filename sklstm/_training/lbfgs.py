@@ -115,7 +115,7 @@ class _StopIteration(Exception):  # noqa: N818 -- as the built-in
 def _full_batch(objective, weights, data):
     """The objective of all samples, block by block."""
     total, gradient = 0.0, np.zeros_like(weights)
-    total_weight = float(data.sample_weight[data.rows].sum())
+    total_weight = float(data.row_weight[data.rows].sum())
     for block in gen_batches(len(data.rows), objective.batch_size):
         loss, more = objective.mean_loss(weights, data.rows[block], 1 / total_weight)
         total += loss

@@ -1,6 +1,6 @@
 """Losses: value and gradient on the raw output, and the inverse link to a prediction.
 
-The objective of a minibatch is the mean of the values over outputs and, by sample weight, over
+The objective of a minibatch is the mean of the values over raw outputs and, by sample weight, over
 samples. A new loss is one class here and one line in `LOSSES`.
 
 The losses here compute in a kernel, where training calls them for a shard at a time. One that is
@@ -8,23 +8,26 @@ written with NumPy instead is trained with too, but all shards of a minibatch wa
 """
 
 from abc import ABC, abstractmethod
+from numbers import Real
 
 import numpy as np
 
 from sklstm._kernels import losses
 from sklstm._machine.undisturbed import interrupts_held_back
+from sklstm._scaling import mean_and_deviation
 
 
 class Loss(ABC):
     """What a loss has to say, and what losses share unless they say otherwise."""
 
-    # The loss's number in the kernels, if it has one, and the parameter that goes with it.
+    # The loss's number in the kernels, if it has one, and its settings: one for each raw output of
+    # a target.
     kernel: int | None = None
-    parameter = 0.0
+    settings: tuple = (0.0,)
     # Whether targets may be standardised: the optimum moves and stretches with y.
     equivariant = True
-    # Whether the loss of a sample is the mean of its outputs', or their sum.
-    averages_outputs = True
+    # What a raw output is: a net goes on only with a loss for which it is the same.
+    link = "identity"
 
     @abstractmethod
     def value(self, raw, y):
@@ -34,21 +37,40 @@ class Loss(ABC):
     def gradient(self, raw, y):
         """The derivative of each value with respect to `raw`."""
 
+    @property
+    def meaning(self):
+        """What the raw outputs of a target are."""
+        return self.link, len(self.settings)
+
+    def n_terms(self, n_targets):
+        """By what the values of a sample's raw outputs are divided: the loss is their mean."""
+        return n_targets * len(self.settings)
+
     def check(self, y):
         """Raise ValueError for targets that the loss is not made for."""
         return
 
     def baseline(self, y, sample_weight):
-        """The raw output of each column of y that training starts from."""
-        return np.zeros(y.shape[1])
+        """The raw outputs of all columns of y that training starts from."""
+        return np.zeros(y.shape[1] * len(self.settings))
+
+    def unscaled(self, mean, deviation):
+        """What multiplies raw outputs, and is added then, if targets were standardised by these."""
+        n = len(self.settings)
+        return np.repeat(deviation, n), np.repeat(mean, n)
 
     def inverse_link(self, raw):
-        """The prediction that a raw output stands for."""
+        """The prediction that raw outputs (n_samples, n_raw) stand for: an entry a target."""
         return raw
+
+    def mean(self, raw, y, sample_weight):
+        """The mean loss, as it is minimised but without the penalty."""
+        values = self.value(raw, y).sum(axis=1) / self.n_terms(y.shape[1])
+        return float(np.average(values, weights=sample_weight))
 
     def score(self, raw, y, sample_weight):
         """What validation compares, the higher the better: minus the mean loss."""
-        return -float(np.average(self.value(raw, y).mean(axis=1), weights=sample_weight))
+        return -self.mean(raw, y, sample_weight)
 
 
 class KernelLoss(Loss):
@@ -71,7 +93,7 @@ class KernelLoss(Loss):
         raw = np.ascontiguousarray(raw)
         y = np.ascontiguousarray(y, raw.dtype)
         value, slope = np.empty(raw.shape), np.empty_like(raw)
-        losses.evaluate(self.kernel, self.parameter, raw, y, value, slope)
+        losses.evaluate(self.kernel, self.settings, raw, y, value, slope)
         return value.astype(raw.dtype, copy=False), slope
 
 
@@ -101,16 +123,55 @@ class Huber(KernelLoss):
     kernel = losses.HUBER
 
     def __init__(self, delta):
-        self.parameter = delta
+        self.settings = (delta,)
 
 
 class Quantile(KernelLoss):
-    """The pinball loss, whose minimum is the quantile (Koenker & Bassett 1978)."""
+    """The pinball loss, whose minimum is the quantile (Koenker & Bassett 1978); or of several.
+
+    Parameters
+    ----------
+    quantile : float or tuple of float
+    """
 
     kernel = losses.QUANTILE
 
     def __init__(self, quantile):
-        self.parameter = quantile
+        self._several = isinstance(quantile, tuple)
+        self.settings = quantile if self._several else (quantile,)
+
+    @property
+    def meaning(self):
+        """What the raw outputs of a target are."""
+        return *super().meaning, self._several
+
+    def inverse_link(self, raw):
+        """The quantiles; of several (n_samples, n_targets, n_quantiles), in ascending order.
+
+        What the net says may cross. Sorted, it is never further from the true quantiles
+        (Chernozhukov, Fernandez-Val & Galichon 2010).
+        """
+        if not self._several:
+            return raw
+        return np.sort(raw.reshape(len(raw), -1, len(self.settings)), axis=2)
+
+
+def read_quantile(quantile):
+    """The parameter `quantile` as a float, or as a tuple of several."""
+    if isinstance(quantile, Real):
+        return float(quantile)
+    several = np.asarray(quantile)
+    is_vector = several.ndim == 1 and several.size > 0 and several.dtype.kind in "fiu"
+    if not (is_vector and (several > 0).all() and (several < 1).all() and _ascends(several)):
+        raise ValueError(
+            f"quantile must be a number between 0 and 1, or several in ascending order, got "
+            f"{quantile!r}."
+        )
+    return tuple(several.astype(float).tolist())
+
+
+def _ascends(numbers):
+    return (np.diff(numbers) > 0).all()
 
 
 class Poisson(KernelLoss):
@@ -118,6 +179,7 @@ class Poisson(KernelLoss):
 
     kernel = losses.POISSON
     equivariant = False
+    link = "log"
 
     def check(self, y):
         """Raise ValueError unless targets can be counts."""
@@ -138,6 +200,42 @@ class Poisson(KernelLoss):
         return np.exp(raw)
 
 
+class Gaussian(KernelLoss):
+    """Minus the log-likelihood of a normal distribution (Nix & Weigend 1994), but a constant.
+
+    A target has two raw outputs: the mean, and the log of the standard deviation.
+    """
+
+    kernel = losses.GAUSSIAN
+    settings = (0.0, 0.0)
+    link = "mean and log of the deviation"
+
+    def n_terms(self, n_targets):
+        """By what the values of a sample's raw outputs are divided: those of a target add up."""
+        return n_targets
+
+    def baseline(self, y, sample_weight):
+        """The mean and the log of the deviation of each column."""
+        mean, deviation = mean_and_deviation(y, sample_weight)
+        return np.stack([mean, np.log(deviation)], axis=1).ravel()
+
+    def unscaled(self, mean, deviation):
+        """What multiplies raw outputs, and is added then, if targets were standardised by these."""
+        one = np.ones_like(deviation)
+        return (
+            np.stack([deviation, one], axis=1).ravel(),
+            np.stack([mean, np.log(deviation)], axis=1).ravel(),
+        )
+
+    def inverse_link(self, raw):
+        """The means."""
+        return raw[:, ::2]
+
+    def deviation(self, raw):
+        """The standard deviations."""
+        return np.exp(raw[:, 1::2])
+
+
 class BinaryLogLoss(KernelLoss):
     """The log loss of a logit, for y of 0 and 1."""
 
@@ -152,7 +250,10 @@ class MultinomialLogLoss(KernelLoss):
     """The log loss of the softmax of one raw output a class, for one-hot y."""
 
     kernel = losses.MULTINOMIAL_LOG
-    averages_outputs = False
+
+    def n_terms(self, n_targets):
+        """1: the loss of a sample is the sum over classes."""
+        return 1
 
     def score(self, raw, y, sample_weight):
         """Accuracy."""
@@ -164,6 +265,7 @@ LOSSES = {
     "squared_error": lambda estimator: SquaredError(),
     "absolute_error": lambda estimator: AbsoluteError(),
     "huber": lambda estimator: Huber(float(estimator.huber_delta)),
-    "quantile": lambda estimator: Quantile(float(estimator.quantile)),
+    "quantile": lambda estimator: Quantile(read_quantile(estimator.quantile)),
     "poisson": lambda estimator: Poisson(),
+    "gaussian": lambda estimator: Gaussian(),
 }

@@ -24,8 +24,8 @@ class Objective:
     def __init__(self, architecture, data, settings):
         self.architecture = architecture
         self._data, self._settings = data, settings
-        sample_weight = data.sample_weight[data.rows]
-        self._mean_weight = float(sample_weight[sample_weight > 0].mean(dtype=np.float64))
+        row_weight = data.row_weight[data.rows]
+        self._mean_weight = float(row_weight[row_weight > 0].mean(dtype=np.float64))
         self._penalty = float(settings.alpha) * penalized(architecture, data.sequences.dtype)
         self._decay = np.empty_like(self._penalty)
         self._decoupled = settings.solver.decoupled
@@ -40,7 +40,7 @@ class Objective:
         if loss.kernel is None:
             self._team = TwoWay(*of_team, **masked)
         else:
-            goal = Goal(loss.kernel, loss.parameter, data.targets, data.sample_weight)
+            goal = Goal(loss.kernel, loss.settings, data.targets, data.sample_weight)
             self._team = Learner(*of_team, goal, **masked)
 
     def __enter__(self):
@@ -69,7 +69,7 @@ class Objective:
         """
         batch_weight = self._batch_weight[: len(rows)]
         # Unless told to clip, `take` goes through a buffer.
-        np.take(self._data.sample_weight, rows, out=batch_weight, mode="clip")
+        np.take(self._data.row_weight, rows, out=batch_weight, mode="clip")
         count = np.count_nonzero(batch_weight)
         if count == 0:
             return 0, 0.0, None
@@ -86,11 +86,11 @@ class Objective:
     def mean_loss(self, weights, rows, scale, masks=None):
         """The sum of the loss by sample weight, times `scale`, and its gradient."""
         loss, data = self._settings.loss, self._data
-        if loss.averages_outputs:
-            scale /= data.targets.shape[1]
+        scale /= loss.n_terms(data.targets.shape[1])
         if loss.kernel is not None:
             return self._team.learn(weights, rows, scale, masks)
-        y, share = data.targets[rows], scale * data.sample_weight[rows, np.newaxis]
+        some = data.outputs.of(rows)
+        y, share = data.targets[some], scale * data.sample_weight[some, np.newaxis]
         raw = self._team.forward(weights, rows, masks)
         gradient = self._team.backward((share * loss.gradient(raw, y)).astype(raw.dtype))
         return float((share * loss.value(raw, y)).sum()), gradient

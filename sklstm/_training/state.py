@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._network.order import Outputs
 from sklstm._training.losses import Loss
 from sklstm._training.solver import Solver
 
@@ -29,16 +31,24 @@ class Data:
     Parameters
     ----------
     sequences : Sequences
-    targets : ndarray of shape (n_samples, n_outputs)
-    sample_weight : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_targets, n_columns)
+    sample_weight : ndarray of shape (n_targets,)
     rows : ndarray of int
         The samples that take part.
+    outputs : Outputs
+        Which targets are a sample's: there are as many as samples, or as steps.
     """
 
     sequences: object
     targets: np.ndarray
     sample_weight: np.ndarray
     rows: np.ndarray
+    outputs: Outputs = field(default_factory=Outputs)
+
+    @cached_property
+    def row_weight(self):
+        """What all targets of each sample weigh."""
+        return self.outputs.add_up(self.sample_weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +79,8 @@ class Progress:
         Minibatches so far.
     samples : int
         Samples seen so far.
-    history : list of (float, float or None)
-        Of each epoch the mean objective, and the validation score if there was one.
+    history : list of (float, float or None, float or None)
+        Of each epoch the mean objective, and the score and the mean loss of validation, if any.
     best_loss : float
         The lowest objective so far.
     best_score : float or None
@@ -88,12 +98,17 @@ class Progress:
     @property
     def losses(self):
         """The mean objective of each epoch."""
-        return [loss for loss, _ in self.history]
+        return [loss for loss, _, _ in self.history]
 
     @property
     def scores(self):
         """The validation scores of the epochs that were validated."""
-        return [score for _, score in self.history if score is not None]
+        return [score for _, score, _ in self.history if score is not None]
+
+    @property
+    def validation_losses(self):
+        """The mean loss of the validation rows after these epochs."""
+        return [loss for _, _, loss in self.history if loss is not None]
 
     def copy(self):
         """What training goes on from here does not change."""

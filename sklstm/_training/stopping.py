@@ -59,7 +59,7 @@ class Watch:
     def score_start(self):
         """Let what earlier fits ended with be beaten, by this fit's loss and rows."""
         weights = self._progress.weights
-        self._patience.watch(-self._score(weights), weights)
+        self._patience.watch(-self._score(weights)[0], weights)
         self._progress.best_score = -self._patience.best
 
     def begin(self):
@@ -69,9 +69,11 @@ class Watch:
     def end(self, loss):
         """Take note of an epoch; why to stop, or None."""
         progress = self._progress
-        score = None if self._score is None else self._score(progress.weights)
-        # At once, and not before there is a score: an interrupt leaves both or none.
-        progress.history.append((loss, score))
+        score, validation_loss = None, None
+        if self._score is not None:
+            score, validation_loss = self._score(progress.weights)
+        # At once, and not before there is a score: an interrupt leaves all or none.
+        progress.history.append((loss, score, validation_loss))
         progress.best_loss = min(progress.best_loss, loss)
         impatient = self._patience.watch(loss if score is None else -score, progress.weights)
         if self.validates:
@@ -87,10 +89,16 @@ class Watch:
 
 
 class Scorer:
-    """The validation score of weights; a context manager."""
+    """The validation score of weights, and the mean loss; a context manager."""
 
     def __init__(self, architecture, validation, loss):
-        self._validation, self._loss = validation, loss
+        self._rows, self._loss = validation.rows, loss
+        outputs, sample_weight = validation.outputs, validation.sample_weight
+        scored = outputs.weighed(validation.rows, sample_weight)
+        self._targets, self._sample_weight = validation.targets[scored], sample_weight[scored]
+        self._scored = slice(None)
+        if outputs.lengths is not None:
+            self._scored = sample_weight[outputs.of(validation.rows)] > 0
         self._team = Predictor(architecture, validation.sequences, len(validation.rows))
 
     def __enter__(self):
@@ -101,7 +109,6 @@ class Scorer:
         self._team.__exit__(*exception)
 
     def __call__(self, weights):
-        rows = self._validation.rows
-        raw = self._team.predict(weights, rows)
-        weight = self._validation.sample_weight[rows]
-        return self._loss.score(raw, self._validation.targets[rows], weight)
+        raw = self._team.predict(weights, self._rows)[self._scored]
+        data = raw, self._targets, self._sample_weight
+        return self._loss.score(*data), self._loss.mean(*data)

@@ -1,0 +1,178 @@
+"""The dense head: the rows that it reads of the top layer, its outputs, and the way back.
+
+What the pooling of a sequence says is a row; or, of a pooling that keeps nothing, each of its steps
+is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next.
+"""
+
+from sklstm._kernels import pooling, recurrence
+from sklstm._kernels.products import plain_product
+from sklstm._machine.compile import kernel
+from sklstm._machine.memory import clear
+
+# Rows that are multiplied at once, or those of one time: what is made of them stays in the cache.
+BLOCK_ROWS = 64
+
+
+@kernel
+def reads_each_step(net):
+    """Whether each step is a row."""
+    return net["n_kept"] == 0
+
+
+@kernel
+def times(net, begin, steps):
+    """Of the rows of a segment: the first time, and how many times there are.
+
+    A sequence that is one row has it at time 0.
+    """
+    return (begin, steps) if reads_each_step(net) else (0, 1)
+
+
+@kernel
+def start(net, rows, starts, t):
+    """Of the t-th of these times: where its rows start, and those of the time before end."""
+    if reads_each_step(net):
+        return starts[t]
+    return t * rows.size
+
+
+@kernel
+def pool(net, top, sequences, rows, work, starts, begin, steps):
+    """Let the pooling take in the hidden states of a segment."""
+    width = net["head_inputs"] + 1 if reads_each_step(net) else net["head_inputs"]
+    for r in range(starts[1]):
+        some = min(sequences[rows[r]]["length"] - begin, steps)
+        for direction in range(top.size):
+            cell = top[direction]
+            pooling.add_states(
+                net["pooling"], work, _kept(net, r, direction * cell["units"]), width,
+                cell["h"], cell["stride"], cell["units"], starts, r,
+                sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
+            )  # fmt: skip
+
+
+@kernel
+def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps):
+    """Write the raw outputs of all rows, given what the pooling has taken in."""
+    inputs, width = net["head_inputs"] + 1, net["output_width"]
+    if not reads_each_step(net):
+        _read_pooled(net, top, sequences, rows, work)
+    first_time, n_times = times(net, begin, steps)
+    block = _times_of_a_block(rows)
+    for t0 in range(0, n_times, block):
+        t1 = min(t0 + block, n_times)
+        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+        pooled = net["pooled"] + first * inputs
+        _append_ones(work, pooled + net["head_inputs"], inputs, last - first)
+        if net["dropout"]:
+            _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+        plain_product(
+            last - first, width, inputs, work, pooled, inputs, 1,
+            packed, net["packed"], True, work, net["raw"], width, False,
+        )  # fmt: skip
+        at, outputs = net["raw"], net["outputs"]
+        for t in range(t0, t1):
+            n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
+            for r in range(n):
+                for j in range(outputs):
+                    raw[places[r] + first_time + t, j] = work[at + j]
+                at += width
+
+
+@kernel
+def backward(
+    net, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient, accumulate
+):  # fmt: skip
+    """Write d_pooled, and write or add the gradient of the head's weights."""
+    inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    head_width = net["head_width"]
+    first_time, n_times = times(net, begin, steps)
+    block = _times_of_a_block(rows)
+    for t0 in range(0, n_times, block):
+        t1 = min(t0 + block, n_times)
+        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+        clear(work, net["d_raw"], (last - first) * width)
+        at = net["d_raw"]
+        for t in range(t0, t1):
+            n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
+            for r in range(n):
+                for j in range(outputs):
+                    work[at + j] = d_raw[places[r] + first_time + t, j]
+                at += width
+        plain_product(
+            inputs, width, last - first, work, net["pooled"] + first * inputs, 1, inputs,
+            work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+        )  # fmt: skip
+        plain_product(
+            last - first, head_width, outputs, work, net["d_raw"], width, 1,
+            packed, net["packed_transposed"], True,
+            work, net["d_pooled"] + first * head_width, head_width, False,
+        )  # fmt: skip
+        if net["dropout"]:
+            _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
+
+
+@kernel
+def unpool(net, top, sequences, rows, work, starts, begin, steps):
+    """Hand the gradient of what the head read back to the steps of a segment."""
+    width, apart = net["head_inputs"], net["head_width"]
+    if reads_each_step(net):
+        width, apart = net["head_width"], 0
+    for direction in range(top.size):
+        cell = top[direction]
+        clear(work, cell["dh"], starts[steps] * cell["stride"])
+        for r in range(starts[1]):
+            length = sequences[rows[r]]["length"]
+            some = min(length - begin, steps)
+            d_pooled = net["d_pooled"] + r * apart + direction * cell["units"]
+            pooling.hand_back(
+                net["pooling"], work, d_pooled, _kept(net, r, direction * cell["units"]),
+                width, cell["dh"], cell["stride"], cell["units"], starts, r,
+                begin, some, 0 if cell["reverse"] else some - 1,
+                begin == 0 if cell["reverse"] else begin + some == length, length,
+            )  # fmt: skip
+
+
+@kernel
+def _kept(net, row, unit):
+    """Where a row's numbers are that the pooling keeps, from a unit on."""
+    return net["kept"] + row * net["n_kept"] * net["head_inputs"] + unit
+
+
+@kernel
+def _read_pooled(net, top, sequences, rows, work):
+    """Write what the pooling says of each sequence."""
+    for r in range(rows.size):
+        at = 0
+        for direction in range(top.size):
+            units = top[direction]["units"]
+            pooling.read_states(
+                net["pooling"], work, _kept(net, r, at), net["head_inputs"],
+                net["pooled"] + r * (net["head_inputs"] + 1) + at, units,
+                sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
+            )  # fmt: skip
+            at += units
+
+
+@kernel
+def _append_ones(work, at, stride, n):
+    for _ in range(n):
+        work[at] = 1
+        at += stride
+
+
+@kernel
+def _mask(net, begin, stride, rows, masks, work, starts, t0, t1):
+    """Multiply the rows of some times by the masks of their sequences."""
+    for t in range(t0, t1):
+        first = start(net, rows, starts, t)
+        recurrence.mask_rows(
+            work, begin + first * stride, stride, net["head_inputs"],
+            start(net, rows, starts, t + 1) - first, masks, net["head_mask"],
+        )  # fmt: skip
+
+
+@kernel
+def _times_of_a_block(rows):
+    """How many times are multiplied at once."""
+    return max(1, BLOCK_ROWS // rows.size)

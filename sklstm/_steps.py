@@ -1,0 +1,151 @@
+"""A target for each step: y, weights and predictions in the forms of X, and all steps in a row."""
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import _check_sample_weight
+
+from sklstm._messages import warn_user
+from sklstm._numbers import refuse_hidden, refuse_non_numeric
+
+
+def steps_in_a_row(y, sequences, name="y"):
+    """The entries of y for all steps of all sequences, without those of padding.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, n_outputs), or \
+            list of array-like of shape (timesteps_i,) or (timesteps_i, n_outputs)
+    sequences : Sequences
+    name : str
+        What the user calls y.
+
+    Returns
+    -------
+    y : ndarray of shape (n_steps,) or (n_steps, n_outputs)
+    """
+    refuse_hidden(y, name)
+    lengths, n_timesteps = sequences.records["length"], sequences.n_timesteps
+    if _is_list(y):
+        parts = [np.asarray(part) for part in y]
+        if all(part.ndim in (1, 2) and part.ndim == parts[0].ndim for part in parts):
+            return _joined(parts, lengths, n_timesteps, name)
+        shape = "a list of " + " and ".join(sorted({f"shape {part.shape}" for part in parts}))
+    else:
+        y = np.asarray(y)
+        if y.ndim in (2, 3) and y.shape[:2] == (len(lengths), n_timesteps):
+            if y.ndim == 3 and y.shape[2] == 1:
+                warn_user(
+                    f"{name} of shape {y.shape} is read as {y.shape[:2]}, which is the shape of "
+                    "predictions too.",
+                    DataConversionWarning,
+                )
+                y = y[:, :, 0]
+            if sequences.equal_lengths and sequences.longest == n_timesteps:
+                return y.reshape(-1, *y.shape[2:])
+            return y[np.arange(n_timesteps) < lengths[:, np.newaxis]]
+        shape = f"shape {y.shape}"
+    raise ValueError(
+        f"With pooling=None, {name} must have an entry for each time step, in the form of X: an "
+        f"array {len(lengths), n_timesteps} or ({len(lengths)}, {n_timesteps}, n_outputs), or a "
+        f"list of arrays (timesteps_i,) or (timesteps_i, n_outputs); got {shape}."
+    )
+
+
+def _is_list(y):
+    """Whether y is a container of what belongs to each sequence."""
+    if isinstance(y, np.ndarray):
+        return y.dtype == object and y.ndim == 1
+    return isinstance(y, list | tuple)
+
+
+def _joined(parts, lengths, n_timesteps, name):
+    if len(parts) != len(lengths):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: "
+            f"[{len(lengths)}, {len(parts)}]: X and {name} must have as many."
+        )
+    for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
+        if len(part) not in (length, n_timesteps):
+            raise ValueError(
+                f"{name}[{i}] has {len(part)} entries, but X[{i}] has {length} time steps: with "
+                "pooling=None there must be one for each."
+            )
+    return np.concatenate([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+
+def labelled_steps(y, name="y"):
+    """The labels, neither NaN nor None, and of which steps they are.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_steps,) or (n_steps, n_outputs)
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labelled,) or (n_labelled, n_outputs)
+    labelled : ndarray of bool, of shape (n_steps,)
+    """
+    missing = np.zeros(y.shape, bool)
+    if y.dtype.kind in "fc":
+        missing = np.isnan(y)
+    elif y.dtype == object:
+        # NaN alone is not equal to itself.
+        flat = [entry is None or bool(entry != entry) for entry in y.ravel().tolist()]
+        missing = np.array(flat, bool).reshape(y.shape)
+    missing = missing.reshape(len(y), -1)
+    some = missing.any(axis=1) & ~missing.all(axis=1)
+    if some.any():
+        raise ValueError(
+            f"{name} has steps with some outputs missing, and some not: {some.sum()} of {len(y)}; "
+            "a step has all of its outputs, or none."
+        )
+    if missing.all():
+        raise ValueError(f"{name} has no labels: all {len(y)} entries are NaN or None.")
+    labelled = ~missing[:, 0]
+    labels = y[labelled]
+    # Without None, objects may be numbers or words.
+    return np.array(labels.tolist()) if y.dtype == object else labels, labelled
+
+
+def weights_of_steps(sample_weight, sequences, dtype):
+    """The weights of all steps: given for each sequence, or for each step as y is.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_steps,)
+    """
+    lengths = sequences.records["length"]
+    first = sample_weight[0] if _is_list(sample_weight) and len(sample_weight) else sample_weight
+    of_sequences = sample_weight is None or np.ndim(first) == (0 if _is_list(sample_weight) else 1)
+    refuse_non_numeric(sample_weight, "sample_weight")
+    if not of_sequences:
+        sample_weight = steps_in_a_row(sample_weight, sequences, "sample_weight")
+        like = np.broadcast_to(0, len(sample_weight))
+        return _check_sample_weight(sample_weight, like, dtype=dtype, ensure_non_negative=True)
+    like = np.broadcast_to(0, len(lengths))
+    weight = _check_sample_weight(sample_weight, like, dtype=dtype, ensure_non_negative=True)
+    return np.repeat(weight, lengths)
+
+
+def as_sequences(answers, sequences):
+    """What a net says of all steps, in the form of X: an array, NaN on padding, or a list.
+
+    Parameters
+    ----------
+    answers : ndarray of shape (n_steps, ...)
+    sequences : Sequences
+
+    Returns
+    -------
+    answers : ndarray of shape (n_samples, n_timesteps, ...), or list of ndarray (timesteps_i, ...)
+    """
+    lengths, n_timesteps = sequences.records["length"], sequences.n_timesteps
+    if type(sequences.source) is list:
+        return np.split(answers, np.cumsum(lengths)[:-1])
+    shape = len(lengths), n_timesteps, *answers.shape[1:]
+    if sequences.equal_lengths and sequences.longest == n_timesteps:
+        return answers.reshape(shape)
+    dtype = np.result_type(answers, np.float32) if answers.dtype.kind in "fiub" else object
+    padded = np.full(shape, np.nan, dtype)
+    padded[np.arange(n_timesteps) < lengths[:, np.newaxis]] = answers
+    return padded
