@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, __version__
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._machine.cache import FOLDERS, NOT_KEPT
-from sklstm._machine.folders import access
+from sklstm._machine.folders import access, share
 from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
 from sklstm._training.optimizers import OPTIMIZERS
 
@@ -20,8 +20,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image; what root has "
-        "compiled, every user may read",
+        help="compile everything into the cache folder, as for a container image; if root does so, "
+        "every user may read it",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")
@@ -33,6 +33,8 @@ def main():
     if arguments.warm_up:
         start = time.perf_counter()
         warm_up()
+        for folder in FOLDERS:
+            share(folder)
         print(f"warm-up  {time.perf_counter() - start:.1f} s")
         if NOT_KEPT:
             parser.error(f"{len(NOT_KEPT)} kernels could not be written: the disk may be full.")

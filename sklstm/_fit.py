@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_sample_weight
 from sklstm._fitted_state import continued_progress, expected_after_fit, seen_in_fit
 from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._messages import speaking_of
 from sklstm._network.order import Outputs
 from sklstm._network.parameters import Architecture, initial_weights, named_views
@@ -242,7 +243,8 @@ def _split(estimator, given, strata, sample_weight, seed):
 
 def _hold_out(estimator, rows, strata, random_state):
     # Imported here, since it takes as long as all of sklstm.
-    from sklearn.model_selection import train_test_split
+    with interrupts_held_back():
+        from sklearn.model_selection import train_test_split
 
     fraction, shuffle = estimator.validation_fraction, estimator.shuffle
     strata = strata if shuffle else None

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM
 from sklstm._forms import FLOATS
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._network.parameters import Architecture, architecture_of
 from sklstm._network.stream import Stream
 from sklstm._numbers import refuse_non_numeric
@@ -112,7 +113,8 @@ class StreamingPredictor:
 
     def __init__(self, model: Any, n_series: int = 1) -> None:
         # Imported here, since it takes as long as the half of sklstm.
-        from sklearn.pipeline import Pipeline
+        with interrupts_held_back():
+            from sklearn.pipeline import Pipeline
 
         _check_n_series(n_series)
         steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]

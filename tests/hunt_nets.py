@@ -23,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import ragged
 import reference
 from conftest import assert_same_bits
-from problems import TOLERANCE, use_threads
+from problems import TOLERANCE, use_short_segments, use_threads
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm._network import plan
 
 
 def backwards(X):
@@ -392,8 +391,7 @@ def machine(n_threads, short_segments):
     with pytest.MonkeyPatch.context() as patch:
         use_threads(patch, n_threads)
         if short_segments:
-            for name, value in {"HUGE_TAPE": 0, "SEGMENT_BYTES": 0, "LEAST_STEPS": 3}.items():
-                patch.setattr(plan, name, value)
+            use_short_segments(patch)
         yield
 
 

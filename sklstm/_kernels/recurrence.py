@@ -52,6 +52,7 @@ CELL = np.dtype(
             "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
             "h_masked_start", "dh_start",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
+            "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
         )
     ]
 )  # fmt: skip
@@ -79,6 +80,8 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
         all_rows = starts[steps] if tape else starts[1]
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
     for i in range(steps):
+        if cell["given_up"]:
+            return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         row = starts[t] if tape else 0
         at = row * stride
@@ -123,6 +126,8 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
     add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
     clear(work, dc + after * stride, (starts[1] - after) * stride)
     for i in range(steps - 1, -1, -1):
+        if cell["given_up"]:
+            return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         at, size, old = starts[t] * stride, rows * stride, carried * stride
         start_step_back(
@@ -196,6 +201,8 @@ def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, 
     """
     units, stride = cell["units"], cell["stride"]
     for q in range(GATES):
+        if cell["given_up"]:
+            return
         plain_product(
             rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
             cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
@@ -290,6 +297,8 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     out = cell["gradient"] + row * width
     start = 0
     while start < depth or (start == 0 and not accumulate):
+        if cell["given_up"]:
+            return
         some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
         for j in range(0, full, lanes):
             panel(

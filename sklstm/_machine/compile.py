@@ -15,10 +15,13 @@ from sklstm._machine.numba_internals import (
     KernelCompiler,
     PartCompiler,
     VerbatimCompiler,
+    compile_apart,
     compile_within,
     entry_point,
+    optimization_level,
     widen_literals,
 )
+from sklstm._machine.processor import CPU_FEATURES
 from sklstm._machine.undisturbed import undisturbed
 
 # NaN and infinity must survive, so that divergence is seen (no nnan, ninf), and a division must
@@ -28,23 +31,28 @@ OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"
 # What only kernels call needs no code around it for arguments of Python's or C's.
 UNWRAPPED = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 PART_OPTIONS = {**UNWRAPPED, "pipeline_class": PartCompiler}
-# Numba's debugging switches would make kernels whose bits depend on the batch. An option could not
+# All of Numba's settings that change machine code are pinned here, or else part of what a cache
+# is asked for (`cache.SETTINGS`). With others, bits could depend on the batch. An option could not
 # turn them all off: one overrides it, others reach what Numba compiles below.
-PINNED_SETTINGS = {"BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0}
+PINNED_SETTINGS = {
+    # How LLVM optimises.
+    "OPT": optimization_level(3), "LOOP_VECTORIZE": 1, "SLP_VECTORIZE": 0,
+    # What is added to look into a kernel.
+    "BOUNDSCHECK": 0, "DEBUGINFO_DEFAULT": 0, "EXTEND_VARIABLE_LIFETIMES": 0, "DEBUG_JIT": 0,
+    # Counts of references: there are none to be pruned.
+    "LLVM_REFPRUNE_PASS": 1, "LLVM_REFPRUNE_FLAGS": "all",
+    # Another way to read bytecode, of older versions.
+    "USE_RVSDG_FRONTEND": 0,
+    # The tile is made for the processor as it was seen at the import.
+    "CPU_FEATURES": CPU_FEATURES,
+}  # fmt: skip
 
 
 @contextmanager
 def compiling():
     """Have one kernel compiled or loaded, undisturbed, as in every other process."""
-    with undisturbed():
-        # Else the compiler would do so, and take back what is pinned.
-        config.reload_config()
-        chosen = {name: getattr(config, name) for name in PINNED_SETTINGS}
-        vars(config).update(PINNED_SETTINGS)
-        try:
-            yield
-        finally:
-            vars(config).update(chosen)
+    with undisturbed(), compile_apart(PINNED_SETTINGS):
+        yield
 
 
 def kernel(function):

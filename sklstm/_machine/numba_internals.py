@@ -6,13 +6,16 @@ have.
 tests/test_numba_internals.py says which versions it is known to hold for.
 """
 
+from contextlib import contextmanager
+
 import numba
 from numba import types
-from numba.core import cgutils, event
+from numba.core import cgutils, config, event
 from numba.core.caching import NullCache
-from numba.core.codegen import JITCodeLibrary, get_host_cpu_features
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen, get_host_cpu_features
 from numba.core.compiler import Compiler, CompileResult, Flags
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.core.typeconv import Conversion
 from numba.np.numpy_support import as_dtype
@@ -25,12 +28,14 @@ __all__ = [
     "VerbatimCompiler",
     "as_dtype",
     "cgutils",
+    "compile_apart",
     "compile_within",
     "entry_point",
     "event",
     "get_host_cpu_features",
     "global_compiler_lock",
     "native_address",
+    "optimization_level",
     "pack_code",
     "threading_layer_runs",
     "unpack_code",
@@ -64,6 +69,48 @@ def compile_within(dispatcher, context):
             return compile_for_arguments(*arguments, **named)
 
     dispatcher._compile_for_args = compile_in_context
+
+
+def optimization_level(level):
+    """A level as Numba's setting OPT has it, which is more than a number."""
+    return config._OptLevel(level)
+
+
+@contextmanager
+def compile_apart(settings):
+    """Have what is compiled or loaded meanwhile be so with these settings, whatever Numba's are.
+
+    Only under the compiler's lock. Settings that a version of Numba lacks are left out.
+    """
+    # Else the compiler would do so, and take back what is set here.
+    config.reload_config()
+    context = cpu_target.target_context
+    known = {name: value for name, value in settings.items() if hasattr(config, name)}
+    with _replaced(config, known), _replaced(context, _own_code_generator(context)):
+        yield
+
+
+def _own_code_generator(context):
+    """What a target context compiles with, and of Numba's own functions has compiled.
+
+    A code generator keeps some settings as they were when it was made, which for that of others
+    was the first that anybody compiled. It must live as long as the machine code.
+    """
+    if not hasattr(context, "_of_sklstm"):
+        context._of_sklstm = {
+            "_internal_codegen": JITCPUCodegen("sklstm"), "cached_internal_func": {}
+        }  # fmt: skip
+    return context._of_sklstm
+
+
+@contextmanager
+def _replaced(owner, attributes):
+    before = {name: getattr(owner, name) for name in attributes}
+    vars(owner).update(attributes)
+    try:
+        yield
+    finally:
+        vars(owner).update(before)
 
 
 def entry_point(dispatcher, *arguments):

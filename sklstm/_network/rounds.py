@@ -114,7 +114,7 @@ class _Team:
             sample_weight=sample_weight, target_places=target_places,
             values=np.zeros((trained, n_outputs)),
         )  # fmt: skip
-        self._workers = Workers(plan.n_threads, self._context, sequences)
+        self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
 
     def __enter__(self):
         return self
@@ -273,7 +273,7 @@ def _new_control():
 def _new_task(plan, goal):
     task = np.zeros(tickets.TASK_SIZE, np.int64)
     task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
-    task[tickets.AT_A_TIME] = plan.at_a_time
+    task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task

@@ -13,6 +13,7 @@ from numbers import Real
 import numpy as np
 
 from sklstm._kernels import losses
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._scaling import mean_and_deviation
 
 
@@ -107,7 +108,8 @@ class SquaredError(KernelLoss):
     def score(self, raw, y, sample_weight):
         """R2, which does not depend on the units of y."""
         # Imported here, since it takes as long as all of sklstm.
-        from sklearn.metrics import r2_score
+        with interrupts_held_back():
+            from sklearn.metrics import r2_score
 
         return float(r2_score(y, raw, sample_weight=sample_weight))
 
