@@ -50,8 +50,9 @@ def twin_objective(
         recurrent_masks=recurrent,
     )  # fmt: skip
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    share = (weight / weight.sum())[:, np.newaxis] / y.shape[1]
-    value = (share * kind.value(raw, y, **settings)).sum()
+    values = kind.value(raw, y, **settings)
+    share = (weight / weight.sum())[:, np.newaxis] / values.shape[1]
+    value = (share * values).sum()
     gradient, penalised = np.zeros_like(flat), flat.copy()
     views = named_views(architecture, gradient)
     pieces = reference.backward(trace, share * kind.gradient(raw, y, **settings))
