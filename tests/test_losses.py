@@ -192,7 +192,7 @@ def test_quantiles_are_sorted_and_one_in_a_list_has_its_axis():
     raw = np.random.default_rng(0).normal(size=(40, 6))
     several = LOSSES["quantile"](SimpleNamespace(quantile=QUANTILES)).inverse_link(raw)
     assert_same_bits(several, np.sort(raw.reshape(40, 2, 3), axis=2))
-    one = LOSSES["quantile"](SimpleNamespace(quantile=[0.5])).inverse_link(raw)
+    one = LOSSES["quantile"](SimpleNamespace(quantile=(0.5,))).inverse_link(raw)
     assert_same_bits(one, raw[:, :, np.newaxis].copy())
 
 
