@@ -63,7 +63,7 @@ def warm_up():
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
             LSTMClassifier(1, dropout=0.5, max_iter=1).fit(X, np.arange(10) % 3)
             for pooling in POOLINGS:
-                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X[:, :1], X[:, 0])
+                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X, X)
                 StreamingPredictor(model).predict(X[:1, :1])
 
 
