@@ -27,6 +27,7 @@ from problems import TOLERANCE, use_threads
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._network import plan
+from sklstm._targets import fitted_loss
 
 
 def backwards(X):
@@ -42,7 +43,7 @@ EQUAL = {
     "a list": lambda sequences, longest: list(sequences),
     "views": lambda sequences, longest: ragged.views(sequences),
 }
-LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson"
+LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"
 RAGGED = {
     "a list": lambda sequences, longest: list(sequences),
     "a tuple": lambda sequences, longest: tuple(sequences),
@@ -150,6 +151,7 @@ def draw(seed):
     sequences = [each[:length].astype(dtype) for each, length in zip(numbers, lengths, strict=True)]
     if estimator is LSTMRegressor:
         parameters["loss"] = one_of(*LOSSES)
+        parameters["quantile"] = one_of(0.5, 0.2, [0.9], [0.1, 0.5, 0.9])
         parameters["normalize_y"] = one_of(True, True, False)
         means = numbers.mean(axis=(1, 2))[:, np.newaxis] * np.arange(1, 1 + one_of(1, 1, 2, 5))
         y = one_of(0.1, 1, 30) * np.abs(means + rng.normal(size=means.shape))
@@ -335,6 +337,9 @@ def is_classifier(model):
 
 def output(model, X):
     """What the dense layer answers, but for the link of a loss."""
+    if not is_classifier(model) and len(fitted_loss(model).settings) > 1:
+        # A link that sorts, or hands on a part.
+        return model._raw_output(X)[0]
     return model.decision_function(X) if is_classifier(model) else model.predict(X)
 
 
