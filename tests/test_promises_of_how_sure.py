@@ -78,7 +78,7 @@ def test_a_gaussian_net_learns_means_more_slowly():
 
 
 def test_with_sgd_clipping_keeps_a_gaussian_net_on_its_way():
-    sines = np.lib.stride_tricks.sliding_window_view(np.sin(0.3 * np.arange(300.0)), 21)
+    sines = np.lib.stride_tricks.sliding_window_view(np.sin(0.3 * np.arange(150.0)), 21)
     losses = [
         LSTMRegressor(
             16, loss="gaussian", solver="sgd", learning_rate_init=0.01, max_iter=1000,
