@@ -365,6 +365,14 @@ def test_what_outputs_mean_cannot_change(X3, y, call, before, after, named):
     assert_same_bits(answers(net, X3), whole)
 
 
+@for_each_band
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_outputs_are_counted_as_users_do(X3, y, band, call):
+    net = small_net(**band).fit(X3, y)
+    with pytest.raises(ValueError, match=r"got n_outputs=2 \(was 1\)"):
+        going_on(net, X3, two_outputs(y), call)
+
+
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 def test_a_quantile_may_move(call):
     X3, y = np.zeros((40, 6, 2)), np.random.RandomState(0).normal(size=40)
