@@ -64,9 +64,8 @@ QUOTED = [
        rf"^{printed} +\d.* (\S+)$", ALL, loss)
       for shown, (printed, _, loss) in SENSOR_ROWS.items()),
     ("sensor_quantiles", REAL, r"falls from (\S+)% for the next", r" 12\n *(\d+)%", ALL, 1),
-    ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fourth",
-     r" 12\n(?: *\d+%){3}(.*)$", ENDS, 1),
-    ("sensor_quantiles", REAL, r"crossing; (\S+)% do", r"may cross: (\S+)% of", ALL, 0.05),
+    ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fifth",
+     r" 12\n(?: *\d+%){4}(.*)$", ENDS, 1),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| {RANGE} \| \S+ to \S+ \|",
        rf"^{printed} +(\d+) false", OVERLAP, 1) for shown, printed in MONITOR_ROWS.items()),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| \S+ to \S+ \| {RANGE} \|",

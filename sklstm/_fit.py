@@ -97,7 +97,8 @@ def prepare_fit(estimator, given, seeds):
         targets.n_outputs(y),
     )  # fmt: skip
     if continued_by is not None:
-        _refuse_change(Architecture(*estimator._shape), architecture, continued_by)
+        n_raw = len(targets.loss.settings)
+        _refuse_change(Architecture(*estimator._shape), architecture, n_raw, continued_by)
     settings = _settings(estimator, targets.loss, 1 if given.incremental else estimator.max_iter)
     strata = None if architecture.reads_each_step else targets.strata(y)
     rows, held_out = _split(estimator, given, strata, outputs.add_up(sample_weight), seeds[1])
@@ -209,8 +210,14 @@ def _units(estimator):
     return tuple(int(u) for u in sizes.flat)
 
 
-def _refuse_change(known, architecture, continued_by):
-    """Refuse to continue a net of one architecture as one of another."""
+def _refuse_change(known, architecture, n_raw, continued_by):
+    """Refuse to continue a net of one architecture as one of another.
+
+    Users count outputs, of which each is `n_raw` raw ones.
+    """
+    known, architecture = (
+        replace(each, n_outputs=each.n_outputs // n_raw) for each in (known, architecture)
+    )
     names = {"units": "hidden_layer_sizes"}
     changed = ", ".join(
         f"{names.get(field.name, field.name)}={new!r} (was {old!r})"

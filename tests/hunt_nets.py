@@ -26,6 +26,7 @@ from conftest import assert_same_bits
 from problems import TOLERANCE, use_short_segments, use_threads
 
 from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm._targets import fitted_loss
 
 
 def backwards(X):
@@ -41,7 +42,7 @@ EQUAL = {
     "a list": lambda sequences, longest: list(sequences),
     "views": lambda sequences, longest: ragged.views(sequences),
 }
-LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson"
+LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"
 RAGGED = {
     "a list": lambda sequences, longest: list(sequences),
     "a tuple": lambda sequences, longest: tuple(sequences),
@@ -178,6 +179,7 @@ def draw(seed):
     shape = (n, longest) if each_step else (n,)
     if estimator is LSTMRegressor:
         parameters["loss"] = one_of(*LOSSES)
+        parameters["quantile"] = one_of(0.5, 0.2, [0.9], [0.1, 0.5, 0.9])
         parameters["normalize_y"] = one_of(True, True, False)
         means = numbers.mean(axis=2 if each_step else (1, 2))[..., np.newaxis]
         means = means * np.arange(1, 1 + one_of(1, 1, 2, 5))
@@ -377,6 +379,9 @@ def is_classifier(model):
 
 def output(model, X):
     """What the dense layer answers, but for the link of a loss; with pooling=None step by step."""
+    if not is_classifier(model) and len(fitted_loss(model).settings) > 1:
+        # A link that sorts, or hands on a part.
+        return model._raw_output(X)[0]
     answers = model.decision_function(X) if is_classifier(model) else model.predict(X)
     if model.pooling is not None:
         return answers

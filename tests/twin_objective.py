@@ -61,8 +61,9 @@ def twin_objective(
         y = y.argmax(axis=1)
         value = share[:, 0] @ kind.value(raw, y)
     else:
-        share = share / y.shape[1]
-        value = (share * kind.value(raw, y, **settings)).sum()
+        values = kind.value(raw, y, **settings)
+        share = share / values.shape[1]
+        value = (share * values).sum()
     d_raw[some] = share * kind.gradient(raw, y, **settings)
     gradient, penalised = np.zeros_like(flat), flat.copy()
     views = named_views(architecture, gradient)

@@ -8,6 +8,7 @@ written with NumPy instead is trained with too, but all shards of a minibatch wa
 """
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from numbers import Real
 
 import numpy as np
@@ -146,7 +147,7 @@ class Quantile(KernelLoss):
     @property
     def meaning(self):
         """What the raw outputs of a target are."""
-        return *super().meaning, self._several
+        return (*super().meaning, "in a list") if self._several else super().meaning
 
     def inverse_link(self, raw):
         """The quantiles; of several (n_samples, n_targets, n_quantiles), in ascending order.
@@ -163,18 +164,14 @@ def read_quantile(quantile):
     """The parameter `quantile` as a float, or as a tuple of several."""
     if isinstance(quantile, Real):
         return float(quantile)
-    several = np.asarray(quantile)
-    is_vector = several.ndim == 1 and several.size > 0 and several.dtype.kind in "fiu"
-    if not (is_vector and (several > 0).all() and (several < 1).all() and _ascends(several)):
+    several = quantile if isinstance(quantile, tuple) else np.asarray(quantile, object).tolist()
+    is_vector = isinstance(several, list | tuple) and all(isinstance(q, Real) for q in several)
+    if not (is_vector and several and all(a < b for a, b in pairwise((0, *several, 1)))):
         raise ValueError(
             f"quantile must be a number between 0 and 1, or several in ascending order, got "
             f"{quantile!r}."
         )
-    return tuple(several.astype(float).tolist())
-
-
-def _ascends(numbers):
-    return (np.diff(numbers) > 0).all()
+    return tuple(map(float, several))
 
 
 class Poisson(KernelLoss):
@@ -263,12 +260,13 @@ class MultinomialLogLoss(KernelLoss):
         return float(np.average(raw.argmax(axis=1) == y.argmax(axis=1), weights=sample_weight))
 
 
-# The regressor's; the settings that a loss takes are parameters of the estimator.
+# The regressor's; the settings that a loss takes are parameters of the estimator, and `quantile` is
+# as `read_quantile` reads it.
 LOSSES = {
     "squared_error": lambda estimator: SquaredError(),
     "absolute_error": lambda estimator: AbsoluteError(),
     "huber": lambda estimator: Huber(float(estimator.huber_delta)),
-    "quantile": lambda estimator: Quantile(read_quantile(estimator.quantile)),
+    "quantile": lambda estimator: Quantile(estimator.quantile),
     "poisson": lambda estimator: Poisson(),
     "gaussian": lambda estimator: Gaussian(),
 }
