@@ -116,7 +116,7 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
 def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
     """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
-    With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
+    Of size 0, it is not wanted. With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
     by its total. Of the first `after` rows, which go on, `dh_start` and dc hold the gradient of
     the state that the segment ends with; of the first `before`, that of the state that it started
     from is written there.
@@ -143,7 +143,8 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
             add(work, dh_before, work, target, old)
-    weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
+    if gradient.size > 0:
+        weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
 
 @kernel

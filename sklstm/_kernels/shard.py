@@ -113,7 +113,8 @@ def backward(
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
-    With `accumulate`, it is added to what is there. Segments come in the reverse of their order.
+    With `accumulate`, it is added to what is there; of size 0, that of the weights is not wanted.
+    Segments come in the reverse of their order.
     """
     if cells[0]["given_up"]:
         return
