@@ -116,10 +116,10 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
 def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
     """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
-    Of size 0, it is not wanted. With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
-    by its total. Of the first `after` rows, which go on, `dh_start` and dc hold the gradient of
-    the state that the segment ends with; of the first `before`, that of the state that it started
-    from is written there.
+    Of size 0, it is not wanted. With `accumulate`, it is added to what is there. Replaces the gates
+    by their gradients, and dh by its total. Of the first `after` rows, which go on, `dh_start` and
+    dc hold the gradient of the state that the segment ends with; of the first `before`, that of the
+    state that it started from is written there.
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
