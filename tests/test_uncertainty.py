@@ -310,6 +310,8 @@ def test_validation_scores_are_minus_the_mean_loss_of_standardised_targets(X3, y
             for n, q in enumerate(QUANTILES)
         ])  # fmt: skip
     np.testing.assert_allclose(net.best_validation_score_, -loss, rtol=1e-9)
+    # It is the loss that is minimised, so the curve of one is that of the other.
+    np.testing.assert_array_equal(net.validation_loss_curve_, np.negative(net.validation_scores_))
 
 
 @for_each_band
