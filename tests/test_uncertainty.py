@@ -65,6 +65,8 @@ def test_means_and_deviations_have_the_shape_of_y(X3, y, dtype):
         mean, std = net.fit(X3, targets).predict(X3, return_std=True)
         assert (mean.shape, mean.dtype) == (std.shape, std.dtype) == (targets.shape, dtype)
         assert (std > 0).all()
+        assert mean.flags.c_contiguous
+        assert std.flags.c_contiguous
         assert net.output_bias_.size == 2 * targets[0].size
         assert_same_bits(net.predict(X3), mean)
         assert_same_bits(net.predict(X3, return_std=False), mean)

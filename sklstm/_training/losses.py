@@ -228,8 +228,8 @@ class Gaussian(KernelLoss):
         )
 
     def inverse_link(self, raw):
-        """The means."""
-        return raw[:, ::2]
+        """The means, apart from the deviations that lie between them."""
+        return np.ascontiguousarray(raw[:, ::2])
 
     def deviation(self, raw):
         """The standard deviations."""
