@@ -1,7 +1,8 @@
 """The dense head: the rows that it reads of the top layer, its outputs, and the way back.
 
 What the pooling of a sequence says is a row; or, of a pooling that keeps nothing, each of its steps
-is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next.
+is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next. A
+block of them is made at a time, forward and back, so that it stays in the cache.
 """
 
 from sklstm._kernels import pooling, recurrence
@@ -9,7 +10,7 @@ from sklstm._kernels.products import plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.memory import clear
 
-# Rows that are multiplied at once, or those of one time: what is made of them stays in the cache.
+# Rows of steps that are multiplied at once, if there are more than of one time.
 BLOCK_ROWS = 64
 
 
@@ -39,13 +40,12 @@ def start(net, rows, starts, t):
 @kernel
 def pool(net, top, sequences, rows, work, starts, begin, steps):
     """Let the pooling take in the hidden states of a segment."""
-    width = net["head_inputs"] + 1 if reads_each_step(net) else net["head_inputs"]
     for r in range(starts[1]):
         some = min(sequences[rows[r]]["length"] - begin, steps)
         for direction in range(top.size):
             cell = top[direction]
             pooling.add_states(
-                net["pooling"], work, _kept(net, r, direction * cell["units"]), width,
+                net["pooling"], work, _kept(net, r, direction * cell["units"]), net["head_inputs"],
                 cell["h"], cell["stride"], cell["units"], starts, r,
                 sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
             )  # fmt: skip
@@ -62,12 +62,13 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        pooled = net["pooled"] + first * inputs
-        _append_ones(work, pooled + net["head_inputs"], inputs, last - first)
+        if reads_each_step(net):
+            _read_steps(net, top, work, first, last)
+        _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
         if net["dropout"]:
             _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
         plain_product(
-            last - first, width, inputs, work, pooled, inputs, 1,
+            last - first, width, inputs, work, net["pooled"], inputs, 1,
             packed, net["packed"], True, work, net["raw"], width, False,
         )  # fmt: skip
         at, outputs = net["raw"], net["outputs"]
@@ -81,9 +82,12 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
 
 @kernel
 def backward(
-    net, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient, accumulate
+    net, top, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient, accumulate
 ):  # fmt: skip
-    """Write d_pooled, and write or add the gradient of the head's weights, if it has a size."""
+    """Write d_pooled, and write or add the gradient of the head's weights, if it has a size.
+
+    Of steps, write dh of the top layer.
+    """
     inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
     head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
@@ -100,35 +104,40 @@ def backward(
                     work[at + j] = d_raw[places[r] + first_time + t, j]
                 at += width
         if gradient.size > 0:
+            if reads_each_step(net):
+                # `forward` has no more than its last block.
+                _read_steps(net, top, work, first, last)
+                _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
+                if net["dropout"]:
+                    _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
             plain_product(
-                inputs, width, last - first, work, net["pooled"] + first * inputs, 1, inputs,
+                inputs, width, last - first, work, net["pooled"], 1, inputs,
                 work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
             )  # fmt: skip
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
             packed, net["packed_transposed"], True,
-            work, net["d_pooled"] + first * head_width, head_width, False,
+            work, net["d_pooled"], head_width, False,
         )  # fmt: skip
         if net["dropout"]:
             _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
+        if reads_each_step(net):
+            _hand_back_steps(net, top, work, first, last)
 
 
 @kernel
 def unpool(net, top, sequences, rows, work, starts, begin, steps):
     """Hand the gradient of what the head read back to the steps of a segment."""
-    width, apart = net["head_inputs"], net["head_width"]
-    if reads_each_step(net):
-        width, apart = net["head_width"], 0
     for direction in range(top.size):
         cell = top[direction]
         clear(work, cell["dh"], starts[steps] * cell["stride"])
         for r in range(starts[1]):
             length = sequences[rows[r]]["length"]
             some = min(length - begin, steps)
-            d_pooled = net["d_pooled"] + r * apart + direction * cell["units"]
+            d_pooled = net["d_pooled"] + r * net["head_width"] + direction * cell["units"]
             pooling.hand_back(
                 net["pooling"], work, d_pooled, _kept(net, r, direction * cell["units"]),
-                width, cell["dh"], cell["stride"], cell["units"], starts, r,
+                net["head_inputs"], cell["dh"], cell["stride"], cell["units"], starts, r,
                 begin, some, 0 if cell["reverse"] else some - 1,
                 begin == 0 if cell["reverse"] else begin + some == length, length,
             )  # fmt: skip
@@ -156,6 +165,39 @@ def _read_pooled(net, top, sequences, rows, work):
 
 
 @kernel
+def _read_steps(net, top, work, first, last):
+    """Write the rows of steps: hidden states, of both directions side by side."""
+    for direction in range(top.size):
+        cell = top[direction]
+        units, source = cell["units"], cell["h"] + first * cell["stride"]
+        target = net["pooled"] + direction * units
+        _move_rows(
+            work, source, cell["stride"], target, net["head_inputs"] + 1, last - first, units
+        )
+
+
+@kernel
+def _hand_back_steps(net, top, work, first, last):
+    """Write dh of steps, given the gradient of their rows."""
+    for direction in range(top.size):
+        cell = top[direction]
+        units, target = cell["units"], cell["dh"] + first * cell["stride"]
+        clear(work, target, (last - first) * cell["stride"])
+        source = net["d_pooled"] + direction * units
+        _move_rows(work, source, net["head_width"], target, cell["stride"], last - first, units)
+
+
+@kernel
+def _move_rows(work, source, source_row, target, target_row, rows, columns):
+    """Copy rows of a few numbers, for which a call of libc each would take longer."""
+    for _ in range(rows):
+        for j in range(columns):
+            work[target + j] = work[source + j]
+        source += source_row
+        target += target_row
+
+
+@kernel
 def _append_ones(work, at, stride, n):
     for _ in range(n):
         work[at] = 1
@@ -166,11 +208,9 @@ def _append_ones(work, at, stride, n):
 def _mask(net, begin, stride, rows, masks, work, starts, t0, t1):
     """Multiply the rows of some times by the masks of their sequences."""
     for t in range(t0, t1):
-        first = start(net, rows, starts, t)
-        recurrence.mask_rows(
-            work, begin + first * stride, stride, net["head_inputs"],
-            start(net, rows, starts, t + 1) - first, masks, net["head_mask"],
-        )  # fmt: skip
+        n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
+        recurrence.mask_rows(work, begin, stride, net["head_inputs"], n, masks, net["head_mask"])
+        begin += n * stride
 
 
 @kernel

@@ -14,24 +14,21 @@ each unit. Those of a unit are `width` apart from `kept` on.
   length)` hands the gradient back: it writes that of the hidden states of a segment, where it is
   not 0. With `final`, the segment has the step that is read last of all.
 
-A pooling that keeps nothing has the head read each step: `add` writes the rows of all steps, and
-`back` reads their gradients. The t-th is `(starts[t] + row) * width` from `kept` or `d_pooled` on,
-and there is nothing to `read`.
+A pooling that keeps nothing has no kernels: the head reads each step by itself.
 """
 
 from typing import NamedTuple
 
-from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import FLAG, INDEX, INDICES, linked_choice, vector_type
 from sklstm._machine.memory import add, clear, copy
 
 
 class Pooling(NamedTuple):
-    """The three kernels, and how many numbers are kept for each unit; 0: of each step, a row."""
+    """The three kernels, and how many numbers are kept for each unit."""
 
-    add: object
-    read: object
-    back: object
+    add: object = None
+    read: object = None
+    back: object = None
     n_kept: int = 1
 
 
@@ -94,41 +91,17 @@ def _back_max(
             work[dh + (starts[t] + row) * stride + j] = work[d_pooled + j]
 
 
-def _add_each(work, kept, width, hidden, stride, units, starts, row, begin, steps, last):
-    for t in range(steps):
-        at = starts[t] + row
-        _move(work, hidden + at * stride, kept + at * width, units)
-
-
-def _read_nothing(work, kept, width, pooled, units, length):
-    return
-
-
-def _back_each(
-    work, d_pooled, kept, width, dh, stride, units, starts, row, begin, steps, last, final, length
-):  # fmt: skip
-    for t in range(steps):
-        at = starts[t] + row
-        _move(work, d_pooled + at * width, dh + at * stride, units)
-
-
-@kernel
-def _move(work, source, target, size):
-    """Copy a few numbers, for which `copy`, a call of libc, takes longer."""
-    for j in range(size):
-        work[target + j] = work[source + j]
-
-
 POOLINGS = {
     "last": Pooling(_add_last, _read_kept, _back_last),
     "mean": Pooling(_add_mean, _read_mean, _back_mean),
     "max": Pooling(_add_max, _read_kept, _back_max, n_kept=2),
-    None: Pooling(_add_each, _read_nothing, _back_each, n_kept=0),
+    # The last: it has no place among the kernels.
+    None: Pooling(n_kept=0),
 }
 
 
 def _choice(name, *arguments):
-    kernels = {each: getattr(pooling, name) for each, pooling in POOLINGS.items()}
+    kernels = {each: getattr(pooling, name) for each, pooling in POOLINGS.items() if pooling.n_kept}
     return linked_choice(f"{__name__}.{name}", kernels, vector_type, *arguments)
 
 
@@ -139,7 +112,9 @@ hand_back, _BACK = _choice("back", *[INDEX] * 6, INDICES, *[INDEX] * 4, FLAG, IN
 
 
 def link(name, dtype, training):
-    """Make the kernels of a pooling ready."""
+    """Make the kernels of a pooling ready, if it has any."""
+    if POOLINGS[name].n_kept == 0:
+        return
     place = list(POOLINGS).index(name)
     for links in (_ADD, _READ, _BACK) if training else (_ADD, _READ):
         links[place].link(dtype)

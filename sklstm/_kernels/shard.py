@@ -93,7 +93,7 @@ def forward(
             cell = cells[layer * directions + direction]
             recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
     top = cells[(layers - 1) * directions :]
-    if not again or head.reads_each_step(net[0]):
+    if not again and not head.reads_each_step(net[0]):
         head.pool(net[0], top, sequences, rows, work, starts, begin, steps)
     # The way back needs what a segment started from; whoever goes back looks at the tape for more.
     if net[0]["state_size"] > 0 and not tape:
@@ -121,13 +121,14 @@ def backward(
     mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
+    top = cells[(layers - 1) * directions :]
     if after == 0 or head.reads_each_step(net[0]):
         head.backward(
-            net[0], packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient,
+            net[0], top, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient,
             accumulate or after > 0,
         )  # fmt: skip
-    top = cells[(layers - 1) * directions :]
-    head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
+    if not head.reads_each_step(net[0]):
+        head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]

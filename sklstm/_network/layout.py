@@ -100,7 +100,7 @@ def make_layout(
     for index in range(len(cells)):
         _lay_out_cell(architecture, dtype, rows, steps, tape, net[0], cells, index, buffers)
     _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net[0], cells, buffers.work)
-    _lay_out_head(architecture, dtype, rows, steps, tape, net[0], buffers)
+    _lay_out_head(architecture, dtype, rows, tape, net[0], buffers)
     net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
     net["features"] = architecture.n_features
     net["pooling"] = list(POOLINGS).index(architecture.pooling)
@@ -170,7 +170,7 @@ def _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net, cells, 
             cell["h_masked_start"] = work.take(of_state * cell["stride"])
 
 
-def _lay_out_head(architecture, dtype, rows, steps, tape, net, buffers):
+def _lay_out_head(architecture, dtype, rows, tape, net, buffers):
     """Set the sizes of the head, and its places."""
     inputs, outputs = architecture.head_inputs, architecture.n_outputs
     head_width, output_width = round_up(inputs, dtype), round_up(outputs, dtype)
@@ -180,15 +180,14 @@ def _lay_out_head(architecture, dtype, rows, steps, tape, net, buffers):
     net["packed"] = buffers.packed.take((inputs + 1) * output_width)
     net["packed_transposed"] = buffers.packed.take(outputs * head_width)
     net["gradient"] = buffers.gradient.take((inputs + 1) * output_width)
-    work, block = buffers.work, rows
+    work = buffers.work
     net["n_kept"] = POOLINGS[architecture.pooling].n_kept
     net["kept"] = work.take(rows * net["n_kept"] * inputs)
     if architecture.reads_each_step:
-        rows, block = rows * steps, max(rows, BLOCK_ROWS)
-        net["kept"] = work.size
+        rows = max(rows, BLOCK_ROWS)
     net["pooled"] = work.take(rows * (inputs + 1))
-    net["raw"] = work.take(block * output_width)
-    net["d_raw"] = work.take(block * output_width if tape else 0)
+    net["raw"] = work.take(rows * output_width)
+    net["d_raw"] = work.take(rows * output_width if tape else 0)
     net["d_pooled"] = work.take(rows * head_width if tape else 0)
 
 

@@ -154,8 +154,6 @@ def segment_steps(architecture, dtype, longest, rows, training):
         inputs + 1 + (9 if training else 1) * round_up(units, dtype)
         for inputs, units in architecture.cells
     )
-    if architecture.reads_each_step:
-        numbers += (2 if training else 1) * round_up(architecture.head_inputs, dtype)
     step = numbers * rows * dtype.itemsize
     if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
         return longest
