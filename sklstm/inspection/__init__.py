@@ -1,0 +1,9 @@
+"""Looking inside a fitted net: gates, memory, and what of X a prediction came from."""
+
+from sklstm.inspection._gates import GateActivations, gate_activations, memory_spans
+
+__all__ = [
+    "GateActivations",
+    "gate_activations",
+    "memory_spans",
+]
