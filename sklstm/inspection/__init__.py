@@ -1,9 +1,11 @@
 """Looking inside a fitted net: gates, memory, and what of X a prediction came from."""
 
 from sklstm.inspection._gates import GateActivations, gate_activations, memory_spans
+from sklstm.inspection._gradients import input_gradients
 
 __all__ = [
     "GateActivations",
     "gate_activations",
+    "input_gradients",
     "memory_spans",
 ]
