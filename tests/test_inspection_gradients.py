@@ -249,3 +249,26 @@ def test_an_output_that_there_is_not_is_refused_in_a_sentence(parameters, output
 def test_a_step_that_a_sequence_lacks_is_refused_with_its_name():
     with pytest.raises(ValueError, match=r"names step 1, but X\[0\] has 1 timesteps"):
         input_gradients(fitted("list", pooling=None), in_form(numbers(), "list"), output=1)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_it_is_the_gradient_of_torch(bidirectional, depth):
+    torch = pytest.importorskip("torch")
+    model = fitted(hidden_layer_sizes=(6,) * depth, bidirectional=bidirectional, n_outputs=2)
+    X = torch.from_numpy(numbers()).requires_grad_()
+    torch.set_num_threads(1)
+    lstm = torch.nn.LSTM(
+        3, 6, depth, batch_first=True, bidirectional=bidirectional, dtype=torch.float64
+    )
+    cells = zip(model.input_weights_, model.recurrent_weights_, model.biases_, strict=True)
+    with torch.no_grad():
+        for of_cell, values in zip(lstm.all_weights, cells, strict=True):
+            for parameter, value in zip(of_cell, (*values, np.zeros(24)), strict=True):
+                parameter.copy_(torch.from_numpy(np.array(value)))
+    hidden, _ = lstm(X)
+    last = torch.cat([hidden[:, -1, :6], hidden[:, 0, 6:]], axis=1)
+    (last @ torch.from_numpy(np.array(model.output_weights_[1]))).sum().backward()
+    found = input_gradients(model, numbers(), output=1)
+    # Folded weights sum in another order.
+    np.testing.assert_allclose(found, X.grad.numpy(), rtol=1e-9, atol=1e-12)

@@ -2,10 +2,12 @@
 
 from sklstm.inspection._gates import GateActivations, gate_activations, memory_spans
 from sklstm.inspection._gradients import input_gradients
+from sklstm.inspection._integrated import integrated_gradients
 
 __all__ = [
     "GateActivations",
     "gate_activations",
     "input_gradients",
+    "integrated_gradients",
     "memory_spans",
 ]
