@@ -3,6 +3,7 @@
 from sklstm.inspection._gates import GateActivations, gate_activations, memory_spans
 from sklstm.inspection._gradients import input_gradients
 from sklstm.inspection._integrated import integrated_gradients
+from sklstm.inspection._permutation import permutation_importance
 
 __all__ = [
     "GateActivations",
@@ -10,4 +11,5 @@ __all__ = [
     "input_gradients",
     "integrated_gradients",
     "memory_spans",
+    "permutation_importance",
 ]
