@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy.special import roots_legendre
 
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._network.trace import Trace
@@ -186,7 +187,7 @@ def _rule(n_points, n_parts):
 
 @lru_cache(maxsize=4)
 def _gauss_legendre(n_points):
-    points, shares = np.polynomial.legendre.leggauss(n_points)
+    points, shares = roots_legendre(n_points)
     return (points + 1) / 2, shares / 2
 
 
