@@ -106,4 +106,4 @@ def test_what_cannot_be_looked_into_is_refused(function):
     with pytest.raises(ValueError, match="features"):
         function(fitted(), X[:, :, :2])
     with pytest.raises(ValueError, match="NaN"):
-        function(fitted(), np.where(X > 10, np.nan, X))
+        function(fitted(), np.where(X < -10, np.nan, X))

@@ -27,7 +27,13 @@ from sklearn.preprocessing import (
 )
 
 from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer
-from sklstm.inspection import _blocks, input_gradients
+from sklstm.inspection import (
+    _blocks,
+    gate_activations,
+    input_gradients,
+    integrated_gradients,
+    memory_spans,
+)
 
 pytestmark = ignores_convergence
 for_each_form = pytest.mark.parametrize("form", FORMS)
@@ -221,6 +227,19 @@ def test_blocks_and_threads_change_no_bit(monkeypatch, transformers, pooling):
         monkeypatch.setattr(_blocks, "TAPE_BYTES", size)
         monkeypatch.setattr(_blocks, "available_threads", lambda n=n_threads: n)
         assert_same_bits(input_gradients(model, X), expected)
+
+
+def test_what_numpy_was_told_of_errors_changes_nothing(monkeypatch):
+    model, X = fitted(loss="poisson", hidden_layer_sizes=4), numbers(60)
+    # Predictions overflow for one row, and vanish for another.
+    X[0, -1], X[1, -1] = 1e300, 1e-300
+    model._weights = 300 * model._weights
+    monkeypatch.setattr(_blocks, "available_threads", lambda: 2)
+    monkeypatch.setattr(_blocks, "MOST_ROWS", 16)
+    functions = input_gradients, gate_activations, memory_spans, integrated_gradients
+    expected = [function(model, X) for function in functions]
+    with np.errstate(all="raise"):
+        assert_same_bits([function(model, X) for function in functions], expected)
 
 
 @pytest.mark.parametrize(

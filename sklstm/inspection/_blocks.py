@@ -1,6 +1,7 @@
 """Sequences run block by block with their tapes open, some blocks at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from threading import Event
 
@@ -13,6 +14,8 @@ from sklstm._network.trace import Trace
 # Bytes of a block's tape, about what the caches of a core hold, and its most rows: enough to fill
 # the register tiles.
 TAPE_BYTES, MOST_ROWS = 4_000_000, 48
+# Fewer rows than this would read the weights of a large net too often: then a tape may be larger.
+LEAST_ROWS, LARGE_TAPE_BYTES = 16, 64_000_000
 
 
 def blocks_of(architecture, dtype, lengths):
@@ -38,8 +41,9 @@ def blocks_of(architecture, dtype, lengths):
     order = np.argsort(-lengths, kind="stable")
     blocks = []
     while len(order):
-        n_rows = int(TAPE_BYTES / (bytes_of_step * lengths[order[0]]))
-        n_rows = min(max(n_rows, 1), MOST_ROWS)
+        bytes_of_row = bytes_of_step * lengths[order[0]]
+        least = min(LEAST_ROWS, int(LARGE_TAPE_BYTES / bytes_of_row))
+        n_rows = min(max(int(TAPE_BYTES / bytes_of_row), least, 1), MOST_ROWS)
         blocks.append(order[:n_rows])
         order = order[n_rows:]
     return blocks
@@ -62,7 +66,11 @@ def run_blocks(function, blocks):
         return
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            for future in [pool.submit(function, rows, stop.is_set) for rows in blocks]:
+            # With the settings of NumPy that the caller has.
+            futures = [
+                pool.submit(copy_context().run, function, rows, stop.is_set) for rows in blocks
+            ]
+            for future in futures:
                 future.result()
         except BaseException:
             # Nothing outlives a KeyboardInterrupt: to leave the block waits for all threads.

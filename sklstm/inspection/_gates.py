@@ -40,6 +40,7 @@ class GateActivations(NamedTuple):
     hidden: Any
 
 
+@np.errstate(all="ignore")
 def gate_activations(estimator: Any, X: SequencesLike) -> list[GateActivations]:
     """The gates and states of a fitted net at each step of sequences.
 
@@ -105,6 +106,7 @@ def gate_activations(estimator: Any, X: SequencesLike) -> list[GateActivations]:
     ]
 
 
+@np.errstate(all="ignore")
 def memory_spans(estimator: Any, X: SequencesLike) -> list[Floats]:
     """The steps after which each cell of a fitted net has lost half of what it held.
 
@@ -164,15 +166,13 @@ def memory_spans(estimator: Any, X: SequencesLike) -> list[Floats]:
         trace.forward()
         exists = _exists(given, rows)
         for of_cell, steps in zip(sums, trace.steps(), strict=True):
-            with np.errstate(divide="ignore"):
-                logs = np.log(steps.forget, dtype=np.float64)
+            logs = np.log(steps.forget, dtype=np.float64)
             logs[~exists] = 0
             of_cell[rows] = logs.sum(axis=1)
 
     run_blocks(run, blocks_of(given.architecture, given.sequences.dtype, given.lengths))
-    with np.errstate(divide="ignore"):
-        # A gate that is 1 in all digits forgets nothing.
-        return [np.log(2) / np.abs(each.sum(axis=0) / given.starts[-1]) for each in sums]
+    # A gate that is 1 in all digits forgets nothing.
+    return [np.log(2) / np.abs(each.sum(axis=0) / given.starts[-1]) for each in sums]
 
 
 def _exists(given, rows):

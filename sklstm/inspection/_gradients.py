@@ -11,6 +11,7 @@ from sklstm.inspection._given import read_given
 from sklstm.inspection._outputs import read_output
 
 
+@np.errstate(all="ignore")
 def input_gradients(estimator: Any, X: SequencesLike, *, output: Any = 0) -> Floats | list[Floats]:
     """The derivative of a prediction by each number of X.
 

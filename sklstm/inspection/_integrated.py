@@ -25,6 +25,7 @@ _TOLERANCE, _PARTS = 1e-7, (1, 4, 16)
 _WORTH_MORE = 1 / 16
 
 
+@np.errstate(all="ignore")
 def integrated_gradients(
     estimator: Any,
     X: SequencesLike,
