@@ -20,9 +20,6 @@ from sklstm.inspection._outputs import Output, read_output
 # The share of a sequence's attributions, sizes added up, by which they may miss what they should
 # add up to; beyond, its path is cut into so many parts.
 _TOLERANCE, _PARTS = 1e-7, (1, 4, 16)
-# What is missing shrinks with the number of parts where a gradient jumps, and far more where it is
-# smooth: this much for four times as many.
-_WORTH_MORE = 1 / 16
 
 
 @np.errstate(all="ignore")
@@ -56,8 +53,8 @@ def integrated_gradients(
         The prediction that is explained, as of `input_gradients`.
     n_points : int, default=64
         Points on the path, of Gauss and Legendre. Sequences for which they are too few, so that
-        attributions do not add up in the seventh digit, are read at 4 times as many, and at 16
-        times if that helps.
+        attributions do not add up in the seventh digit, are read at 4 or 16 times as many; not with
+        pooling="max".
 
     Returns
     -------
@@ -80,9 +77,9 @@ def integrated_gradients(
 
     Notes
     -----
-    What is still missing then is shared out, in proportion to the sizes of attributions: with
-    pooling="max", where the gradient jumps along the path, about 1 / n_points of the whole; else,
-    as a rule, rounding.
+    What is still missing then is shared out, in proportion to the sizes of attributions. As a rule
+    it is rounding. With pooling="max" the gradient jumps along the path, and it is up to about
+    1 / n_points of the whole: take more points for more digits of each number.
 
     References
     ----------
@@ -156,8 +153,9 @@ def _attributions(way, rows, start, n_points, stopped):
     given = way.given
     end, lengths = given.steps_of(rows), given.lengths[rows]
     result = np.zeros_like(end)
-    todo, before = np.arange(len(rows)), np.full(len(rows), np.inf)
-    for n_parts in _PARTS:
+    todo = np.arange(len(rows))
+    # Where the largest step changes, the gradient jumps: no number of points would be enough.
+    for n_parts in _PARTS[:1] if given.architecture.pooling == "max" else _PARTS:
         here = np.repeat(np.isin(np.arange(len(rows)), todo), lengths)
         found = _along_the_path(
             way, start[here], end[here], lengths[todo], _rule(n_points, n_parts), stopped
@@ -171,9 +169,7 @@ def _attributions(way, rows, start, n_points, stopped):
         missing = difference - np.add.reduceat(some.sum(axis=1), begins)
         share = np.divide(missing, size, out=np.zeros_like(size), where=size > 0)
         result[here] = some + np.repeat(share, lengths[todo])[:, np.newaxis] * np.abs(some)
-        missing = np.abs(missing)
-        again = (missing > _TOLERANCE * size) & (missing < _WORTH_MORE * before)
-        todo, before = todo[again], missing[again]
+        todo = todo[np.abs(missing) > _TOLERANCE * size]
         if len(todo) == 0:
             break
     return result
