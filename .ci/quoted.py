@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DATA, MEMORY, REAL, STREAMING = (
-    f"docs/user_guide/{name}.md" for name in ("data", "long_memory", "real_data", "streaming")
+DATA, MEMORY, REAL, STREAMING, EACH_STEP = (
+    f"docs/user_guide/{name}.md"
+    for name in ("data", "long_memory", "real_data", "streaming", "each_step")
 )
 ROUNDING = 0.011  # two digits after the point are shown
 ALL, ENDS, OVERLAP = "all", "ends", "overlap"
@@ -26,6 +27,11 @@ SENSOR_ROWS = {
 }
 RANGE = r"(\d+) to (\d+)"
 MONITOR_ROWS = {"a limit on the temperature": "temperature", "LSTM, step by step": "LSTM"}
+PHASES_ROWS = {
+    "trees": r"trees, \d+ steps",
+    "LSTM": "LSTM",
+    "LSTM, `bidirectional=True`": "LSTM, both directions",
+}
 VOWELS_ROWS = {
     "one direction": "one direction",
     """one direction, `pooling="mean"`""": "one direction, mean over time",
@@ -58,15 +64,16 @@ QUOTED = [
        rf"^{printed} +\d.* (\S+)$", ALL, loss)
       for shown, (printed, _, loss) in SENSOR_ROWS.items()),
     ("sensor_quantiles", REAL, r"falls from (\S+)% for the next", r" 12\n *(\d+)%", ALL, 1),
-    ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fourth",
-     r" 12\n(?: *\d+%){3}(.*)$", ENDS, 1),
-    ("sensor_quantiles", REAL, r"crossing; (\S+)% do", r"may cross: (\S+)% of", ALL, 0.05),
+    ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fifth",
+     r" 12\n(?: *\d+%){4}(.*)$", ENDS, 1),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| {RANGE} \| \S+ to \S+ \|",
        rf"^{printed} +(\d+) false", OVERLAP, 1) for shown, printed in MONITOR_ROWS.items()),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| \S+ to \S+ \| {RANGE} \|",
        rf"^{printed} .* (\d+) pumps", OVERLAP, 5) for shown, printed in MONITOR_ROWS.items()),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| .* {RANGE} steps \|$",
        rf"^{printed} .* (\d+) steps late", OVERLAP, 50) for shown, printed in MONITOR_ROWS.items()),
+    *(("label_each_step", EACH_STEP, rf"^\| {shown} \| (\S+)% to (\S+)% \|$",
+       rf"^{printed} +(\S+)%$", OVERLAP, 1) for shown, printed in PHASES_ROWS.items()),
     ("variable_length", DATA, r"careers of (\d+) to (\d+) seasons",
      r"^of (\d+) to (\d+) seasons", ALL, 0),
     ("adding_problem", MEMORY, r"mean has a mean squared error of (\S+)\.$",

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, __version__
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._machine.cache import FOLDERS, NOT_KEPT
-from sklstm._machine.folders import access
+from sklstm._machine.folders import access, share
 from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
 from sklstm._training.optimizers import OPTIMIZERS
 
@@ -20,8 +20,8 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m sklstm", description=__doc__)
     parser.add_argument(
         "--warm-up", action="store_true",
-        help="compile everything into the cache folder, as for a container image; what root has "
-        "compiled, every user may read",
+        help="compile everything into the cache folder, as for a container image; if root does so, "
+        "every user may read it",
     )  # fmt: skip
     arguments = parser.parse_args()
     print(f"sklstm   {__version__}")
@@ -33,6 +33,8 @@ def main():
     if arguments.warm_up:
         start = time.perf_counter()
         warm_up()
+        for folder in FOLDERS:
+            share(folder)
         print(f"warm-up  {time.perf_counter() - start:.1f} s")
         if NOT_KEPT:
             parser.error(f"{len(NOT_KEPT)} kernels could not be written: the disk may be full.")
@@ -61,9 +63,9 @@ def warm_up():
             # A loss that is a validation score is evaluated by itself.
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
-            LSTMClassifier(1, max_iter=1).fit(X, np.arange(10) % 3)
+            LSTMClassifier(1, dropout=0.5, max_iter=1).fit(X, np.arange(10) % 3)
             for pooling in POOLINGS:
-                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X[:, :1], X[:, 0])
+                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X, X)
                 StreamingPredictor(model).predict(X[:1, :1])
 
 

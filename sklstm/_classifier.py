@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._fit import Given
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._targets import ClassTargets
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
@@ -372,7 +373,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         score : float
         """
         # Imported here, since it takes as long as all of sklstm.
-        from sklearn.metrics import accuracy_score
+        with interrupts_held_back():
+            from sklearn.metrics import accuracy_score
 
         return self._score(X, y, sample_weight, accuracy_score)
 

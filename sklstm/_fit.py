@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_sample_weight
 from sklstm._fitted_state import continued_progress, expected_after_fit, seen_in_fit
 from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._messages import speaking_of
 from sklstm._network.order import Outputs
 from sklstm._network.parameters import Architecture, initial_weights, named_views
@@ -96,7 +97,8 @@ def prepare_fit(estimator, given, seeds):
         targets.n_outputs(y),
     )  # fmt: skip
     if continued_by is not None:
-        _refuse_change(Architecture(*estimator._shape), architecture, continued_by)
+        n_raw = len(targets.loss.settings)
+        _refuse_change(Architecture(*estimator._shape), architecture, n_raw, continued_by)
     settings = _settings(estimator, targets.loss, 1 if given.incremental else estimator.max_iter)
     strata = None if architecture.reads_each_step else targets.strata(y)
     rows, held_out = _split(estimator, given, strata, outputs.add_up(sample_weight), seeds[1])
@@ -117,6 +119,8 @@ def prepare_fit(estimator, given, seeds):
     if given.X_val is not None or given.y_val is not None:
         seen = _that_has_seen(estimator, columns, n_timesteps, architecture)
         validation = _given_validation(seen, given, targets, data)
+    if validation is not None:
+        _check_enough_to_validate(validation)
     return Fit(
         architecture, data, validation, settings, progress,
         _bit_generator([seeds[2], progress.steps]), targets, columns, n_timesteps,
@@ -177,9 +181,10 @@ def _read_steps(estimator, given, form, sequences, continued_by):
     targets = estimator._targets.of(estimator, given._replace(y=labels), continued_by)
     y = targets.encode_steps(labels, labelled)
     weight = weights_of_steps(given.sample_weight, sequences, form.dtype)
-    # The net reads steps without a label too.
-    input_weight = outputs.add_up(weight) / outputs.lengths
     weight = targets.weigh(y, np.where(labelled, weight, 0))
+    # The net reads steps without a weight too: all of a sequence weigh what the others do.
+    n_weighed = np.maximum(outputs.add_up(weight > 0), 1)
+    input_weight = outputs.add_up(weight) / n_weighed
     return _Targets(targets, y, weight, input_weight.astype(form.dtype), outputs)
 
 
@@ -205,8 +210,14 @@ def _units(estimator):
     return tuple(int(u) for u in sizes.flat)
 
 
-def _refuse_change(known, architecture, continued_by):
-    """Refuse to continue a net of one architecture as one of another."""
+def _refuse_change(known, architecture, n_raw, continued_by):
+    """Refuse to continue a net of one architecture as one of another.
+
+    Users count outputs, of which each is `n_raw` raw ones.
+    """
+    known, architecture = (
+        replace(each, n_outputs=each.n_outputs // n_raw) for each in (known, architecture)
+    )
     names = {"units": "hidden_layer_sizes"}
     changed = ", ".join(
         f"{names.get(field.name, field.name)}={new!r} (was {old!r})"
@@ -239,22 +250,35 @@ def _split(estimator, given, strata, sample_weight, seed):
 
 def _hold_out(estimator, rows, strata, random_state):
     # Imported here, since it takes as long as all of sklstm.
-    from sklearn.model_selection import train_test_split
+    with interrupts_held_back():
+        from sklearn.model_selection import train_test_split
 
     fraction, shuffle = estimator.validation_fraction, estimator.shuffle
     strata = strata if shuffle else None
     n_held_out = int(np.ceil(fraction * len(rows)))
     n_strata = 1 if strata is None else len(np.unique(strata))
-    if not max(2, n_strata) <= n_held_out <= len(rows) - n_strata:
+    least = max(_least_to_validate(estimator.pooling), n_strata)
+    if not least <= n_held_out <= len(rows) - n_strata:
         raise ValueError(
             f"validation_fraction={fraction} of {len(rows)} samples leaves {n_held_out} to "
-            f"validate on and {len(rows) - n_held_out} to train on: at least {max(2, n_strata)} "
-            f"and {n_strata} are needed."
+            f"validate on and {len(rows) - n_held_out} to train on: at least {least} and "
+            f"{n_strata} are needed."
         )
     return train_test_split(
         rows, test_size=n_held_out, random_state=random_state if shuffle else None,
         shuffle=shuffle, stratify=strata,
     )  # fmt: skip
+
+
+def _least_to_validate(pooling):
+    """How many sequences it takes at least: R2 wants two targets, which may be steps of one."""
+    return 1 if pooling is None else 2
+
+
+def _check_enough_to_validate(validation):
+    n_steps = len(validation.outputs.weighed(validation.rows, validation.sample_weight))
+    if n_steps < 2:
+        raise ValueError(f"At least 2 labelled steps are needed to validate on, got {n_steps}.")
 
 
 def _check_total_weight(sample_weight):
@@ -314,7 +338,7 @@ def _given_validation(seen, given, targets, data):
     with speaking_of("X_val"):
         expected = expected_after_fit(seen, dtype=dtype)
         sequences = read_sequences(given.X_val, expected, seen_in_fit(seen), scaling)
-        if len(sequences) < 2:
+        if len(sequences) < _least_to_validate(seen.pooling):
             raise ValueError(f"X has {len(sequences)} sample: at least 2 are needed.")
     sample_weight = np.ones(len(sequences), dtype)
     with speaking_of("y_val"):

@@ -56,12 +56,14 @@ def _matches(pattern, text):
 
 def follows_a_transformer():
     """Whether a pipeline calls that has a transformer: what it hands on is not the user's table."""
-    from sklearn.pipeline import Pipeline
-
+    # Whoever calls from a pipeline has imported it. Here, an interrupt could break that off.
+    pipeline = sys.modules.get("sklearn.pipeline")
+    if pipeline is None:
+        return False
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         caller, frame = frame.f_locals.get("self"), frame.f_back
-        if isinstance(caller, Pipeline):
+        if isinstance(caller, pipeline.Pipeline):
             before = [step for _, step in caller.steps[:-1]]
             if any(step is not None and not isinstance(step, str) for step in before):
                 return True

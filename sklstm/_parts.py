@@ -6,6 +6,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm.preprocessing import TimestepTransformer
 
 
@@ -32,7 +33,8 @@ def take_apart(model: Any, name: str = "model") -> tuple[list[TimestepTransforme
         If the model is of another kind.
     """
     # Imported here, since it takes as long as the half of sklstm.
-    from sklearn.pipeline import Pipeline
+    with interrupts_held_back():
+        from sklearn.pipeline import Pipeline
 
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     *transformers, net = steps or [None]

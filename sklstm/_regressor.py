@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._fit import Given
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._targets import NumberTargets, fitted_loss
 from sklstm._training.losses import LOSSES
 from sklstm._typing import Floats, SequencesLike, keeps_type
@@ -372,7 +373,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         score : float
         """
         # Imported here, since it takes as long as all of sklstm.
-        from sklearn.metrics import r2_score
+        with interrupts_held_back():
+            from sklearn.metrics import r2_score
 
         check_is_fitted(self)
         is_quantile = self._fitted_loss == "quantile"
@@ -399,7 +401,8 @@ def _without_outputs_if_one(prediction):
 def _d2_pinball(quantile, y, prediction, sample_weight):
     """D2 of the pinball loss, the mean over quantiles and outputs."""
     # Imported here, since it takes as long as all of sklstm.
-    from sklearn.metrics import d2_pinball_score
+    with interrupts_held_back():
+        from sklearn.metrics import d2_pinball_score
 
     if not isinstance(quantile, tuple):
         return d2_pinball_score(y, prediction, alpha=quantile, sample_weight=sample_weight)

@@ -25,13 +25,14 @@ def steps_in_a_row(y, sequences, name="y"):
     """
     refuse_hidden(y, name)
     lengths, n_timesteps = sequences.records["length"], sequences.n_timesteps
+    y = y if isinstance(y, list | tuple) else np.asarray(y)
     if _is_list(y):
-        parts = [np.asarray(part) for part in y]
+        parts = [_entries(part) for part in y]
         if all(part.ndim in (1, 2) and part.ndim == parts[0].ndim for part in parts):
             return _joined(parts, lengths, n_timesteps, name)
         shape = "a list of " + " and ".join(sorted({f"shape {part.shape}" for part in parts}))
+        one_for_each_row = [part.ndim for part in parts] == [0] * len(lengths)
     else:
-        y = np.asarray(y)
         if y.ndim in (2, 3) and y.shape[:2] == (len(lengths), n_timesteps):
             if y.ndim == 3 and y.shape[2] == 1:
                 warn_user(
@@ -44,10 +45,13 @@ def steps_in_a_row(y, sequences, name="y"):
                 return y.reshape(-1, *y.shape[2:])
             return y[np.arange(n_timesteps) < lengths[:, np.newaxis]]
         shape = f"shape {y.shape}"
+        one_for_each_row = y.shape == (len(lengths),)
     raise ValueError(
         f"With pooling=None, {name} must have an entry for each time step, in the form of X: an "
         f"array {len(lengths), n_timesteps} or ({len(lengths)}, {n_timesteps}, n_outputs), or a "
         f"list of arrays (timesteps_i,) or (timesteps_i, n_outputs); got {shape}."
+        + f" If {name} has one for each sequence, choose another pooling; if X is one sequence, "
+        f"pass X[np.newaxis] and {name}[np.newaxis]." * one_for_each_row
     )
 
 
@@ -56,6 +60,14 @@ def _is_list(y):
     if isinstance(y, np.ndarray):
         return y.dtype == object and y.ndim == 1
     return isinstance(y, list | tuple)
+
+
+def _entries(part):
+    """The entries of a part as an array: beside words NumPy would make a word of NaN."""
+    array = np.asarray(part)
+    if isinstance(part, list | tuple) and array.dtype.kind in "fUS":
+        return np.asarray(part, object)
+    return array
 
 
 def _joined(parts, lengths, n_timesteps, name):
@@ -70,7 +82,10 @@ def _joined(parts, lengths, n_timesteps, name):
                 f"{name}[{i}] has {len(part)} entries, but X[{i}] has {length} time steps: with "
                 "pooling=None there must be one for each."
             )
-    return np.concatenate([part[:length] for part, length in zip(parts, lengths, strict=True)])
+    parts = [part[:length] for part, length in zip(parts, lengths, strict=True)]
+    if len({part.dtype.kind for part in parts}) > 1:
+        parts = [part.astype(object) for part in parts]
+    return np.concatenate(parts)
 
 
 def labelled_steps(y, name="y"):
@@ -89,8 +104,7 @@ def labelled_steps(y, name="y"):
     if y.dtype.kind in "fc":
         missing = np.isnan(y)
     elif y.dtype == object:
-        # NaN alone is not equal to itself.
-        flat = [entry is None or bool(entry != entry) for entry in y.ravel().tolist()]
+        flat = [_is_missing(entry) for entry in y.ravel().tolist()]
         missing = np.array(flat, bool).reshape(y.shape)
     missing = missing.reshape(len(y), -1)
     some = missing.any(axis=1) & ~missing.all(axis=1)
@@ -103,8 +117,23 @@ def labelled_steps(y, name="y"):
         raise ValueError(f"{name} has no labels: all {len(y)} entries are NaN or None.")
     labelled = ~missing[:, 0]
     labels = y[labelled]
-    # Without None, objects may be numbers or words.
-    return np.array(labels.tolist()) if y.dtype == object else labels, labelled
+    return _without_objects(labels) if y.dtype == object else labels, labelled
+
+
+def _is_missing(entry):
+    """Whether an object is None, NaN or pandas.NA."""
+    if entry is None:
+        return True
+    # NaN is not equal to itself; of pandas.NA, that is not known either.
+    unequal = entry != entry
+    return bool(unequal) if isinstance(unequal, bool | np.bool_) else True
+
+
+def _without_objects(labels):
+    """Objects as the numbers or words that they are; both together stay, and are refused later."""
+    array = np.array(labels.tolist())
+    words = array.dtype.kind in "US" and not all(isinstance(e, str | bytes) for e in labels.flat)
+    return labels if words else array
 
 
 def weights_of_steps(sample_weight, sequences, dtype):

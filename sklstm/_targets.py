@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,7 +123,7 @@ class NumberTargets(Targets):
     Parameters
     ----------
     fitted_loss : str
-        The loss of the first fit, which decides what the outputs of the net mean.
+        The name of the loss, which decides what the outputs of the net mean.
     quantile : float or tuple of float
         Those of loss="quantile".
     normalize : bool
@@ -137,8 +136,8 @@ class NumberTargets(Targets):
     @classmethod
     def of(cls, estimator, given, continued_by):
         """Of a regressor; refuses to continue with a loss whose targets are of another kind."""
-        loss, owner = LOSSES[estimator.loss](estimator), type(estimator).__name__
-        quantile = read_quantile(estimator.quantile)
+        quantile, owner = read_quantile(estimator.quantile), type(estimator).__name__
+        loss = LOSSES[estimator.loss](_WithQuantile(estimator, quantile))
         normalize = estimator.normalize_y and loss.equivariant
         targets = cls(
             owner=owner, loss=loss, fitted_loss=estimator.loss, quantile=quantile,
@@ -153,10 +152,7 @@ class NumberTargets(Targets):
             raise ValueError(
                 f"{continued_by} continues the fitted net, but got {name}={new!r} (was {old!r})."
             )
-        return replace(
-            targets, fitted_loss=estimator._fitted_loss,
-            mean=estimator._target_mean, deviation=estimator._target_deviation,
-        )  # fmt: skip
+        return replace(targets, mean=estimator._target_mean, deviation=estimator._target_deviation)
 
     def _encode(self, y, name):
         refuse_non_numeric(y, name)
@@ -189,10 +185,17 @@ class NumberTargets(Targets):
 
 def fitted_loss(regressor):
     """The loss that says what the outputs of a fitted net mean."""
-    settings = SimpleNamespace(
-        huber_delta=regressor.huber_delta, quantile=regressor._fitted_quantile
-    )
-    return LOSSES[regressor._fitted_loss](settings)
+    return LOSSES[regressor._fitted_loss](_WithQuantile(regressor, regressor._fitted_quantile))
+
+
+class _WithQuantile:
+    """A regressor's parameters, but the quantile or quantiles are these."""
+
+    def __init__(self, regressor, quantile):
+        self._regressor, self.quantile = regressor, quantile
+
+    def __getattr__(self, name):
+        return getattr(self._regressor, name)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

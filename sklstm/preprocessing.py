@@ -119,7 +119,8 @@ class TimestepTransformer(  # type: ignore[call-arg]
                 or list of array-like of shape (n_timesteps_i, n_features)
             The sequences.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets, for a transformer that uses them; repeated for each step of a sequence.
+            Targets, for a transformer that uses them; repeated for each step of a sequence. Of
+            sequences of different lengths also a list with a target for each step.
         **fit_params : dict
             Parameters of the transformer's `fit`, such as `sample_weight`. Arrays have one entry a
             sample, which is repeated for each step; what is None is not passed on.
@@ -386,7 +387,15 @@ def _from_list(form):
 
 
 def _for_each_step(values, lengths):
-    """One entry a sample, repeated for each of its steps; a single value as it is."""
+    """One entry a sample, repeated for each of its steps; a single value as it is.
+
+    Those of a list that is as ragged as the sequences are one a step already.
+    """
+    in_an_array = isinstance(values, np.ndarray) and values.dtype == object
+    if in_an_array or isinstance(values, list | tuple):
+        own = [len(part) if np.ndim(part) else 0 for part in values if not np.isscalar(part)]
+        if len(set(own)) > 1 and own == lengths.tolist():
+            return np.concatenate([np.asarray(part) for part in values])
     entries = np.asarray(values)
     if entries.ndim == 0:
         return values

@@ -136,7 +136,7 @@ class StreamingPredictor:
         Returns
         -------
         y : ndarray of shape (n_series,) or (n_series, n_outputs)
-            What `model.predict` gives for all steps so far.
+            What `model.predict` gives for all steps so far; of several quantiles one more axis.
 
         Raises
         ------

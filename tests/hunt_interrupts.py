@@ -2,9 +2,11 @@
 
 `python tests/hunt_interrupts.py --minutes 60` hunts for an hour; the tests run some seconds of it.
 With `--cold`, each call is a process that has some kernels to compile, and others to load: Ctrl-C
-comes at its first fits, alone or beside another thread that fits too.
+comes again and again until one of its fits is done, alone or beside another thread that fits too.
 """
 
+import contextlib
+import functools
 import gc
 import os
 import random
@@ -14,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -22,12 +25,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hunting import parser_of
-from processes import PACKAGE, run, start
+from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor
+from sklstm._machine import cache
 from sklstm._network import plan
 
 SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
+LONG_SEGMENT = plan.LONG_SEGMENT
 X = np.random.RandomState(0).normal(size=(64, 10, 2))
 Y = X[:, -1, 0]
 
@@ -36,13 +41,17 @@ def fit(**parameters):
     return LSTMRegressor(**SETTINGS, **parameters).fit(X, Y)
 
 
-PREDICTOR = fit()
+@functools.cache
+def predictor():
+    return fit()
+
+
 CALLS = {
     "fit": fit,
     "validated fit": lambda: fit(early_stopping=True),
     "L-BFGS": lambda: fit(solver="lbfgs"),
     "warm start": lambda: fit(warm_start=True).fit(X, Y),
-    "predict": lambda: PREDICTOR.predict(X),
+    "predict": lambda: predictor().predict(X),
 }
 
 
@@ -75,6 +84,8 @@ def hunt(seed, wanted, minutes):
     while calls < wanted or time.monotonic() < end:
         calls += 1
         name = draw.choice(list(CALLS))
+        # The caller works, or it waits for who stands in, as where a segment takes long.
+        plan.LONG_SEGMENT = draw.choice([0, LONG_SEGMENT])
         try:
             interrupted = interrupt(CALLS[name], draw.uniform(1e-5, 1.1 * seconds[name]))
             found["interrupted"] += interrupted
@@ -117,72 +128,36 @@ def settle(n_threads):
 
 # --- Cold starts ----------------------------------------------------------------------------
 
-FIT = """
-import numpy as np
-from sklstm import LSTMRegressor
-
-X = np.random.RandomState(0).normal(size=(20, 5, 2))
-
-def fit():
-    model = LSTMRegressor(4, max_iter=2, random_state=0, n_iter_no_change=np.inf)
-    return model.fit(X, X[:, -1, 0])._weights.tobytes().hex()
-"""
-# Fits again and again, each time with one interrupt at most; says when it begins, and when it ends
-# by an interrupt. A fit that goes on to keep its weights warns, which is an error here.
-INTERRUPTED = """
-import signal, threading, time, warnings
-
-warnings.filterwarnings("error", category=UserWarning)
-armed, beside = False, []
-
-def interrupt(number, frame):
-    global armed
-    if armed:
-        armed = False
-        raise KeyboardInterrupt
-
-signal.signal(signal.SIGINT, interrupt)
-if BESIDE:
-    thread = threading.Thread(target=lambda: beside.append(fit()))
-    thread.start()
-for _ in range(N_SIGNALS):
-    try:
-        armed = True
-        print("begins", flush=True)
-        fit()
-        armed = False
-        print("whole", flush=True)
-    except (KeyboardInterrupt, UserWarning) as error:
-        print("interrupted", time.time(), flush=True)
-# Late ones would end a process that is on its way out.
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-if BESIDE:
-    thread.join()
-assert beside == [fit()] * len(beside)
-print(fit())
-"""
+# Some import more than others.
+COLD: dict = {"plain": {}, "validated": {"early_stopping": True}, "L-BFGS": {"solver": "lbfgs"}}
 
 
 def hunt_cold_starts(seed, wanted, minutes):
-    """Interrupt `wanted` processes, or for so many minutes; what was found, by its kind."""
+    """Interrupt `wanted` processes, or for so many minutes; what was found, by its kind.
+
+    Each is forked from this one, which has imported sklstm and loaded no kernel.
+    """
     draw, end = random.Random(seed), time.monotonic() + 60 * minutes
     found = {"interrupts": 0, "interrupted": 0, "spoilt": 0, "other errors": 0, "longest wait": 0.0}
     calls = 0
     with tempfile.TemporaryDirectory() as name:
         warm, folder = Path(name) / "warm", Path(name) / "cold"
-        expected = run(FIT + "print(fit())", PACKAGE, NUMBA_CACHE_DIR=str(warm))
+        cache.FOLDERS[:] = [warm]
+        expected = {kind: last_word(functools.partial(fit_whole, kind)) for kind in COLD}
+        cache.FOLDERS[:] = [folder]
         while calls < wanted or time.monotonic() < end:
             calls += 1
             shutil.copytree(warm, folder)
-            share = draw.choice([0.1, 0.5, 1.0])
-            for path in sorted(folder.glob("*/*")):
-                if draw.random() < share:
-                    path.unlink()
+            paths = sorted(folder.iterdir())
+            # Most starts have few kernels to compile, which is what takes time.
+            for path in draw.sample(paths, draw.choice([0, 1, 1, 2, 2, 3, 5, len(paths)])):
+                path.unlink()
+            kind = draw.choice(list(COLD))
             try:
-                ended = interrupt_a_cold_start(draw, folder, found)
-                found["spoilt"] += ended != expected
-                after = run(FIT + "print(fit())", PACKAGE, NUMBA_CACHE_DIR=str(folder))
-                found["spoilt"] += after != expected
+                found["spoilt"] += interrupt_a_cold_start(draw, kind, found) != expected[kind]
+                # What was written meanwhile is whole.
+                again = last_word(functools.partial(fit_whole, kind))
+                found["spoilt"] += again != expected[kind]
             except Exception as error:
                 print(f"cold start {calls}: {error!r}")
                 found["other errors"] += 1
@@ -190,34 +165,97 @@ def hunt_cold_starts(seed, wanted, minutes):
     return {"calls": calls, **found}
 
 
-def interrupt_a_cold_start(draw, folder, found):
-    """Send a process some signals, each at a random moment of a fit; what it printed at last."""
-    n_signals, within = draw.choice([1, 2, 4]), draw.choice([0.1, 1, 5])
-    code = INTERRUPTED.replace("N_SIGNALS", str(n_signals))
-    code = FIT + code.replace("BESIDE", str(draw.random() < 0.4))
-    process = start(code, PACKAGE, NUMBA_CACHE_DIR=str(folder))
-    watch = threading.Timer(200, process.kill)
-    watch.start()
-    try:
-        for _ in range(n_signals):
-            # An error ends the process, and with it the lines.
-            if process.stdout.readline() != "begins\n":
-                break
+def interrupt_a_cold_start(draw, kind, found):
+    """Send a process a signal in each of its fits, until one is whole; what it says at last."""
+    within, beside = draw.choice([0.01, 0.03, 0.1, 1]), draw.random() < 0.4
+    process, said = in_child(functools.partial(fit_until_whole, kind, beside))
+    with finished(process, said):
+        while (line := said.readline()) == "begins\n":
             time.sleep(draw.uniform(0, within))
             sent = time.time()
-            process.send_signal(signal.SIGINT)
+            os.kill(process, signal.SIGINT)
             found["interrupts"] += 1
-            what, *moment = process.stdout.readline().split() or ["ended"]
+            what, *moment = said.readline().split() or ["ended"]
             if what == "interrupted":
                 found["interrupted"] += 1
                 found["longest wait"] = max(found["longest wait"], round(float(*moment) - sent, 1))
-        # `communicate` would miss what has been read ahead.
-        *_, last = process.stdout
-        assert process.wait() == 0, process.stderr.read()
+        return line
+
+
+def last_word(work):
+    """What a process says that does this."""
+    process, said = in_child(work)
+    with finished(process, said):
+        *_, last = said
         return last
+
+
+def in_child(work):
+    """Fork a process that does `work(say)`; its number, and a file of what it says."""
+    read, write = os.pipe()
+    if process := os.fork():
+        os.close(write)
+        return process, os.fdopen(read)
+    status = 1
+    try:
+        signal.alarm(600)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        work(lambda *words: os.write(write, f"{' '.join(map(str, words))}\n".encode()))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        watch.cancel()
-        process.kill()
+        os._exit(status)
+
+
+@contextlib.contextmanager
+def finished(process, said):
+    """At the end, wait for a process; it must not have failed."""
+    try:
+        yield
+    finally:
+        said.close()
+        status = os.waitpid(process, 0)[1]
+    assert status == 0, f"the process ended with {status}"
+
+
+def fit_whole(kind, say):
+    model = fit(**COLD[kind])
+    say((bits(model) + bits(model.predict(X))).hex())
+
+
+def fit_until_whole(kind, beside, say):
+    """Fit until it is not interrupted; each time there is one interrupt at most."""
+    # A fit that goes on to keep its weights warns; L-BFGS of three iterations does so anyway.
+    warnings.filterwarnings("error", category=UserWarning)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
+    armed, whole, elsewhere = False, [], []
+
+    def interrupt(number, frame):
+        nonlocal armed
+        if armed:
+            armed = False
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    thread = threading.Thread(target=fit_whole, args=(kind, elsewhere.append))
+    if beside:
+        thread.start()
+    while not whole:
+        try:
+            armed = True
+            say("begins")
+            fit_whole(kind, whole.append)
+            armed = False
+        except (KeyboardInterrupt, UserWarning):
+            whole.clear()
+            say("interrupted", time.time())
+    if beside:
+        thread.join()
+    fit_whole(kind, whole.append)
+    say("whole")
+    # One, if all are the same.
+    say(*{*whole, *elsewhere})
 
 
 if __name__ == "__main__":

@@ -227,6 +227,12 @@ def use_threads(monkeypatch, n_threads):
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
 
 
+def use_short_segments(monkeypatch):
+    """Cut sequences into segments of three steps."""
+    for name, value in {"HUGE_TAPE": 0, "SEGMENT_BYTES": 0, "LEAST_STEPS": 3}.items():
+        monkeypatch.setattr(plan, name, value)
+
+
 def use_groups(monkeypatch):
     """Let several shards be a group, as those of long sequences or large minibatches are."""
     monkeypatch.setattr(plan, "LARGE_TAPE", 0)

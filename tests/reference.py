@@ -339,6 +339,8 @@ class Loss(NamedTuple):
     """A loss of the raw output and its derivative on the raw output.
 
     Both are elementwise and take (raw, y), "huber" also ``delta`` and "quantile" also ``quantile``.
+    Of several quantiles raw has a column for each, those of one column of y side by side; and
+    "gaussian" has a mean and the log of a deviation for each, but one value for both.
     "multinomial_log_loss" takes raw (samples, classes) and integer labels (samples,): its value is
     (samples,) and its gradient (samples, classes). Where a loss has a kink, at raw == y, the
     gradient is 0, which is a subgradient.
@@ -373,11 +375,19 @@ def _huber_gradient(raw, y, delta=1.35):
     return np.clip(raw - y, -delta, delta)
 
 
+def _for_each_raw(raw, y, quantile):
+    """The target and the quantile of each raw output."""
+    n = np.size(quantile)
+    return np.repeat(y, n, axis=-1), np.resize(quantile, raw.shape[-1:]).astype(raw.dtype)
+
+
 def _quantile(raw, y, quantile=0.5):
+    y, quantile = _for_each_raw(raw, y, quantile)
     return np.where(raw < y, quantile * (y - raw), (1 - quantile) * (raw - y))
 
 
 def _quantile_gradient(raw, y, quantile=0.5):
+    y, quantile = _for_each_raw(raw, y, quantile)
     # -quantile below y, 1 - quantile above; through the sign, so that NaN and float32 are kept
     sign = np.sign(raw - y)
     return np.where(sign < 0, quantile * sign, (1 - quantile) * sign)
@@ -389,6 +399,20 @@ def _poisson(raw, y):
 
 def _poisson_gradient(raw, y):
     return np.exp(raw) - y
+
+
+def _gaussian(raw, y):
+    # without log(2 pi) / 2
+    mean, log_deviation = raw[..., ::2], raw[..., 1::2]
+    return log_deviation + 0.5 * ((y - mean) / np.exp(log_deviation)) ** 2
+
+
+def _gaussian_gradient(raw, y):
+    mean, variance = raw[..., ::2], np.exp(2 * raw[..., 1::2])
+    gradient = np.empty_like(raw)
+    gradient[..., ::2] = (mean - y) / variance
+    gradient[..., 1::2] = 1 - (mean - y) ** 2 / variance
+    return gradient
 
 
 def _binary_log_loss(raw, y):
@@ -419,6 +443,7 @@ LOSSES = {
     "huber": Loss(_huber, _huber_gradient),
     "quantile": Loss(_quantile, _quantile_gradient),
     "poisson": Loss(_poisson, _poisson_gradient),
+    "gaussian": Loss(_gaussian, _gaussian_gradient),
     "binary_log_loss": Loss(_binary_log_loss, _binary_log_loss_gradient),
     "multinomial_log_loss": Loss(_multinomial_log_loss, _multinomial_log_loss_gradient),
 }

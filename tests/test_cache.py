@@ -40,6 +40,17 @@ print()
 print(json.dumps(report))
 """
 N_KERNELS = 3
+# As on the command line, but with a few kernels.
+WARM_UP = """
+import sys
+from sklstm import __main__ as command
+
+def warm_up():
+    exec('''KERNELS''', {})
+
+command.warm_up, sys.argv[1:] = warm_up, ["--warm-up"]
+command.main()
+"""
 
 
 def read(code, package, **environment):
@@ -132,11 +143,18 @@ def test_where_nothing_can_be_written_it_is_read_all_the_same(image, bits, nowhe
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="root compiles here")
-def test_what_root_compiled_is_read_by_every_user(image, bits, nowhere):
-    for path in [machine_code_of(image), *state_of(machine_code_of(image))]:
-        assert path.stat().st_mode & 0o004
+def test_what_root_warmed_up_is_read_by_every_user_and_nothing_else_of_root(
+    bits, nowhere, tmp_path
+):
+    package = copy_package(tmp_path)
+    run(SOME_KERNELS, package)
+    folder = machine_code_of(package)
+    assert folder.stat().st_mode & 0o077 == 0
+    run(WARM_UP.replace("KERNELS", SOME_KERNELS.replace("print", "# ")), package)
+    for path in [folder, *state_of(folder)]:
+        assert path.stat().st_mode & 0o777 == (0o755 if path == folder else 0o644)
     # Neither root nor any other user that there is.
-    report = use(image, "import os; os.geteuid = lambda: 2**31 - 7\n", **nowhere)
+    report = use(make_read_only(package), "import os; os.geteuid = lambda: 2**31 - 7\n", **nowhere)
     assert report == {"bits": bits, "compiled": 0}
 
 

@@ -176,7 +176,8 @@ print(len(bits), config.CACHE_DIR, gc.isenabled())
     assert "_join_directions" not in names
 
 
-# Predictions that depend on the batch where kernels check the bounds of arrays.
+# Predictions that depend on the batch where kernels check the bounds of arrays, and have other bits
+# where LLVM optimises in another way.
 PREDICT_ALONE = """
 import numpy as np
 from sklstm import LSTMRegressor
@@ -195,28 +196,73 @@ def expected_alone():
     return run(PREDICT_ALONE, PACKAGE)
 
 
-@pytest.mark.parametrize("switch", ["NUMBA_DEBUGINFO", "NUMBA_BOUNDSCHECK"])
-def test_a_debugging_switch_does_not_change_kernels(package, expected_alone, switch):
-    assert run(PREDICT_ALONE, package, **{switch: "1"}) == expected_alone
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"NUMBA_DEBUGINFO": "1"},
+        {"NUMBA_BOUNDSCHECK": "1"},
+        {"NUMBA_OPT": "0"},
+        {"NUMBA_OPT": "1"},
+        {"NUMBA_OPT": "max", "NUMBA_LOOP_VECTORIZE": "0", "NUMBA_SLP_VECTORIZE": "1"},
+        {"NUMBA_DEBUG_JIT": "1", "NUMBA_LLVM_REFPRUNE_PASS": "0"},
+    ],
+    ids=lambda switches: " ".join("=".join(each) for each in switches.items()),
+)
+def test_no_switch_changes_kernels_or_the_files_that_they_are_kept_in(
+    package, expected_alone, tmp_path, switches
+):
+    cache = tmp_path / "cache"
+    assert run(PREDICT_ALONE, package, NUMBA_CACHE_DIR=str(cache), **switches) == expected_alone
+    written = state_of(cache)
+    assert run(PREDICT_ALONE, package, NUMBA_CACHE_DIR=str(cache)) == expected_alone
+    assert state_of(cache) == written
+
+
+def test_what_the_user_compiles_before_or_after_has_the_switches_that_are_set(
+    package, expected_alone
+):
+    before = """
+import numba, numpy
+from numba.core.registry import cpu_target
+
+@numba.njit
+def largest(x, y):
+    return max(int(x[0]), y)
+
+largest(numpy.ones(3), 0)
+generator = cpu_target.target_context.codegen()
+"""
+    after = """
+assert numba.config.OPT == 0
+assert numba.config.BOUNDSCHECK == 1
+assert cpu_target.target_context.codegen() is generator
+"""
+    code = before + PREDICT_ALONE + after
+    assert run(code, package, NUMBA_OPT="0", NUMBA_BOUNDSCHECK="1") == expected_alone
+
+
+@pytest.mark.parametrize("switch", [{"NUMBA_ENABLE_AVX": "0"}, {"NUMBA_CPU_NAME": "generic"}])
+def test_a_processor_that_can_do_less_has_kernels_of_its_own(package, tmp_path, switch):
+    cache = tmp_path / "cache"
+    run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(cache))
+    written = state_of(cache)
+    # There, too, a row is predicted as in a batch.
+    run(PREDICT_ALONE, package, NUMBA_CACHE_DIR=str(cache), **switch)
+    assert written.items() < state_of(cache).items()
 
 
 @pytest.mark.parametrize(
     "switch",
-    ["os.environ['NUMBA_BOUNDSCHECK'] = '1'", "config.BOUNDSCHECK = config.DEBUGINFO_DEFAULT = 1"],
+    [
+        "os.environ['NUMBA_BOUNDSCHECK'] = os.environ['NUMBA_OPT'] = '1'",
+        "config.BOUNDSCHECK = config.DEBUGINFO_DEFAULT = config.OPT = 1",
+    ],
 )
 def test_a_switch_that_is_set_while_a_process_runs_does_not_either(package, expected_alone, switch):
     before = f"import os, sklstm\nfrom numba import config\n{switch}\n"
     # And kernels of the user's own are still checked.
-    after = "assert config.BOUNDSCHECK == 1\n"
+    after = "assert config.BOUNDSCHECK == config.OPT == 1\n"
     assert run(before + PREDICT_ALONE + after, package) == expected_alone
-
-
-def test_other_optimizations_have_machine_code_of_their_own(package, expected, tmp_path):
-    cache = tmp_path / "cache"
-    run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(cache), NUMBA_OPT="0")
-    written = state_of(cache)
-    assert run(SOME_KERNELS, package, NUMBA_CACHE_DIR=str(cache)) == expected
-    assert written.items() < state_of(cache).items()
 
 
 def test_a_warm_process_compiles_nothing(package, tmp_path):

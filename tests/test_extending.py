@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import sklstm
+from sklstm._training.losses import Loss
 
 PACKAGE = Path(sklstm.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
@@ -48,6 +49,7 @@ def run(extended, script):
 import warnings
 import numpy as np
 import sklstm
+from sklstm._training.losses import Loss
 from sklearn.exceptions import ConvergenceWarning
 from sklstm import LSTMRegressor
 
@@ -154,6 +156,49 @@ def test_the_loss_of_the_page_is_right(page):
     assert np.isfinite(loss.value(raw + 1e6, y)).all()
 
 
+class Laplace(Loss):
+    """Minus the log-likelihood of a Laplace distribution: the median, and the log of the scale."""
+
+    settings = (0.0, 0.0)
+    link = "median and log of the scale"
+
+    def value(self, raw, y):
+        value = np.zeros_like(raw)
+        value[:, ::2] = np.abs(raw[:, ::2] - y) * np.exp(-raw[:, 1::2]) + raw[:, 1::2]
+        return value
+
+    def gradient(self, raw, y):
+        gradient, scale = np.empty_like(raw), np.exp(raw[:, 1::2])
+        gradient[:, ::2] = np.sign(raw[:, ::2] - y) / scale
+        gradient[:, 1::2] = 1 - np.abs(raw[:, ::2] - y) / scale
+        return gradient
+
+    def unscaled(self, mean, deviation):
+        factor = np.stack([deviation, np.ones_like(deviation)], axis=1)
+        return factor.ravel(), np.stack([mean, np.log(deviation)], axis=1).ravel()
+
+    def inverse_link(self, raw):
+        return raw[:, ::2]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_loss_may_have_several_raw_outputs_for_each_number_in_y(monkeypatch, n_outputs):
+    monkeypatch.setitem(sklstm._training.losses.LOSSES, "gaussian", lambda estimator: Laplace())
+    y = 7 + 3 * np.random.RandomState(0).laplace(size=(501, n_outputs))
+    y = y[:, 0] if n_outputs == 1 else y
+    model = sklstm.LSTMRegressor(
+        2, loss="gaussian", learning_rate="cosine", learning_rate_init=0.03, max_iter=100,
+        n_iter_no_change=np.inf, random_state=0,
+    ).fit(np.zeros((501, 3)), y)  # fmt: skip
+    prediction = model.predict(np.zeros((1, 3)))
+    assert prediction.shape == y[:1].shape
+    np.testing.assert_allclose(prediction[0], np.median(y, axis=0), atol=0.2)
+    scale = np.abs(y - np.median(y, axis=0)).mean(axis=0)
+    assert model.output_bias_.size == 2 * n_outputs
+    raw = model._raw_output(np.zeros((1, 3)))[0][0]
+    np.testing.assert_allclose(np.exp(raw[1::2]), np.atleast_1d(scale), rtol=0.05)
+
+
 def test_the_optimizer_of_the_page_is_torchs(page):
     torch = pytest.importorskip("torch")
     optimizer = names_of(page, "An optimizer", vars(sklstm._training.optimizers))["AdaGrad"](1e-8)
@@ -178,5 +223,5 @@ def test_the_schedule_of_the_page_is_right(page):
 
 def test_every_answer_that_the_page_lists_exists(page):
     listed = re.findall(r"^\| `(\w+)", page, re.MULTILINE)
-    assert len(listed) == 6
+    assert len(listed) == 10
     assert all(hasattr(sklstm._training.losses.Loss, name) for name in listed)

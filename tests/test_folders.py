@@ -56,10 +56,24 @@ def test_whatever_the_umask_what_is_made_is_used_and_nobody_else_may_write_to_it
         assert not path.stat().st_mode & 0o022
 
 
-def test_a_folder_of_a_user_is_for_this_user_alone(base, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+@pytest.mark.parametrize("user", [folders.ROOT, STRANGER])
+def test_a_folder_is_for_who_made_it_alone(umask, base, monkeypatch, user):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
     folders.access(base / "name")
     assert (base / "name").stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+def test_root_can_share_a_folder_and_others_cannot(folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: STRANGER)
+        folders.share(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folders.share(folder)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert is_used(folder)
+    # There need be none.
+    folders.share(folder / "missing")
 
 
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])

@@ -48,6 +48,7 @@ OPTIMA = {
     "quantile 0.5": ({"quantile": 0.5}, np.median),
     "quantile 0.9": ({"quantile": 0.9}, lambda y: np.quantile(y, 0.9)),
     "poisson": ({}, np.mean),
+    "gaussian": ({}, np.mean),
 }
 for_each_optimum = pytest.mark.parametrize("case", OPTIMA)
 

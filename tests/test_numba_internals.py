@@ -11,7 +11,9 @@ import numba
 import pytest
 
 from sklstm._machine.numba_internals import (
+    KernelCompiler,
     compile_within,
+    native_address,
     pack_code,
     threading_layer_runs,
     unpack_code,
@@ -59,6 +61,28 @@ def test_what_is_touched_is_there():
     again = unpack_code(compiled.target_context, pickle.loads(pack_code(compiled)))
     assert again.signature == compiled.signature
     assert threading_layer_runs() in (False, True)
+    assert native_address(double, compiled.signature) > 0
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_the_passes_that_kernels_are_spared_are_there():
+    spared = set()
+
+    def names(pipelines):
+        return {each.__name__ for pipeline in pipelines for each, _ in pipeline.passes}
+
+    class Recorder(KernelCompiler):
+        def define_pipelines(self):
+            kept = super().define_pipelines()
+            spared.update(names(super(KernelCompiler, self).define_pipelines()) - names(kept))
+            return kept
+
+    @numba.njit(pipeline_class=Recorder)
+    def double(x):
+        return 2 * x
+
+    assert double(2) == 4
+    assert spared == {"InlineClosureLikes", "NopythonRewrites", "InlineOverloads"}
 
 
 def test_the_oldest_version_is_the_one_that_is_required():

@@ -54,29 +54,42 @@ class WholeLoss:
         return self.objective(weights, self.rows)[2]
 
 
-def make_loss(name):
-    return LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=0.3))
+# The loss, and what its twin is given besides raw outputs and targets.
+CASES = {name: (name, {}) for name in LOSSES} | {
+    "huber": ("huber", {"delta": 0.5}),
+    "quantile": ("quantile", {"quantile": 0.3}),
+    "several quantiles": ("quantile", {"quantile": (0.1, 0.3, 0.9)}),
+}
 
 
-@pytest.mark.parametrize("name", list(LOSSES))
+def make_loss(case):
+    name, settings = CASES[case]
+    return LOSSES[name](SimpleNamespace(huber_delta=0.5, quantile=settings.get("quantile", 0.3)))
+
+
+@pytest.mark.parametrize("name", list(CASES))
 @pytest.mark.parametrize("pooling", ["last", None])
 def test_gradient_of_the_whole_loss_is_its_derivative(name, pooling):
+    loss = make_loss(name)
     problem = make_problem(
-        units=(4, 3), bidirectional=True, pooling=pooling, outputs=2, lengths="ragged"
-    )
+        units=(4, 3), bidirectional=True, pooling=pooling, outputs=2 * len(loss.settings),
+        lengths="ragged",
+    )  # fmt: skip
     n = 7 if pooling else problem.exists.sum()
     y, sample_weight = np.random.RandomState(1).gamma(2, size=(n, 2)), np.linspace(0, 3, n)
-    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, loss, y, sample_weight, alpha=0.7) as loss:
         error = check_grad(loss.value, loss.gradient, problem.weights)
     # some 400 forward differences of step 1.5e-8, each right to that step and eps / step
     assert error < 2e-6
 
 
-@pytest.mark.parametrize("name", list(LOSSES))
-def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(name):
-    problem = make_problem(units=(4, 3), bidirectional=True, outputs=2, lengths="ragged")
+@pytest.mark.parametrize("case", list(CASES))
+def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(case):
+    loss, (name, settings) = make_loss(case), CASES[case]
+    problem = make_problem(
+        units=(4, 3), bidirectional=True, outputs=2 * len(loss.settings), lengths="ragged"
+    )
     y, sample_weight = np.random.RandomState(1).gamma(2, size=(7, 2)), np.linspace(0, 3, 7)
-    settings = {"huber": {"delta": 0.5}, "quantile": {"quantile": 0.3}}.get(name, {})
     raw, _ = reference_round(problem)
     mean = np.average(
         reference.LOSSES[name].value(raw, y, **settings).mean(axis=1), weights=sample_weight
@@ -88,7 +101,7 @@ def test_whole_loss_is_the_weighted_mean_and_the_penalty_on_all_but_biases(name)
         views["output_weights"],
     ]
     squares = sum((weights**2).sum() for weights in penalized_weights)
-    with WholeLoss(problem, make_loss(name), y, sample_weight, alpha=0.7) as loss:
+    with WholeLoss(problem, loss, y, sample_weight, alpha=0.7) as loss:
         expected = mean + 0.7 / 2 * squares / sample_weight.sum()
         np.testing.assert_allclose(loss.value(problem.weights), expected, rtol=1e-12)
 

@@ -118,7 +118,7 @@ def test_wider_may_be_negative_and_a_band_that_held_too_many_becomes_narrower():
     X, y = sliding_windows(wave(700), 24)
     names, truth = parts(X, y)
     (code,) = blocks_of("A band that holds")
-    names = run(code.replace("(0.1, 0.9)", "(0.005, 0.995)"), **names)
+    names = run(code.replace("[0.1, 0.9]", "[0.005, 0.995]"), **names)
     assert names["wider"] < 0
     low, high = names["band"]
     assert 0.68 < np.mean((low < truth) & (truth < high)) < 0.92

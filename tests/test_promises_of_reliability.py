@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._network import plan
+from sklstm._network.parameters import Architecture
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text("utf-8")
@@ -29,7 +30,7 @@ for_both = pytest.mark.parametrize(
 
 def test_what_is_promised_is_tested_where_the_page_says():
     rows = re.findall(r"^\| .*`test_\w+\.py`.* \|$", PAGE, re.MULTILINE)
-    assert len(rows) == 16
+    assert len(rows) == 18
     for name in re.findall(r"`(test_\w+\.py)`", " ".join(rows)):
         assert "\ndef test_" in (TESTS / name).read_text("utf-8"), name
 
@@ -88,10 +89,17 @@ def test_numpy_that_raises_changes_no_bit_and_no_error_comes(estimator, y):
         assert_same_bits(raising.predict(X), model.predict(X))
 
 
-def test_an_interrupt_waits_for_48_sequences_at_most_or_24_in_training():
-    most = {
-        shard: max(np.diff(list(plan.cut(n, shard))).max() for n in range(1, 3000))
-        for shard in (plan.PREDICT_ROWS, plan.MANY_ROWS, plan.FEW_ROWS)
-    }
-    assert most[plan.PREDICT_ROWS] <= 48
-    assert most[plan.FEW_ROWS] < most[plan.MANY_ROWS] <= 24
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("units", "steps"), [(64, 100), (64, 100_000), (2048, 300), (4096, 1)])
+def test_a_thread_does_2000_million_multiply_adds_at_most_before_it_looks_for_signals(
+    units, steps, bidirectional
+):
+    architecture = Architecture(1, (units,), bidirectional, "last", 1)
+    for training in (False, True):
+        for whole in (False, True):
+            chosen = plan.make_plan(
+                architecture, np.dtype(np.float32), steps, 1000, training, True, whole
+            )
+            work = chosen.shard_rows * chosen.steps * architecture.multiply_adds
+            # Of none, another thread does the work.
+            assert chosen.at_a_time * work <= 2e9

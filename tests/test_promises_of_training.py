@@ -20,7 +20,7 @@ SERIES = LEVEL * (1 + 0.2 * RNG.normal(size=140))
 WINDOWS = np.lib.stride_tricks.sliding_window_view(SERIES, 21)
 X, Y = WINDOWS[:, :20], WINDOWS[:, 20]
 LABELS = np.where(X[:, -1] < Y, "up", "down")
-LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson"
+LOSSES = "squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"
 for_each_loss = pytest.mark.parametrize("loss", LOSSES)
 for_both = pytest.mark.parametrize(
     ("estimator", "y"),
@@ -41,6 +41,7 @@ def test_each_loss_predicts_what_the_table_says():
         ("absolute_error", "median"),
         ("quantile", "quantile"),
         ("poisson", "mean"),
+        ("gaussian", "mean"),
     ):
         model = LSTMRegressor(loss=loss, quantile=0.9, learning_rate_init=0.003, random_state=0)
         predicted = model.fit(np.zeros((200, 5)), y).predict(np.zeros((1, 5)))

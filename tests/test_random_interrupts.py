@@ -32,13 +32,13 @@ def test_interrupts_at_random_moments_spoil_nothing():
 
 
 @pytest.mark.cold
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
 def test_interrupts_of_cold_starts_spoil_nothing():
-    command = [sys.executable, str(HUNT), "--cold", "--calls", "2"]
+    command = [sys.executable, str(HUNT), "--cold", "--calls", "5"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     found = ast.literal_eval(result.stdout.splitlines()[-1])
-    assert found["interrupts"] >= 2
-    assert (found["calls"], found["spoilt"], found["other errors"]) == (2, 0, 0)
+    assert found["interrupted"] >= 5
+    assert (found["calls"], found["spoilt"], found["other errors"]) == (5, 0, 0)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")

@@ -14,6 +14,7 @@ from problems import (
     make_problem,
     poison_scratch,
     predict,
+    use_short_segments,
     use_threads,
 )
 
@@ -27,9 +28,7 @@ STEPS = 23
 
 @pytest.fixture(name="short_segments")
 def segments_of_three_steps(monkeypatch):
-    monkeypatch.setattr(plan, "HUGE_TAPE", 0)
-    monkeypatch.setattr(plan, "SEGMENT_BYTES", 0)
-    monkeypatch.setattr(plan, "LEAST_STEPS", 3)
+    use_short_segments(monkeypatch)
 
 
 def long_problem(dtype, units=(11, 6), lengths="ragged", pooling="mean"):
@@ -156,10 +155,13 @@ def test_memory_hardly_grows_with_the_steps():
 @ignores_convergence
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
 @pytest.mark.parametrize("method", ["fit", "predict"])
-def test_a_signal_is_seen_within_one_very_long_sequence(method):
-    X = recordings(200_000, 2)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_signal_is_seen_within_one_very_long_sequence(method, bidirectional):
+    # Two directions have a tape of all steps.
+    X = recordings(30_000 if bidirectional else 200_000, 2)
     y = X[:, -1, 0]
-    model = LSTMRegressor(max_iter=1).fit(X[:, :10], y)
+    net = {"bidirectional": bidirectional, "max_iter": 1, "random_state": 0}
+    model = LSTMRegressor(**net).fit(X[:, :10], y)
     model.n_timesteps_ = None
     seen, done = [], threading.Event()
     previous = signal.signal(signal.SIGUSR1, lambda *_: seen.append(done.is_set()))
@@ -172,7 +174,7 @@ def test_a_signal_is_seen_within_one_very_long_sequence(method):
     sender.start()
     try:
         if method == "fit":
-            LSTMRegressor(max_iter=1, random_state=0).fit(X, y)
+            LSTMRegressor(**net).fit(X, y)
         else:
             model.predict(X)
     finally:

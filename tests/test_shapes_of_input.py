@@ -145,7 +145,8 @@ def sequences_of(X):
         single = all(part.dtype.newbyteorder("=") == np.float32 for part in parts)
     else:
         array = np.asarray(X)
-        single = array.dtype.newbyteorder("=") == np.float32
+        # scikit-learn does not ask the parts of a table for their type.
+        single = hasattr(X, "dtype") and array.dtype.newbyteorder("=") == np.float32
         parts = list(array[..., np.newaxis] if array.ndim == 2 else array)
     parts = [np.array(part, np.float32 if single else np.float64) for part in parts]
     steps = [np.flatnonzero(~np.isnan(part).all(axis=1))[-1] + 1 for part in parts]
@@ -201,6 +202,7 @@ def check_predict(X):
 @example(np.array(3.0, object))
 @example(in_an_array_of_objects([[], [1.0]]))
 @example([[0.0, []]])
+@example([np.zeros(1, np.float32)])
 @example(np.broadcast_to(np.float32(1), (3, 4, 2)))
 @example(np.array([[[1.0]], [[np.nan]]]))
 def test_any_x_is_refused_in_a_sentence_or_fitted_as_what_it_says(X):

@@ -1,19 +1,29 @@
 """Threads that end whatever happens, and leave no trace in the result."""
 
 import _thread
+import signal
+import threading
 import time
 import warnings
 
 import numpy as np
 import pytest
 from conftest import assert_same_bits
-from problems import make_problem, mixed_problem, predict, train_once, use_groups, use_threads
+from problems import (
+    for_each_dtype,
+    make_problem,
+    mixed_problem,
+    predict,
+    train_once,
+    use_groups,
+    use_threads,
+)
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor
 from sklstm._kernels import tickets
 from sklstm._network import plan
-from sklstm._network.rounds import Predictor
+from sklstm._network.rounds import Predictor, TwoWay
 
 
 @pytest.fixture
@@ -146,11 +156,11 @@ def test_a_round_that_returns_to_see_signals_has_the_same_bits(monkeypatch, n_th
         returns.append(run(*arguments))
         return returns[-1]
 
-    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 1)
+    monkeypatch.setattr(plan, "segments_at_a_time", lambda *sizes: 1)
     monkeypatch.setattr(tickets, "run", counting_run)
     use_groups(monkeypatch)
     in_parts = round_(problem)
-    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 10**12)
+    monkeypatch.setattr(plan, "segments_at_a_time", lambda *sizes: 10**6)
     assert_same_bits(in_parts, round_(problem))
     # Groups of several shards are left in their midst, and gone on with.
     assert returns.count(False) >= (1 if n_threads > 1 else 4)
@@ -167,6 +177,99 @@ def test_between_two_looks_for_signals_there_is_work_for_a_tenth_of_a_second_at_
         at_a_time = plan.segments_at_a_time(problem.architecture, 32 * steps)
         work = sum(4 * u * (i + u) for i, u in problem.architecture.cells)
         assert at_a_time * 32 * steps * work <= max(2e9, 32 * steps * work)
+
+
+def let_the_caller_wait(monkeypatch):
+    """As where a segment takes long: what is the caller's, another thread does."""
+    monkeypatch.setattr(plan, "LONG_SEGMENT", 0)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("round_", [predict, train_once])
+def test_a_caller_that_waits_has_the_same_bits_and_leaves_no_thread(
+    monkeypatch, workers, n_threads, round_
+):
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, n_threads)
+    expected = round_(problem)
+    n_started = len(workers.started)
+    let_the_caller_wait(monkeypatch)
+    assert_same_bits(round_(problem), expected)
+    assert len(workers.started) > 2 * n_started
+    assert workers.all_ended()
+
+
+def test_a_caller_that_finds_no_thread_to_wait_for_works_itself(monkeypatch):
+    problem = mixed_problem(np.float64)
+    expected = predict(problem)
+
+    def refuse(function, arguments):
+        raise RuntimeError("can't start new thread")
+
+    let_the_caller_wait(monkeypatch)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert_same_bits(predict(problem), expected)
+
+
+def test_an_error_of_who_stands_in_is_the_callers(monkeypatch, workers):
+    def fail(member, context):
+        raise MemoryError("no room")
+
+    let_the_caller_wait(monkeypatch)
+    use_threads(monkeypatch, 1)
+    monkeypatch.setattr(tickets, "run", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        predict(mixed_problem(np.float64))
+    assert workers.all_ended()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
+def test_who_stands_in_for_an_interrupted_caller_leaves_what_is_undone(monkeypatch, workers):
+    problem, run, done = mixed_problem(np.float64), tickets.run, []
+
+    def slow_run(member, context):
+        done.append(run(member, context))
+        time.sleep(0.05)
+        return done[-1]
+
+    let_the_caller_wait(monkeypatch)
+    use_threads(monkeypatch, 1)
+    predict(problem)
+    monkeypatch.setattr(tickets, "run", slow_run)
+    to_this = threading.main_thread().ident, signal.SIGINT
+    timer = threading.Timer(0.02, signal.pthread_kill, to_this)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            predict(problem)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+    assert workers.all_ended()
+    # A hundred rows are more shards.
+    assert len(done) < 4
+
+
+@pytest.mark.nojit
+@for_each_dtype
+def test_a_cell_that_is_given_up_is_left_at_its_next_step(dtype):
+    problem = make_problem(dtype, (8, 5), True)
+    team = TwoWay(problem.architecture, problem.sequences, len(problem.rows))
+    with team:
+        team.forward(problem.weights, problem.rows)
+        context = team._context
+        context.work[:] = 0
+        context.gradients[:] = 0
+        context.cells["given_up"] = 1
+        team.forward(problem.weights, problem.rows)
+        for cell in context.cells:
+            for name in ("h", "c", "gates"):
+                assert not context.work[:, cell[name] : cell[name] + cell["stride"]].any()
+        team.backward(problem.d_raw)
+        for cell in context.cells:
+            size = cell["units"] * (cell["inputs"] + 1 + cell["units"])
+            assert not context.gradients[:, cell["gradient"] : cell["gradient"] + size].any()
 
 
 def test_workers_leave_a_team_that_was_dropped_without_a_word(monkeypatch, workers):

@@ -60,7 +60,7 @@ def test_a_stream_has_the_bits_of_the_whole_past(dtype, depth, pooling, n_series
 
 @for_each_dtype
 @pytest.mark.parametrize(
-    "loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson"]
+    "loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian"]
 )
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("normalize_X", [True, False])

@@ -122,6 +122,10 @@ def test_the_way_back_ends_at_x(dtype, depth, bidirectional, pooling, inputs):
     expected = reference.input_gradient(twin_of(problem), problem.d_raw.astype(np.float64))
     np.testing.assert_array_equal(np.isnan(d_X), np.isnan(problem.X))
     assert_close(np.nan_to_num(d_X), expected, TOLERANCE[dtype])
+    trace.forward()
+    without, d_X_alone, _ = trace.backward(problem.d_raw, weights=False)
+    assert without is None
+    assert_same_bits(d_X_alone, d_X)
 
 
 @for_each_direction

@@ -25,9 +25,17 @@ STEPS = {
     "absolute error": {"loss": "absolute_error"},
     "huber": {"loss": "huber", "huber_delta": 0.5},
     "quantile": {"loss": "quantile", "quantile": 0.8},
+    "several quantiles": {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
     "poisson": {"loss": "poisson"},
+    "gaussian": {"loss": "gaussian"},
 }  # fmt: skip
-SETTINGS_OF_TWINS = {"huber": {"delta": 0.5}, "quantile": {"quantile": 0.8}}
+
+
+def settings_of_twin(model):
+    return {
+        "huber": {"delta": model.huber_delta},
+        "quantile": {"quantile": model.quantile},
+    }.get(model.loss)
 
 
 @ignores_convergence
@@ -47,7 +55,7 @@ def test_a_step_is_the_gradient_of_the_penalised_loss_clipped(X3, y, parameters,
     )
     value, gradient = twin_objective(
         architecture, start, X3, y, alpha=model.alpha, masks=masks, sample_weight=sample_weight,
-        loss=model.loss, settings=SETTINGS_OF_TWINS.get(model.loss),
+        loss=model.loss, settings=settings_of_twin(model),
     )  # fmt: skip
     if model.max_grad_norm is not None:
         assert (np.linalg.norm(gradient) > model.max_grad_norm) == (model.max_grad_norm < 1)

@@ -53,6 +53,14 @@ assert_type(regressor.fit(X, y), LSTMRegressor)
 assert_type(regressor.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMRegressor)
 assert_type(regressor.predict(X), npt.NDArray[np.floating[Any]])
 assert_type(regressor.score(X, y), float)
+quantiles = LSTMRegressor(4, loss="quantile", quantile=[0.1, 0.9], max_iter=2).fit(X, y)
+LSTMRegressor(loss="quantile", quantile=np.array([0.1, 0.9]))
+LSTMRegressor(loss="quantile", quantile=(0.1, 0.9))
+assert_type(quantiles.predict(X), npt.NDArray[np.floating[Any]])
+gaussian = LSTMRegressor(4, loss="gaussian", max_iter=2).fit(X, y)
+mean, std = gaussian.predict(X, return_std=True)
+assert_type(std, npt.NDArray[np.floating[Any]])
+assert_type(gaussian.predict(X, return_std=False), npt.NDArray[np.floating[Any]])
 assert_type(regressor.loss_curve_, list[float])
 assert_type(regressor.validation_scores_, list[float] | None)
 assert_type(regressor.best_validation_score_, float | None)
@@ -106,6 +114,8 @@ WRONG_SERIES = {
 }
 WRONG_ESTIMATORS = {
     'LSTMRegressor(n_timesteps="3")': '"LSTMRegressor" has incompatible type "str"',
+    'LSTMRegressor(quantile="0.5")': '"LSTMRegressor" has incompatible type "str"',
+    'LSTMRegressor().predict(series, return_std="yes")': 'No overload variant of "predict"',
     'LSTMClassifier(n_timesteps="3")': '"LSTMClassifier" has incompatible type "str"',
     "LSTMRegressor().fit(print, series)": 'Argument 1 to "fit"',
     "LSTMRegressor().fit(series)": 'Missing positional argument "y"',

@@ -116,6 +116,38 @@ def test_a_fork_waits_for_a_kernel_that_another_thread_makes_ready(tmp_path, pla
     assert run(code, PACKAGE, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == "1\n"
 
 
+# An interrupt comes when a fit, which holds out some rows, has scikit-learn import a module.
+IMPORTED = """
+import signal, sys, warnings
+import numpy as np
+from sklstm import LSTMRegressor
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sklearn.metrics._pairwise_distances_reduction._radius_neighbors":
+            pressed.append(name)
+            signal.raise_signal(signal.SIGINT)
+
+def fit():
+    X = np.random.RandomState(0).normal(size=(40, 5))
+    return LSTMRegressor(4, max_iter=2, early_stopping=True, random_state=0).fit(X, X[:, 0])
+
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+pressed = []
+sys.meta_path.insert(0, Press())
+try:
+    fit()
+except KeyboardInterrupt:
+    print("interrupted", len(pressed), fit().n_iter_)
+"""
+
+
+@pytest.mark.cold
+def test_an_interrupt_waits_for_an_import_and_leaves_it_usable():
+    assert run(IMPORTED, PACKAGE) == "interrupted 1 2\n"
+
+
 @pytest.fixture
 def handler():
     """What is called at an interrupt, in the place of Python's own: it counts."""

@@ -41,7 +41,10 @@ def twin_objective(
     architecture, flat, X, y, *, alpha=0.0, sample_weight=None, loss="squared_error", settings=None,
     masks=None, lengths=None,
 ):  # fmt: skip
-    """The penalised mean loss, and its gradient on the flat vector, by the slow twin."""
+    """The penalised mean loss, and its gradient on the flat vector, by the slow twin.
+
+    y has a last axis of outputs or, one-hot, of classes; what has no weight is not looked at.
+    """
     kind, settings = reference.LOSSES[loss], settings or {}
     inputs, recurrent = (None, None) if masks is None else as_lists(architecture, masks)
     raw, trace = reference.forward(
@@ -49,12 +52,22 @@ def twin_objective(
         pooling=architecture.pooling, lengths=lengths, input_masks=inputs,
         recurrent_masks=recurrent,
     )  # fmt: skip
-    weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    share = (weight / weight.sum())[:, np.newaxis] / y.shape[1]
-    value = (share * kind.value(raw, y, **settings)).sum()
+    weight = np.ones(y.shape[:-1]) if sample_weight is None else sample_weight
+    # With pooling=None, these are steps.
+    some = weight > 0
+    raw, d_raw, y = raw[some], np.zeros_like(raw), y[some]
+    share = (weight[some] / weight.sum())[:, np.newaxis]
+    if loss == "multinomial_log_loss":
+        y = y.argmax(axis=1)
+        value = share[:, 0] @ kind.value(raw, y)
+    else:
+        values = kind.value(raw, y, **settings)
+        share = share / values.shape[1]
+        value = (share * values).sum()
+    d_raw[some] = share * kind.gradient(raw, y, **settings)
     gradient, penalised = np.zeros_like(flat), flat.copy()
     views = named_views(architecture, gradient)
-    pieces = reference.backward(trace, share * kind.gradient(raw, y, **settings))
+    pieces = reference.backward(trace, d_raw)
     for name in ("input_weights", "recurrent_weights", "biases"):
         for view, piece in zip(views[name], pieces[name], strict=True):
             view[:] = piece

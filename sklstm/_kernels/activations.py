@@ -4,7 +4,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sklstm._machine.compile import OPTIONS, kernel
+from sklstm._machine.compile import PART_OPTIONS, kernel
+from sklstm._machine.memory import block
 
 
 def _make_functions(real, integer, limit, ln2_high, coefficients):
@@ -50,7 +51,7 @@ def _make_functions(real, integer, limit, ln2_high, coefficients):
     # Below, NaN fails the comparisons and stays.
 
     def sigmoid(work, start, size):
-        z = work[start : start + size]
+        z = block(work, start, size)
         for j in range(size):
             x = limit if z[j] > limit else z[j]
             rounded = rounder - x * log2_e
@@ -66,13 +67,13 @@ def _make_functions(real, integer, limit, ln2_high, coefficients):
         return np.copysign(e / (e + two), z)
 
     def tanh(work, start, size):
-        z = work[start : start + size]
+        z = block(work, start, size)
         for j in range(size):
             z[j] = tanh_of(z[j])
 
     def tanh_times(work, source, factor, target, product, size):
-        x, u = work[source : source + size], work[factor : factor + size]
-        y, v = work[target : target + size], work[product : product + size]
+        x, u = block(work, source, size), block(work, factor, size)
+        y, v = block(work, target, size), block(work, product, size)
         for j in range(size):
             value = tanh_of(x[j])
             y[j] = value
@@ -118,16 +119,16 @@ def multiply_tanh(work, source, factor, target, product, size):
     function(work, source, factor, target, product, size)
 
 
-@overload(apply_sigmoid, jit_options=OPTIONS)
+@overload(apply_sigmoid, jit_options=PART_OPTIONS)
 def _compiled_sigmoid(work, start, size):
     return _sigmoid_32 if work.dtype == types.float32 else _sigmoid_64
 
 
-@overload(apply_tanh, jit_options=OPTIONS)
+@overload(apply_tanh, jit_options=PART_OPTIONS)
 def _compiled_tanh(work, start, size):
     return _tanh_32 if work.dtype == types.float32 else _tanh_64
 
 
-@overload(multiply_tanh, jit_options=OPTIONS)
+@overload(multiply_tanh, jit_options=PART_OPTIONS)
 def _compiled_multiply_tanh(work, source, factor, target, product, size):
     return _tanh_times_32 if work.dtype == types.float32 else _tanh_times_64

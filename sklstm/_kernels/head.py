@@ -83,7 +83,7 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
 def backward(
     net, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient, accumulate
 ):  # fmt: skip
-    """Write d_pooled, and write or add the gradient of the head's weights."""
+    """Write d_pooled, and write or add the gradient of the head's weights, if it has a size."""
     inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
     head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
@@ -99,10 +99,11 @@ def backward(
                 for j in range(outputs):
                     work[at + j] = d_raw[places[r] + first_time + t, j]
                 at += width
-        plain_product(
-            inputs, width, last - first, work, net["pooled"] + first * inputs, 1, inputs,
-            work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
-        )  # fmt: skip
+        if gradient.size > 0:
+            plain_product(
+                inputs, width, last - first, work, net["pooled"] + first * inputs, 1, inputs,
+                work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+            )  # fmt: skip
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
             packed, net["packed_transposed"], True,

@@ -30,14 +30,18 @@ exp, log, log1p = (
 ) = range(8)  # fmt: skip
 
 
-_SOFTMAX = Links.named("softmax")
+_GAUSSIAN, _SOFTMAX = Links.named("gaussian"), Links.named("softmax")
+
+
+# Losses that few nets need.
+_OWN_KERNEL = {GAUSSIAN: _GAUSSIAN, MULTINOMIAL_LOG: _SOFTMAX}
 
 
 def link(loss, dtype):
     """Make a loss ready, as all that calls it must; see `Links`."""
     EVERY_NET.link(dtype)
-    if loss == MULTINOMIAL_LOG:
-        _SOFTMAX.link(dtype)
+    if loss in _OWN_KERNEL:
+        _OWN_KERNEL[loss].link(dtype)
 
 
 def evaluate(loss, settings, raw, y, value, slope):
@@ -69,10 +73,9 @@ def lose(loss, settings, raw, y, weight, scale, value, slope):
                 value[row, j] = slope[row, j] = 0
             continue
         if loss == MULTINOMIAL_LOG:
-            _multinomial_log(raw[row], y[row], value[row], slope[row])
+            _multinomial_log(raw, y, row, value, slope)
         elif loss == GAUSSIAN:
-            for target in range(y.shape[1]):
-                _gaussian(raw[row], y[row, target], 2 * target, value[row], slope[row])
+            _gaussian(raw, y, row, value, slope)
         else:
             j = 0
             for target in range(y.shape[1]):
@@ -115,26 +118,28 @@ def _entry_loss(loss, setting, raw, y):
     return value, (one if positive else small) / (one + small) - y
 
 
-@kernel
-def _gaussian(raw, y, j, value, slope):
-    """Of the mean raw[j] and the log of the deviation raw[j + 1]; without log(2 pi) / 2."""
-    one = raw.dtype.type(1)
-    precision = exp(-raw[j + 1])
-    error = (raw[j] - y) * precision
-    value[j], value[j + 1] = raw.dtype.type(0.5) * error * error + raw[j + 1], 0
-    slope[j], slope[j + 1] = error * precision, one - error * error
+@linked(matrix_type, matrix_type, INDEX, FLOAT64[:, ::1], matrix_type, links=_GAUSSIAN)
+def _gaussian(raw, y, row, value, slope):
+    """Of a mean and then the log of a deviation for each target; without log(2 pi) / 2."""
+    half, one = raw.dtype.type(0.5), raw.dtype.type(1)
+    for target in range(y.shape[1]):
+        j, k = 2 * target, 2 * target + 1
+        precision = exp(-raw[row, k])
+        error = (raw[row, j] - y[row, target]) * precision
+        value[row, j], value[row, k] = half * error * error + raw[row, k], 0
+        slope[row, j], slope[row, k] = error * precision, one - error * error
 
 
-@linked(vector_type, vector_type, FLOAT64[::1], vector_type, links=_SOFTMAX)
-def _multinomial_log(raw, y, value, slope):
-    largest = raw[0]
-    for j in range(1, raw.size):
-        largest = raw[j] if raw[j] > largest else largest
+@linked(matrix_type, matrix_type, INDEX, FLOAT64[:, ::1], matrix_type, links=_SOFTMAX)
+def _multinomial_log(raw, y, row, value, slope):
+    largest = raw[row, 0]
+    for j in range(1, raw.shape[1]):
+        largest = raw[row, j] if raw[row, j] > largest else largest
     total = raw.dtype.type(0)
-    for j in range(raw.size):
-        slope[j] = exp(raw[j] - largest)
-        total += slope[j]
+    for j in range(raw.shape[1]):
+        slope[row, j] = exp(raw[row, j] - largest)
+        total += slope[row, j]
     log_total = log(total)
-    for j in range(raw.size):
-        value[j] = -y[j] * (raw[j] - largest - log_total)
-        slope[j] = slope[j] / total - y[j]
+    for j in range(raw.shape[1]):
+        value[row, j] = -y[row, j] * (raw[row, j] - largest - log_total)
+        slope[row, j] = slope[row, j] / total - y[row, j]

@@ -6,12 +6,13 @@ from sklstm._machine.compile import reduction
 
 
 @reduction
-def orthonormalize(rows):
-    """Make the rows of a square float64 matrix orthonormal by modified Gram-Schmidt; writes them.
+def orthonormalize(rows, first, last):
+    """Make rows of a square float64 matrix orthonormal by modified Gram-Schmidt; writes them.
 
-    Each row in turn is freed of all rows above it, so that it stays in the cache meanwhile.
+    Rows `first` to `last`, of which those above are so already. Each in turn is freed of all rows
+    above it, so that it stays in the cache meanwhile.
     """
-    for i in range(rows.shape[0]):
+    for i in range(first, last):
         row = rows[i]
         for j in range(i):
             above, overlap = rows[j], 0.0

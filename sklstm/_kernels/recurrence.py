@@ -18,6 +18,7 @@ from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
 from sklstm._kernels.products import GATES, gates_product, plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
+    DROPOUT,
     FLAG,
     INDEX,
     INDICES,
@@ -26,7 +27,7 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import add, clear, copy
+from sklstm._machine.memory import add, block, clear, copy
 from sklstm._machine.panels import WIDE, panel
 from sklstm._machine.processor import SIMD_BYTES
 
@@ -51,6 +52,7 @@ CELL = np.dtype(
             "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
             "h_masked_start", "dh_start",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
+            "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
         )
     ]
 )  # fmt: skip
@@ -78,6 +80,8 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
         all_rows = starts[steps] if tape else starts[1]
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
     for i in range(steps):
+        if cell["given_up"]:
+            return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         row = starts[t] if tape else 0
         at = row * stride
@@ -112,16 +116,18 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
 def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
     """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
-    With `accumulate`, it is added to what is there. Replaces the gates by their gradients, and dh
-    by its total. Of the first `after` rows, which go on, `dh_start` and dc hold the gradient of
-    the state that the segment ends with; of the first `before`, that of the state that it started
-    from is written there.
+    Of size 0, it is not wanted. With `accumulate`, it is added to what is there. Replaces the gates
+    by their gradients, and dh by its total. Of the first `after` rows, which go on, `dh_start` and
+    dc hold the gradient of the state that the segment ends with; of the first `before`, that of the
+    state that it started from is written there.
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
     add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
     clear(work, dc + after * stride, (starts[1] - after) * stride)
     for i in range(steps - 1, -1, -1):
+        if cell["given_up"]:
+            return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         at, size, old = starts[t] * stride, rows * stride, carried * stride
         start_step_back(
@@ -137,7 +143,8 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
             add(work, dh_before, work, target, old)
-    weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
+    if gradient.size > 0:
+        weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
 
 @kernel
@@ -195,6 +202,8 @@ def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, 
     """
     units, stride = cell["units"], cell["stride"]
     for q in range(GATES):
+        if cell["given_up"]:
+            return
         plain_product(
             rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
             cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
@@ -202,13 +211,13 @@ def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, 
         )  # fmt: skip
 
 
-@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX)
+@linked(vector_type, INDEX, INDEX, INDEX, INDEX, matrix_type, INDEX, links=DROPOUT)
 def mask_rows(work, start, stride, columns, rows, masks, column):
     """Multiply a block of rows by the masks of their sequences, from `column` on."""
     for r in range(rows):
-        block, mask = work[start + r * stride : start + r * stride + columns], masks[r, column:]
+        row, mask = block(work, start + r * stride, columns), masks[r, column:]
         for j in range(columns):
-            block[j] *= mask[j]
+            row[j] *= mask[j]
 
 
 @kernel
@@ -289,17 +298,19 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     out = cell["gradient"] + row * width
     start = 0
     while start < depth or (start == 0 and not accumulate):
-        block, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
+        if cell["given_up"]:
+            return
+        some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
         for j in range(0, full, lanes):
             panel(
-                WIDE, rows, block, work, a0 + start * a_width, 1, a_width,
+                WIDE, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
                 gradient, out + j, width, full, add_to,
             )  # fmt: skip
         if rest_width > 0:
             panel(
-                rest_width // lanes, rows, block, work, a0 + start * a_width, 1, a_width,
+                rest_width // lanes, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
                 gradient, out + GATES * full, width, lanes, add_to,
             )  # fmt: skip
@@ -316,7 +327,7 @@ def finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
         else:
             apply_sigmoid(work, gates0 + q * gate, size)
     i, f, g, _ = _gates(work, gates0, gate, size)
-    before, c = work[before0 : before0 + old], work[c0 : c0 + size]
+    before, c = block(work, before0, old), block(work, c0, size)
     for j in range(old):
         c[j] = f[j] * before[j] + i[j] * g[j]
     for j in range(old, size):
@@ -331,29 +342,28 @@ def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
     Loops of a few arrays each, since LLVM does not vectorise one of them all.
     """
     i, f, g, o = _gates(work, gates0, gate, size)
-    before, tanh_c, dh, dc = work[before0:], work[tanh_c0:], work[dh0:], work[dc0:]
+    before, tanh_c = block(work, before0, old), block(work, tanh_c0, size)
+    dh, dc = block(work, dh0, size), block(work, dc0, size)
     one = work.dtype.type(1)
     for j in range(size):
-        dc[j] += dh[j] * o[j] * (one - tanh_c[j] * tanh_c[j])
-        o[j] = dh[j] * tanh_c[j] * o[j] * (one - o[j])
+        o_j, tanh_c_j, dh_j = o[j], tanh_c[j], dh[j]
+        dc[j] += dh_j * o_j * (one - tanh_c_j * tanh_c_j)
+        o[j] = dh_j * tanh_c_j * o_j * (one - o_j)
     for j in range(size):
-        di = dc[j] * g[j] * i[j] * (one - i[j])
-        g[j] = dc[j] * i[j] * (one - g[j] * g[j])
-        i[j] = di
+        i_j, g_j, dc_j = i[j], g[j], dc[j]
+        i[j] = dc_j * g_j * i_j * (one - i_j)
+        g[j] = dc_j * i_j * (one - g_j * g_j)
     for j in range(old):
-        df = dc[j] * before[j] * f[j] * (one - f[j])
-        dc[j] *= f[j]
-        f[j] = df
+        f_j, dc_j = f[j], dc[j]
+        f[j] = dc_j * before[j] * f_j * (one - f_j)
+        dc[j] = dc_j * f_j
     clear(work, gates0 + gate + old, size - old)
 
 
 @kernel
 def _gates(work, gates0, gate, size):
     """A step's input gate, forget gate, candidate and output gate."""
-    i0, f0, g0, o0 = (
-        gates0 + INPUT * gate, gates0 + FORGET * gate, gates0 + CANDIDATE * gate,
-        gates0 + OUTPUT * gate,
-    )  # fmt: skip
     return (
-        work[i0 : i0 + size], work[f0 : f0 + size], work[g0 : g0 + size], work[o0 : o0 + size],
+        block(work, gates0 + INPUT * gate, size), block(work, gates0 + FORGET * gate, size),
+        block(work, gates0 + CANDIDATE * gate, size), block(work, gates0 + OUTPUT * gate, size),
     )  # fmt: skip

@@ -78,6 +78,9 @@ def forward(
     mode = flush_subnormals()
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
+        if cells[0]["given_up"]:
+            restore(mode)
+            return
         first = cells[layer * directions]
         if layer > 0:
             _join_directions(cells, layer * directions, directions, work, starts[steps])
@@ -110,8 +113,11 @@ def backward(
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
-    With `accumulate`, it is added to what is there. Segments come in the reverse of their order.
+    With `accumulate`, it is added to what is there; of size 0, that of the weights is not wanted.
+    Segments come in the reverse of their order.
     """
+    if cells[0]["given_up"]:
+        return
     mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]

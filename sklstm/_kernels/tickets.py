@@ -12,7 +12,7 @@ import numpy as np
 
 from sklstm._kernels import head, losses, shard
 from sklstm._machine.compile import entry, kernel, resolved
-from sklstm._machine.memory import atomic_add, atomic_load, atomic_store
+from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
 # Counters in the control array, each on cache lines of its own.
 (
@@ -140,11 +140,12 @@ def _run(member, context):
                 done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
                     return True
-                first, last = context.bounds[s], context.bounds[s + 1]
-                batch, masks = context.rows[first:last], context.masks[first:last]
+                first = context.bounds[s]
+                size = context.bounds[s + 1] - first
+                batch, masks = block(context.rows, first, size), block(context.masks, first, size)
                 slot = s if what >= FORWARD else member
                 work, starts = context.work[slot], context.starts[slot]
-                places = context.places[first:last]
+                places = block(context.places, first, size)
                 longest = context.sequences[batch[0]]["length"]
                 final = (longest - 1) // task[SEGMENT]
                 # To learn in several segments, all but the last are read without a tape. When the
@@ -203,10 +204,10 @@ def _lose(context, batch, places, begin, steps):
                 break
         here, there = places[r] + first, context.target_places[batch[r]] + first
         losses.lose(
-            context.task[LOSS], context.parameters[1:], context.raw[here : here + n],
-            context.targets[there : there + n], context.sample_weight[there : there + n],
-            context.parameters[0], context.values[here : here + n],
-            context.d_raw[here : here + n],
+            context.task[LOSS], block(context.parameters, 1, context.parameters.size - 1),
+            block(context.raw, here, n), block(context.targets, there, n),
+            block(context.sample_weight, there, n), context.parameters[0],
+            block(context.values, here, n), block(context.d_raw, here, n),
         )  # fmt: skip
 
 

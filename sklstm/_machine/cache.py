@@ -14,12 +14,11 @@ from sklstm._machine.folders import places, read, write
 from sklstm._machine.numba_internals import NullCache, pack_code, unpack_code, use_cache
 from sklstm._machine.processor import CPU_FEATURES
 
-# What else of Numba's settings machine code depends on. A version of Numba may lack some of them.
+# Settings of Numba by which it generates code, and which are not pinned meanwhile: they concern a
+# process as a whole, or no kernel of today. A version of Numba may lack some.
 SETTINGS = (
-    "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "DEBUG_JIT", "DEBUG_NRT", "DIFF_IR", "ENABLE_AVX",
-    "ENABLE_PROFILING", "EXTEND_VARIABLE_LIFETIMES", "FULL_TRACEBACKS", "LLVM_REFPRUNE_FLAGS",
-    "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE", "USE_LLVMLITE_MEMORY_MANAGER",
-    "USE_RVSDG_FRONTEND", "USING_SVML",
+    "DEBUG_NRT", "DIFF_IR", "ENABLE_AVX", "ENABLE_PROFILING", "FULL_TRACEBACKS",
+    "USE_LLVMLITE_MEMORY_MANAGER", "USING_SVML",
 )  # fmt: skip
 CHECKSUM_BYTES = 32
 # Where all sources are of which machine code is made.
@@ -29,7 +28,7 @@ NOT_KEPT = []
 
 
 def keep_on_disk(compiled):
-    """Have the machine code of a dispatcher or a C callback of this package kept on disk.
+    """Have the machine code of a dispatcher of this package kept on disk.
 
     Others depend on more than the fingerprint knows: sources elsewhere, or what a closure holds.
     """

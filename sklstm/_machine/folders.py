@@ -45,13 +45,23 @@ def write(path, content):
     return True
 
 
+def share(folder):
+    """Let every user read what root keeps in a folder.
+
+    Of another user, nobody would take it.
+    """
+    if _user() == ROOT:
+        with suppress(OSError):
+            folder.chmod(0o755)
+
+
 def access(folder):
     """What this process may do in a folder, which is made if there is none: "rw", "r" or ""."""
     allowed = ""
     with suppress(OSError):
         _make(folder)
     with suppress(OSError):
-        allowed = "r" if _is_safe(folder) else ""
+        allowed = "r" if _is_safe(folder) and os.access(folder, os.R_OK | os.X_OK) else ""
     with suppress(OSError):
         if allowed:
             # To ask the system is not enough where access is more than a mode.
@@ -72,12 +82,12 @@ def _bases():
 
 
 def _make(folder):
-    """Make a folder, and those above that are missing; no umask has others write to them."""
+    """Make a folder for this user alone, and those above that are missing."""
     missing = [above for above in folder.parents if not above.exists()]
+    # Users who share a place have folders in it; no umask has others write to it.
     for above in reversed(missing):
         above.mkdir(0o755, exist_ok=True)
-    # Nobody uses what another user than root compiled.
-    folder.mkdir(0o755 if _user() == ROOT else 0o700, exist_ok=True)
+    folder.mkdir(0o700, exist_ok=True)
 
 
 def _write_whole(path, content):

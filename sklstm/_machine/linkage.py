@@ -14,9 +14,9 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
-from sklstm._machine.cache import FINGERPRINT, keep_on_disk
-from sklstm._machine.compile import OPTIONS, compiling
-from sklstm._machine.numba_internals import CFunc, Conversion
+from sklstm._machine.cache import FINGERPRINT
+from sklstm._machine.compile import apart, compiling
+from sklstm._machine.numba_internals import Conversion, native_address
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
@@ -73,9 +73,9 @@ class Links:
                     self._n_loaded[dtype] += 1
 
 
-# What every net needs; what nets of several layers do, and sequences in segments.
+# What every net needs; what nets of several layers do, sequences in segments, and dropout.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
-SEGMENTS = Links.named("segments")
+SEGMENTS, DROPOUT = Links.named("segments"), Links.named("dropout")
 
 
 class AddressTable:
@@ -114,7 +114,7 @@ class AddressTable:
 def linked(*arguments, links=EVERY_NET):
     """Compile a kernel by itself; other kernels call it as they do any, after `links.link`.
 
-    It returns nothing and must not raise: an exception would be printed, and its caller go on.
+    It returns nothing and must not raise: an exception would be lost, and its caller go on.
 
     Parameters
     ----------
@@ -183,15 +183,11 @@ def _types(arguments):
 
 def _add(function, wanted, table, place, links):
     """Have a function compiled for a type, and its address put into a table, when it is linked."""
-    compiled = {}
-    for dtype in DTYPES:
-        compiled[dtype] = CFunc(function, (wanted[dtype], types.void), {}, OPTIONS)
-        keep_on_disk(compiled[dtype])
 
     @links.add
     def load(dtype):
-        compiled[dtype].compile()
-        table.row(dtype)[place] = compiled[dtype].address
+        signature = types.void(*wanted[dtype])
+        table.row(dtype)[place] = native_address(apart(function), signature)
 
 
 def _call(typingctx, table, place, given, wanted):
@@ -218,9 +214,9 @@ def _call_codegen(table, dtype, place, given, wanted):
             context.cast(builder, builder.extract_value(packed, n), given[n], wanted[n])
             for n in range(len(given))
         ]
-        nothing = context.get_value_type(types.void)
-        kind = ir.FunctionType(nothing, [value.type for value in values])
-        builder.call(table.function(builder, dtype, index, kind), values)
-        return context.get_dummy_value()
+        calls = context.call_conv
+        kind = calls.get_function_type(types.void, wanted)
+        function = table.function(builder, dtype, index, kind)
+        return calls.call_function(builder, function, types.void, wanted, values)[1]
 
     return codegen

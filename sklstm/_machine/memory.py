@@ -1,6 +1,7 @@
 """Numbers at an address, blocks of numbers, and counters that threads share."""
 
 import ctypes
+from functools import reduce
 
 import numpy as np
 from numba import config, types
@@ -28,6 +29,25 @@ def _load(typingctx, address, like):
         return builder.load(builder.inttoptr(args[0], number.as_pointer()), align=1)
 
     return like.dtype(types.intp, like), codegen
+
+
+def _block_twin(array, start, size):
+    """array[start : start + size], of a contiguous array."""
+    return array[start : start + size]
+
+
+# A slice takes the compiler five times as long: it may count from the end, or be cut off there.
+@intrinsic
+def _block(typingctx, array, start, size):
+    def codegen(context, builder, signature, args):
+        block = context.make_array(array)(context, builder, args[0])
+        _, *within = cgutils.unpack_tuple(builder, block.shape)
+        block.data = builder.gep(block.data, [reduce(builder.mul, within, args[1])])
+        block.nitems = reduce(builder.mul, within, args[2])
+        block.shape = cgutils.pack_array(builder, [args[2], *within])
+        return block._getvalue()
+
+    return array(array, types.intp, types.intp), codegen
 
 
 def _copy_twin(source, s0, target, t0, size):
@@ -75,9 +95,9 @@ def _pointer(context, builder, signature, args, index):
 @kernel
 def add(source, s0, target, t0, size):
     """target[t0 : t0 + size] += source[s0 : s0 + size]; they do not overlap."""
-    block, out = source[s0 : s0 + size], target[t0 : t0 + size]
+    more, out = block(source, s0, size), block(target, t0, size)
     for j in range(size):
-        out[j] += block[j]
+        out[j] += more[j]
 
 
 def _atomic_add_twin(array, index, value):
@@ -124,8 +144,8 @@ def _atomic_store(typingctx, array, index, value):
 
 
 if config.DISABLE_JIT:
-    load, copy, clear = _load_twin, _copy_twin, _clear_twin
+    load, block, copy, clear = _load_twin, _block_twin, _copy_twin, _clear_twin
     atomic_add, atomic_load, atomic_store = _atomic_add_twin, _atomic_load_twin, _atomic_store_twin
 else:
-    load, copy, clear = _load, _copy, _clear
+    load, block, copy, clear = _load, _block, _copy, _clear
     atomic_add, atomic_load, atomic_store = _atomic_add, _atomic_load, _atomic_store

@@ -5,7 +5,7 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
-from sklstm._machine.compile import entry
+from sklstm._machine.compile import verbatim
 from sklstm._machine.linkage import EVERY_NET, AddressTable
 from sklstm._machine.numba_internals import as_dtype
 from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
@@ -109,7 +109,7 @@ def _define_panels(typingctx, addresses, like):
     return types.void(addresses, like), codegen
 
 
-@entry
+@verbatim
 def _write_addresses(addresses, like):
     """Write where the panels of the type of `like` are."""
     _define_panels(addresses, like)

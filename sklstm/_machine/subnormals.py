@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
+from sklstm._machine.compile import kernel
 from sklstm._machine.numba_internals import cgutils
 from sklstm._machine.processor import SIMD_NAME
 
@@ -54,8 +55,10 @@ def _call(builder, name, place):
     builder.call(function, [builder.bitcast(place, byte)])
 
 
-# Other processors have other registers.
-if config.DISABLE_JIT or SIMD_NAME not in ("AVX-512", "AVX2", "SSE2"):
+if config.DISABLE_JIT:
     flush_subnormals, restore = _flush_subnormals_twin, _restore_twin
-else:
+elif SIMD_NAME in ("AVX-512", "AVX2", "SSE2"):
     flush_subnormals, restore = _flush_subnormals, _restore
+else:
+    # Other processors have other registers.
+    flush_subnormals, restore = kernel(_flush_subnormals_twin), kernel(_restore_twin)

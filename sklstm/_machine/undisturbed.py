@@ -1,7 +1,7 @@
-"""What Numba is spared while it compiles or loads a kernel.
+"""What Numba is spared while it compiles or loads a kernel, and Python while it imports.
 
-An interrupt would leave it in pieces, a fork would leave its lock taken for good in the child, and
-garbage collection takes time.
+An interrupt would leave either in pieces, a fork would leave Numba's lock taken for good in the
+child, and garbage collection takes time.
 """
 
 import gc
@@ -16,13 +16,16 @@ from sklstm._machine.numba_internals import global_compiler_lock
 @contextmanager
 def undisturbed():
     """Hold Numba's lock; interrupts wait, and no garbage is collected."""
-    with _interrupts_held_back(), global_compiler_lock, _no_garbage_collection():
+    with interrupts_held_back(), global_compiler_lock, _no_garbage_collection():
         yield
 
 
 @contextmanager
-def _interrupts_held_back():
+def interrupts_held_back():
     """Let Ctrl-C take effect at the end.
+
+    Around an import within a function: a compiled module that is left in its midst can never be
+    imported again.
 
     Only the main thread is interrupted. A handler that is not Python's could not be put back.
     """

@@ -18,6 +18,10 @@ from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import FORGET, INPUT
 
+# Rows times squared units of an orthogonal matrix that are computed before signals are seen: of the
+# largest matrices, these are some tenths of a second.
+BETWEEN_SIGNALS = 100_000_000
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -212,5 +216,7 @@ def _orthogonal(units, random_state):
     Columns of normal numbers are all but surely far from dependent.
     """
     columns = np.ascontiguousarray(random_state.standard_normal((units, units)).T)
-    orthonormalize(columns)
+    some = max(1, BETWEEN_SIGNALS // units**2)
+    for first in range(0, units, some):
+        orthonormalize(columns, first, min(first + some, units))
     return columns.T

@@ -25,8 +25,9 @@ LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 HUGE_TAPE, SEGMENT_BYTES = 256_000_000, 1_000_000
 # Steps that a segment has at least, so that it is worth its start.
 LEAST_STEPS = 16
-# Multiply-adds that a caller does before it returns to see signals: less than a tenth of a second.
-BETWEEN_SIGNALS = 2_000_000_000
+# Multiply-adds that a caller does before it returns to see signals: hundredths of a second. In a
+# segment of more than the second number, the start of a thread that does it instead is lost.
+BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
 # What the gates of a unit cost at a step, in multiply-adds.
 GATES_WORK = 128
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
@@ -48,7 +49,7 @@ class Plan(NamedTuple):
     segments : int
         Of a sequence, at most.
     at_a_time : int
-        How many segments a caller does before it returns to see signals.
+        How many segments a caller does before it returns to see signals; 0 if one takes too long.
     n_threads : int
     """
 
@@ -168,9 +169,13 @@ def segment_steps(architecture, dtype, longest, rows, training):
 
 
 def segments_at_a_time(architecture, rows_and_steps):
-    """How many segments of so many rows times steps a caller does before it looks for signals."""
+    """How many segments of so many rows times steps a caller does before it looks for signals.
+
+    None if one takes too long: another thread then does them.
+    """
     gates = architecture.n_directions * GATES_WORK * sum(architecture.units)
-    return max(1, BETWEEN_SIGNALS // (rows_and_steps * (architecture.multiply_adds + gates)))
+    work = rows_and_steps * (architecture.multiply_adds + gates)
+    return 0 if work > LONG_SEGMENT else max(1, BETWEEN_SIGNALS // work)
 
 
 def _useful_threads(architecture, steps, groups):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import losses, pooling, shard, tickets
-from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
+from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
@@ -60,6 +60,8 @@ class _Team:
         pooling.link(architecture.pooling, dtype, training)
         if len(architecture.units) > 1:
             UPPER_LAYERS.link(dtype)
+        if dropout or recurrent_dropout:
+            DROPOUT.link(dtype)
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
         lengths = sequences.records["length"]
@@ -112,7 +114,7 @@ class _Team:
             sample_weight=sample_weight, target_places=target_places,
             values=np.zeros((trained, n_outputs)),
         )  # fmt: skip
-        self._workers = Workers(plan.n_threads, self._context, sequences)
+        self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
 
     def __enter__(self):
         return self
@@ -271,7 +273,7 @@ def _new_control():
 def _new_task(plan, goal):
     task = np.zeros(tickets.TASK_SIZE, np.int64)
     task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
-    task[tickets.AT_A_TIME] = plan.at_a_time
+    task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task

@@ -124,7 +124,7 @@ class Trace:
         tape = read_tape(self._layout, self._work, n_steps)
         return [type(cell)(*map(self._by_sequence, cell)) for cell in tape]
 
-    def backward(self, d_raw, d_state=None, kept=None):
+    def backward(self, d_raw, d_state=None, kept=None, weights=True):
         """Go back through the last segment.
 
         Parameters
@@ -135,10 +135,12 @@ class Trace:
             The gradient of what the segment ended with.
         kept : ndarray or None
             What the pooling had kept in the end, if that was another segment.
+        weights : bool
+            Whether the gradient of the weights is wanted: a third of the work.
 
         Returns
         -------
-        gradient : ndarray of shape (n_weights,)
+        gradient : ndarray of shape (n_weights,) or None
         d_X : ndarray of shape (n_samples, n_steps, n_features)
             In the units of X; NaN where a sequence has no such step.
         d_state : State or None
@@ -154,12 +156,13 @@ class Trace:
         one_shard.backward(
             *self._arguments,
             np.ascontiguousarray(d_raw[self._order], self._raw.dtype).reshape(self._flat_raw.shape),
-            self._places, *self._segment, self._sum.gradients[0],
+            self._places, *self._segment,
+            self._sum.gradients[0] if weights else self._sum.gradients[0, :0],
         )  # fmt: skip
         net, n_steps = self._layout.net[0], np.count_nonzero(self._running())
         d_x = self._work[net["d_x"] : net["d_x"] + n_steps * net["x_width"]]
         d_x = d_x.reshape(n_steps, -1)[:, : net["features"]] * self._sequences.scaling[1]
-        gradient, d_X = self._sum(1).copy(), self._by_sequence(d_x)
+        gradient, d_X = self._sum(1).copy() if weights else None, self._by_sequence(d_x)
         return gradient, d_X, self._read(place) if self._segment[0] > 0 else None
 
     def _end(self, start, kept):

@@ -24,10 +24,13 @@ class Workers:
     context : RoundContext
     sequences : Sequences
         The kernels see addresses alone: a worker keeps the memory behind them.
+    caller_waits : bool
+        Whether another thread does what is the caller's, so that the caller sees signals in time.
     """
 
-    def __init__(self, n_threads, context, sequences):
+    def __init__(self, n_threads, context, sequences, caller_waits=False):
         self._n_threads, self._context, self._sequences = n_threads, context, sequences
+        self._caller_waits = caller_waits
         # Written in C, unlike a semaphore: an interrupt cannot leave it half changed.
         self._wake: SimpleQueue = SimpleQueue()
         self._left: SimpleQueue = SimpleQueue()
@@ -39,12 +42,14 @@ class Workers:
         self._release(tickets.publish(self._context.control, groups, last))
         if self._process is None:
             self._start()
-        while not tickets.run(0, self._context):
-            time.sleep(5e-5)
+        if not (self._caller_waits and self._wait_for_another()):
+            _do_the_callers(self._context)
 
     def leave(self):
         """Send the workers away, and wait until they have gone."""
         tickets.publish(self._context.control, 0, True)
+        # Those in the midst of a segment leave at its next step.
+        self._context.cells["given_up"] = 1
         # One for each, asleep or not: an interrupt may have lost count of them.
         self._release(self._n_threads)
         # A forked child has none to wait for.
@@ -66,9 +71,49 @@ class Workers:
                 return
             self._started += 1
 
+    def _wait_for_another(self):
+        """Wait for a thread that does what is the caller's; False if there is none to be had."""
+        done: SimpleQueue = SimpleQueue()
+        arguments = self._context, self._sequences, self._left, done
+        try:
+            _thread.start_new_thread(_stand_in, arguments)
+        except RuntimeError:
+            return False
+        self._started += 1
+        while True:
+            try:
+                # On some systems, no signal is seen while one waits.
+                error = done.get(timeout=NAP)
+            except Empty:
+                continue
+            if error is not None:
+                raise error
+            return True
+
     def _release(self, sleepers):
         for _ in range(sleepers):
             self._wake.put(None)
+
+
+def _do_the_callers(context):
+    """Do what is the caller's of a round."""
+    while not tickets.run(0, context):
+        # What was given up, others may have left undone.
+        if context.control[tickets.GIVEN_UP]:
+            return
+        time.sleep(5e-5)
+
+
+def _stand_in(context, sequences, left, done):
+    """What a thread does in the place of the caller, for a round; it keeps the memory too."""
+    error = None
+    try:
+        _do_the_callers(context)
+    except BaseException as raised:
+        error = raised
+    finally:
+        done.put(error)
+        left.put(None)
 
 
 def _work(team, sequences, wake, left, member, context):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._training.solver import Solver
 from sklstm._training.state import End
 
@@ -43,8 +44,9 @@ class LBFGS(Solver):
 
     def run(self, objective, watch, data, settings, progress, bit_generator):
         """Minimise the objective over all samples; returns the `End`."""
-        from scipy.optimize import minimize
-        from threadpoolctl import threadpool_limits
+        with interrupts_held_back():
+            from scipy.optimize import minimize
+            from threadpoolctl import threadpool_limits
 
         # Old versions of scipy keep what they call in a cycle: no threads shall wait behind it.
         objective, watch = weakref.proxy(objective), weakref.proxy(watch)

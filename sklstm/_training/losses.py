@@ -8,11 +8,13 @@ written with NumPy instead is trained with too, but all shards of a minibatch wa
 """
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from numbers import Real
 
 import numpy as np
 
 from sklstm._kernels import losses
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._scaling import mean_and_deviation
 
 
@@ -100,6 +102,9 @@ class KernelLoss(Loss):
     def _evaluate(self, raw, y):
         raw = np.ascontiguousarray(raw)
         y = np.ascontiguousarray(y, raw.dtype)
+        wanted = len(y), y.shape[1] * len(self.settings)
+        if raw.shape != wanted:
+            raise ValueError(f"Raw outputs must have shape {wanted} for these y, got {raw.shape}.")
         value, slope = np.empty(raw.shape), np.empty_like(raw)
         losses.evaluate(self.kernel, self.settings, raw, y, value, slope)
         return value.astype(raw.dtype, copy=False), slope
@@ -113,7 +118,8 @@ class SquaredError(KernelLoss):
     def score(self, raw, y, sample_weight):
         """R2, which does not depend on the units of y."""
         # Imported here, since it takes as long as all of sklstm.
-        from sklearn.metrics import r2_score
+        with interrupts_held_back():
+            from sklearn.metrics import r2_score
 
         return float(r2_score(y, raw, sample_weight=sample_weight))
 
@@ -150,7 +156,7 @@ class Quantile(KernelLoss):
     @property
     def meaning(self):
         """What the raw outputs of a target are."""
-        return *super().meaning, self._several
+        return (*super().meaning, "in a list") if self._several else super().meaning
 
     def inverse_link(self, raw):
         """The quantiles; of several (n_samples, n_targets, n_quantiles), in ascending order.
@@ -178,18 +184,14 @@ def read_quantile(quantile):
     """The parameter `quantile` as a float, or as a tuple of several."""
     if isinstance(quantile, Real):
         return float(quantile)
-    several = np.asarray(quantile)
-    is_vector = several.ndim == 1 and several.size > 0 and several.dtype.kind in "fiu"
-    if not (is_vector and (several > 0).all() and (several < 1).all() and _ascends(several)):
+    several = quantile if isinstance(quantile, tuple) else np.asarray(quantile, object).tolist()
+    is_vector = isinstance(several, list | tuple) and all(isinstance(q, Real) for q in several)
+    if not (is_vector and several and all(a < b for a, b in pairwise((0, *several, 1)))):
         raise ValueError(
             f"quantile must be a number between 0 and 1, or several in ascending order, got "
             f"{quantile!r}."
         )
-    return tuple(several.astype(float).tolist())
-
-
-def _ascends(numbers):
-    return (np.diff(numbers) > 0).all()
+    return tuple(map(float, several))
 
 
 class Poisson(KernelLoss):
@@ -250,8 +252,8 @@ class Gaussian(KernelLoss):
         )
 
     def inverse_link(self, raw):
-        """The means."""
-        return raw[:, ::2]
+        """The means, apart from the deviations that lie between them."""
+        return np.ascontiguousarray(raw[:, ::2])
 
     def slope(self, raw, entry):
         """1 for the raw output that is the mean."""
@@ -307,12 +309,13 @@ def _slope_by_differences(function, raw, entry):
     return slope
 
 
-# The regressor's; the settings that a loss takes are parameters of the estimator.
+# The regressor's; the settings that a loss takes are parameters of the estimator, and `quantile` is
+# as `read_quantile` reads it.
 LOSSES = {
     "squared_error": lambda estimator: SquaredError(),
     "absolute_error": lambda estimator: AbsoluteError(),
     "huber": lambda estimator: Huber(float(estimator.huber_delta)),
-    "quantile": lambda estimator: Quantile(read_quantile(estimator.quantile)),
+    "quantile": lambda estimator: Quantile(estimator.quantile),
     "poisson": lambda estimator: Poisson(),
     "gaussian": lambda estimator: Gaussian(),
 }

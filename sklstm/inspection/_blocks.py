@@ -87,4 +87,4 @@ def trace_of(given, rows):
 
 def gradient_on_x(trace, d_raw):
     """The gradient on what the net has read, (n_samples, longest, n_features); NaN on padding."""
-    return trace.backward(d_raw)[1]
+    return trace.backward(d_raw, weights=False)[1]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from sklstm._forms import ANY_NUMBERS, Expected, read_form
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._parts import take_apart
 from sklstm._sequences import steps_before_padding
 from sklstm._typing import SequencesLike
@@ -90,8 +91,9 @@ def permutation_importance(
     5
     """
     # Imported here, since they take as long as all of sklstm.
-    from sklearn.inspection import permutation_importance as of_columns
-    from sklearn.metrics import check_scoring
+    with interrupts_held_back():
+        from sklearn.inspection import permutation_importance as of_columns
+        from sklearn.metrics import check_scoring
 
     if not isinstance(by, str) or by not in _GROUPS:
         raise ValueError(f"by must be one of {list(_GROUPS)}, got {by!r}.")
