@@ -2,21 +2,18 @@
 
 import threading
 from collections.abc import Sequence
-from copy import copy
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
-from sklstm._base import BaseLSTM
 from sklstm._forms import FLOATS
-from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._network.parameters import Architecture, architecture_of
 from sklstm._network.stream import Stream
 from sklstm._numbers import refuse_non_numeric
+from sklstm._parts import take_apart
 from sklstm._typing import Floats, keeps_type
 from sklstm.preprocessing import TimestepTransformer
 
@@ -112,30 +109,9 @@ class StreamingPredictor:
     _stream: Stream | None
 
     def __init__(self, model: Any, n_series: int = 1) -> None:
-        # Imported here, since it takes as long as the half of sklstm.
-        with interrupts_held_back():
-            from sklearn.pipeline import Pipeline
-
         _check_n_series(n_series)
-        steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-        *transformers, net = steps or [None]
-        transformers = [each for each in transformers if each not in (None, "passthrough")]
-        for each in transformers:
-            if not isinstance(each, TimestepTransformer):
-                raise TypeError(
-                    f"model must be a pipeline of TimestepTransformers and an estimator of sklstm, "
-                    f"got {type(each).__name__} in it: wrap it in TimestepTransformer."
-                )
-            check_is_fitted(each)
-        if not isinstance(net, BaseLSTM):
-            raise TypeError(
-                f"model must be an LSTMRegressor or LSTMClassifier, or a pipeline that ends with "
-                f"one, got {type(net).__name__}."
-            )
-        check_is_fitted(net)
-        # As they stand: a later fit of the pipeline sets what is fitted anew.
-        self._transformers, self._net = list(map(copy, transformers)), net._as_it_stands()
-        self._architecture = architecture_of(net._shape)
+        self._transformers, self._net = take_apart(model)
+        self._architecture = architecture_of(self._net._shape)
         if self._architecture.bidirectional:
             raise ValueError(
                 "model must have bidirectional=False: the backward direction starts with the last "

@@ -157,6 +157,28 @@ def test_the_deviation_is_right_where_it_is_that_of_the_errors():
     np.testing.assert_allclose(loss.deviation(raw), y.std(), rtol=1e-14)
 
 
+@for_each_loss
+def test_the_slope_of_a_prediction_is_its_derivative(name):
+    loss, raw = make_loss(name), np.random.default_rng(0).normal(size=(40, 6))
+    predictions = loss.inverse_link(raw)
+    for entry in np.ndindex(predictions.shape[1:]):
+        # Each column moves in turn, by less than two of them are apart.
+        for column, step in enumerate(1e-6 * np.eye(6)):
+            rise = loss.inverse_link(raw + step) - loss.inverse_link(raw - step)
+            found = loss.slope(raw, entry)[:, column]
+            np.testing.assert_allclose(found, rise[:, *entry] / 2e-6, rtol=1e-8, atol=1e-8)
+
+
+def test_a_loss_that_says_no_slope_has_one_by_differences():
+    class BentError(SquaredError):
+        def inverse_link(self, raw):
+            return raw**2 + raw[:, ::-1]
+
+    raw = np.random.default_rng(0).normal(size=(40, 3))
+    expected = 2 * raw[:, [1]] * [0, 1, 0] + [0, 1, 0]
+    np.testing.assert_allclose(BentError().slope(raw, (1,)), expected, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize("name", list(METRICS))
 def test_mean_loss_of_predictions_is_that_of_sklearn_metrics(name):
     loss = make_loss(name)

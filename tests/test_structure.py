@@ -119,6 +119,8 @@ def test_import_loads_no_optional_package():
     loaded = run(code + "; print(*set(sys.modules) - before)").split()
     assert "sklstm._kernels.tickets" in loaded
     assert {module.split(".")[0] for module in loaded}.isdisjoint(OPTIONAL)
+    # Loaded by those who ask for it.
+    assert "sklstm.inspection" not in loaded
 
 
 def test_import_needs_no_optional_package():

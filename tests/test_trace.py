@@ -74,6 +74,20 @@ def test_a_shard_by_itself_gives_what_a_round_gives(dtype, depth, bidirectional,
     assert_agrees(problem, (raw, gradient), reference_round(problem))
 
 
+@for_each_dtype
+@for_each_direction
+@for_each_pooling
+def test_without_states_a_trace_has_the_same_bits(dtype, bidirectional, pooling):
+    problem = problem_of(dtype, 2, bidirectional, pooling)
+    traces = [
+        Trace(problem.architecture, problem.sequences, problem.weights, states=states)
+        for states in (True, False)
+    ]
+    found = [(each.forward()[0], each.steps(), each.backward(problem.d_raw)) for each in traces]
+    assert_same_bits(*found)
+    assert traces[1].forward()[1] is None
+
+
 @pytest.mark.nojit
 @for_each_dtype
 @for_each_depth

@@ -85,6 +85,23 @@ assert_type(classifier.score(X, labels), float)
 probabilities = StreamingPredictor(classifier).predict_proba(X[:1, 0])
 assert_type(probabilities, npt.NDArray[np.floating[Any]])
 """
+INSPECTION = """
+from sklstm.inspection import (
+    GateActivations, gate_activations, input_gradients, integrated_gradients, memory_spans,
+    permutation_importance,
+)
+
+X = series.reshape(10, 3, 2)
+y = X[:, 0, 0]
+net = LSTMRegressor(3, tol=1).fit(X, y)
+assert_type(gate_activations(net, X), list[GateActivations])
+assert_type(memory_spans(net, [X[0], X[1]]), list[npt.NDArray[np.floating[Any]]])
+input_gradients(net, X, output=0)
+integrated_gradients(net, [X[0].tolist()], baseline=[0, 1.5], n_points=3)
+integrated_gradients(net, X, baseline=X)
+by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
+by_both.importances_mean[0, 0]
+"""
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
     "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
@@ -125,14 +142,16 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS],
-    ids=["series", "estimators"],
+    [SERIES, ESTIMATORS, INSPECTION],
+    ids=["series", "estimators", "inspection"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
 
 
-@pytest.mark.parametrize("code", [SERIES, ESTIMATORS], ids=["series", "estimators"])
+@pytest.mark.parametrize(
+    "code", [SERIES, ESTIMATORS, INSPECTION], ids=["series", "estimators", "inspection"]
+)
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
 

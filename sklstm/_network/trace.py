@@ -32,9 +32,11 @@ class Trace:
     steps : int or None
         The most steps of a segment; None: as many as the longest sequence has. With two directions
         there is one segment, the whole.
+    states : bool
+        Whether segments start from states and end with them; without, there is but the whole.
     """
 
-    def __init__(self, architecture, sequences, weights, steps=None):
+    def __init__(self, architecture, sequences, weights, steps=None, states=True):
         EVERY_NET.link(sequences.dtype)
         pooling.link(architecture.pooling, sequences.dtype, training=True)
         UPPER_LAYERS.link(sequences.dtype)
@@ -46,7 +48,7 @@ class Trace:
         n, dtype = len(sequences.records), sequences.dtype
         self._layout = make_layout(
             architecture, dtype, n, self._steps, True,
-            segments=1 if architecture.bidirectional else 2, x_gradient=True,
+            segments=2 if states and not architecture.bidirectional else 1, x_gradient=True,
         )  # fmt: skip
         net, cells = self._layout.net.copy(), self._layout.cells.copy()
         packed = aligned((self._layout.packed_size,), dtype)
@@ -83,7 +85,7 @@ class Trace:
             The raw output, once all sequences have ended; with an output for each step, those that
             were read so far, else NaN.
         state : State or None
-            What each sequence ends with; None with two directions.
+            What each sequence ends with; None with two directions, or without `states`.
         """
         longest, one = self._sequences.longest, self._layout.net[0]["state_size"] == 0
         end = longest if end is None else end
@@ -92,7 +94,7 @@ class Trace:
                 f"A segment is of 1 to {self._steps} of {longest} steps, got {begin} to {end}."
             )
         if one and (begin, end) != (0, longest):
-            raise ValueError(f"With two directions, the segment is 0 to {longest}.")
+            raise ValueError(f"Without states, the segment is 0 to {longest}.")
         if begin > 0 and state is None:
             raise ValueError("state must be what the segment before ended with, got None.")
         self._segment = begin, end

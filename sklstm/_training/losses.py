@@ -64,6 +64,15 @@ class Loss(ABC):
         """The prediction that raw outputs (n_samples, n_raw) stand for: an entry a target."""
         return raw
 
+    def slope(self, raw, entry):
+        """The derivative of an entry of the prediction by each raw output, of the shape of `raw`.
+
+        `entry` is its index behind the first axis, (target,) or what `inverse_link` has.
+        """
+        if type(self).inverse_link is Loss.inverse_link:
+            return _ones_at(raw, entry[0])
+        return _slope_by_differences(self.inverse_link, raw, entry)
+
     def mean(self, raw, y, sample_weight):
         """The mean loss, as it is minimised but without the penalty."""
         values = self.value(raw, y).sum(axis=1) / self.n_terms(y.shape[1])
@@ -157,7 +166,18 @@ class Quantile(KernelLoss):
         """
         if not self._several:
             return raw
-        return np.sort(raw.reshape(len(raw), -1, len(self.settings)), axis=2)
+        return np.sort(self._by_target(raw), axis=2)
+
+    def slope(self, raw, entry):
+        """That of the raw output which stands at the place of a quantile after sorting."""
+        if not self._several:
+            return _ones_at(raw, entry[0])
+        target, place = entry
+        order = np.argsort(self._by_target(raw)[:, target], axis=1, kind="stable")
+        return _ones_at(raw, target * len(self.settings) + order[:, place])
+
+    def _by_target(self, raw):
+        return raw.reshape(len(raw), -1, len(self.settings))
 
 
 def read_quantile(quantile):
@@ -199,6 +219,10 @@ class Poisson(KernelLoss):
         """The mean that a raw output stands for."""
         return np.exp(raw)
 
+    def slope(self, raw, entry):
+        """The mean itself."""
+        return _ones_at(raw, entry[0]) * np.exp(raw)
+
 
 class Gaussian(KernelLoss):
     """Minus the log-likelihood of a normal distribution (Nix & Weigend 1994), but a constant.
@@ -231,6 +255,10 @@ class Gaussian(KernelLoss):
         """The means, apart from the deviations that lie between them."""
         return np.ascontiguousarray(raw[:, ::2])
 
+    def slope(self, raw, entry):
+        """1 for the raw output that is the mean."""
+        return _ones_at(raw, 2 * entry[0])
+
     def deviation(self, raw):
         """The standard deviations."""
         return np.exp(raw[:, 1::2])
@@ -258,6 +286,27 @@ class MultinomialLogLoss(KernelLoss):
     def score(self, raw, y, sample_weight):
         """Accuracy."""
         return float(np.average(raw.argmax(axis=1) == y.argmax(axis=1), weights=sample_weight))
+
+
+def _ones_at(raw, column):
+    """1 in a column, which may be another one in each row, and 0 elsewhere."""
+    slope = np.zeros_like(raw)
+    slope[np.arange(len(raw)), column] = 1
+    return slope
+
+
+def _slope_by_differences(function, raw, entry):
+    """Central differences, in float64."""
+    raw = raw.astype(np.float64)
+    slope, step = np.empty_like(raw), np.cbrt(np.finfo(np.float64).eps)
+    for column in range(raw.shape[1]):
+        below, above = raw.copy(), raw.copy()
+        width = step * np.maximum(1, np.abs(raw[:, column]))
+        below[:, column] -= width
+        above[:, column] += width
+        rise = function(above)[:, *entry] - function(below)[:, *entry]
+        slope[:, column] = rise / (above - below)[:, column]
+    return slope
 
 
 # The regressor's; the settings that a loss takes are parameters of the estimator, and `quantile` is

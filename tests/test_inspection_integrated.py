@@ -1,0 +1,242 @@
+"""integrated_gradients: they add up, and agree with a fine rule and with Captum."""
+
+import numpy as np
+import pytest
+from conftest import assert_same_bits, ignores_convergence
+from inspected import (
+    FEATURES,
+    FORMS,
+    STEPS,
+    fitted,
+    in_form,
+    lengths_of,
+    numbers,
+    padded,
+)
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
+
+from sklstm import LSTMClassifier
+from sklstm.inspection import _blocks, _integrated, input_gradients, integrated_gradients
+
+pytestmark = ignores_convergence
+for_each_form = pytest.mark.parametrize("form", FORMS)
+for_each_pooling = pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+BAND = {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}
+# What was agreed, of the largest difference.
+COMPLETE = 1e-6
+
+
+def sums(attributions):
+    return np.nansum(padded(attributions).astype(np.float64), axis=(1, 2))
+
+
+def assert_adds_up(model, form, function, output=0, baseline=None, transformers=(), **options):
+    X = in_form(numbers(), form)
+    given = integrated_gradients(model, X, baseline=baseline, output=output, **options)
+    assert isinstance(given, list) == (form == "list")
+    start = baseline
+    if baseline is None:
+        start = (model[-1] if transformers else model)._scaling[0]
+        for transformer in reversed(transformers):
+            start = transformer.inverse_transform(start[np.newaxis])[0]
+    start = np.broadcast_to(start, (9, STEPS, FEATURES))
+    difference = function(X) - function(in_form(start, form))
+    error = np.abs(sums(given) - difference).max()
+    assert error <= COMPLETE * np.abs(difference).max()
+    exists = np.arange(STEPS) < lengths_of(form, 9)[:, np.newaxis]
+    np.testing.assert_array_equal(np.isnan(padded(given)).all(axis=2), ~exists)
+
+
+@for_each_form
+@for_each_pooling
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_attributions_add_up_to_the_difference(form, pooling, bidirectional):
+    model = fitted(form, pooling=pooling, bidirectional=bidirectional)
+    assert_adds_up(model, form, model.predict)
+    assert_adds_up(model, form, model.predict, baseline=[0.5, 2, -7])
+
+
+@pytest.mark.parametrize("pooling", ["last", "max"])
+@pytest.mark.parametrize("normalize_X", [True, False])
+def test_they_add_up_for_nets_of_large_weights(pooling, normalize_X):
+    model = fitted(hidden_layer_sizes=20, pooling=pooling, normalize_X=normalize_X)
+    model._weights = 3 * model._weights
+    assert_adds_up(model, "3-D", model.predict)
+    assert_adds_up(model, "3-D", model.predict, n_points=3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "output", "place"),
+    [
+        ({"loss": "poisson"}, 0, ()),
+        ({"loss": "gaussian", "n_outputs": 2}, 1, 1),
+        (BAND, 2, 2),
+        (BAND | {"n_outputs": 2}, (1, 0), (1, 0)),
+    ],
+)
+def test_they_add_up_for_each_output(parameters, output, place):
+    model = fitted(**parameters)
+    place = place if isinstance(place, tuple) else (place,)
+    assert_adds_up(model, "3-D", lambda X: model.predict(X)[:, *place], output)
+
+
+@pytest.mark.parametrize("form", ["3-D", "list"])
+def test_they_add_up_for_classes_and_for_steps(form):
+    model = fitted(form, estimator=LSTMClassifier)
+    assert_adds_up(model, form, lambda X: -model.decision_function(X), "a")
+    model = fitted(form, pooling=None)
+    assert_adds_up(model, form, lambda X: np.array([np.nansum(y) for y in model.predict(X)]), "sum")
+    assert_adds_up(model, form, lambda X: np.array([y[0] for y in model.predict(X)]), 0)
+
+
+@for_each_form
+def test_float32_is_float64_but_for_the_rounding_of_what_is_returned(form):
+    model = fitted(form, np.float32)
+    X = numbers(dtype=np.float32)
+    single = integrated_gradients(model, in_form(X, form))
+    double = integrated_gradients(model, in_form(X.astype(np.float64), form))
+    assert padded(single).dtype == np.float32
+    # A list is read in the net's own type.
+    np.testing.assert_allclose(padded(single), padded(double), rtol=1e-6)
+
+
+@for_each_pooling
+def test_they_are_the_mean_gradient_times_the_difference(pooling):
+    model, X = fitted(pooling=pooling), numbers()
+    start = model._scaling[0]
+    # The middles of many equal parts.
+    points = (np.arange(4000) + 0.5) / 4000
+    path = start + points[:, np.newaxis, np.newaxis, np.newaxis] * (X - start)
+    gradients = input_gradients(model, path.reshape(-1, STEPS, FEATURES)).reshape(path.shape)
+    expected = gradients.mean(axis=0) * (X - start)
+    found = integrated_gradients(model, X)
+    # Where the largest step changes, the gradient jumps, between two of the 64 points.
+    tolerance = 2e-2 if pooling == "max" else 1e-6
+    assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+@for_each_form
+@pytest.mark.parametrize(
+    "transformers",
+    [[StandardScaler()], [StandardScaler(), PCA(3)], [QuantileTransformer(n_quantiles=20)]],
+    ids=["scaler", "two", "bent"],
+)
+def test_through_a_pipeline_they_add_up_too(form, transformers):
+    model = fitted(form, transformers=transformers)
+    parts = [step.transformer_ for _, step in model.steps[:-1]]
+    assert_adds_up(model, form, model.predict, transformers=parts)
+    assert_adds_up(model, form, model.predict, baseline=[0.5, 3, -7])
+
+
+def test_the_default_through_a_scaler_is_that_of_the_net_alone():
+    plain, model = fitted(), fitted(transformers=[StandardScaler()])
+    X = numbers()
+    found = integrated_gradients(model, X)
+    start = model[0].transformer_.inverse_transform(model[1]._scaling[:1])[0]
+    np.testing.assert_allclose(start, plain._scaling[0], rtol=1e-12, atol=1e-12)
+    expected = integrated_gradients(model[1], model[0].transform(X))
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-9)
+
+
+@for_each_form
+def test_a_baseline_may_have_the_form_that_was_given(form):
+    model, X = fitted(form), in_form(numbers(), form)
+    vector = np.array([0.5, 2, -7])
+    whole = np.broadcast_to(vector, (9, STEPS, FEATURES))
+    expected = integrated_gradients(model, X, baseline=vector)
+    assert_same_bits(integrated_gradients(model, X, baseline=in_form(whole, form)), expected)
+    if form == "padded":
+        assert_same_bits(integrated_gradients(model, X, baseline=whole), expected)
+    itself = integrated_gradients(model, X, baseline=X)
+    assert np.nanmax(np.abs(padded(itself))) == 0
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
+@pytest.mark.parametrize("transformers", [(), [StandardScaler()]])
+def test_threads_change_no_bit(monkeypatch, pooling, transformers):
+    model = fitted("padded", pooling=pooling, transformers=transformers)
+    X = in_form(numbers(100), "padded")
+    expected = integrated_gradients(model, X, n_points=8)
+    for n_threads in (1, 2, 3):
+        monkeypatch.setattr(_blocks, "available_threads", lambda n=n_threads: n)
+        assert_same_bits(integrated_gradients(model, X, n_points=8), expected)
+    if transformers:
+        return  # whose derivatives are by the spread of all rows
+    # Nor do the other rows.
+    assert_same_bits(integrated_gradients(model, X[7:8], n_points=8), expected[7:8])
+
+
+def test_where_points_are_too_few_more_are_taken(monkeypatch):
+    model, X = fitted(hidden_layer_sizes=20), numbers()
+    model._weights = 4 * model._weights
+    expected = integrated_gradients(model, X, n_points=250)
+    assert np.abs(integrated_gradients(model, X, n_points=100) - expected).max() < 1e-5
+    coarse = integrated_gradients(model, X, n_points=16)
+    monkeypatch.setattr(_integrated, "_PARTS", (1,))
+    alone = integrated_gradients(model, X, n_points=16)
+    assert np.abs(coarse - expected).max() < np.abs(alone - expected).max() / 10
+
+
+def test_they_agree_with_captum():
+    torch = pytest.importorskip("torch")
+    attr = pytest.importorskip("captum.attr")
+    model, X = fitted(hidden_layer_sizes=8, n_outputs=2), numbers()
+    lstm = torch.nn.LSTM(FEATURES, 8, batch_first=True, dtype=torch.float64)
+    head = torch.nn.Linear(8, 2, dtype=torch.float64)
+    values = [model.input_weights_[0], model.recurrent_weights_[0], model.biases_[0]]
+    values += [np.zeros(32), model.output_weights_, model.output_bias_]
+    with torch.no_grad():
+        for parameter, value in zip([*lstm.parameters(), *head.parameters()], values, strict=True):
+            parameter.copy_(torch.from_numpy(np.array(value)))
+    torch.set_num_threads(1)
+    explainer = attr.IntegratedGradients(lambda x: head(lstm(x)[0][:, -1]))
+    baseline = np.broadcast_to([0.5, 2, -7], X.shape)
+    expected = explainer.attribute(
+        *map(torch.from_numpy, (X, baseline.copy())), target=1, n_steps=64, method="gausslegendre"
+    )
+    found = integrated_gradients(model, X, baseline=[0.5, 2, -7], output=1)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_points": 0}, "n_points must be an int of at least 1, got 0"),
+        ({"n_points": 2.5}, "n_points must be an int"),
+        ({"baseline": [1, 2]}, r"of shape \(3,\).* of that of X, \(9, 7, 3\), got shape \(2,\)"),
+        ({"baseline": np.zeros((9, 6, 3))}, r"got shape \(9, 6, 3\)"),
+        ({"baseline": [0, np.nan, 0]}, "baseline must have finite numbers"),
+        ({"baseline": "mean"}, "baseline must be numbers"),
+        ({"output": 1}, "the index of one of 1 outputs"),
+    ],
+)
+def test_what_there_is_not_is_refused_in_a_sentence(options, message):
+    with pytest.raises(ValueError, match=message):
+        integrated_gradients(fitted(), numbers(), **options)
+
+
+def test_a_baseline_for_a_list_must_have_its_lengths():
+    model, X = fitted("list"), in_form(numbers(), "list")
+    with pytest.raises(ValueError, match="a list of such"):
+        integrated_gradients(model, X, baseline=X[::-1])
+    with pytest.raises(ValueError, match="a list of such"):
+        integrated_gradients(model, X, baseline=np.zeros((9, STEPS, FEATURES)))
+
+
+def test_a_pipeline_that_cannot_go_back_asks_for_a_baseline():
+    model = fitted(transformers=[StandardScaler(), SimpleImputer()])
+    X = numbers()
+    with pytest.raises(ValueError, match=r"SimpleImputer has no inverse_transform.*3 numbers"):
+        integrated_gradients(model, X)
+    assert integrated_gradients(model, X, baseline=np.zeros(3)).shape == X.shape
+    X[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="X has NaN, to which there is no path"):
+        integrated_gradients(model, X, baseline=np.zeros(3))
+
+
+def test_a_function_that_names_its_inverse_can_go_back():
+    forward = FunctionTransformer(np.arcsinh, np.sinh)
+    model = fitted(transformers=[forward])
+    assert_adds_up(model, "3-D", model.predict, transformers=[forward])
