@@ -141,5 +141,7 @@ print("imported")
 
 def test_all_public_names_exist():
     import sklstm
+    from sklstm import inspection
 
-    assert [name for name in sklstm.__all__ if not hasattr(sklstm, name)] == []
+    for module in (sklstm, inspection):
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []

@@ -8,6 +8,7 @@ from threading import Event
 import numpy as np
 
 from sklstm._machine.processor import available_threads
+from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._network.layout import make_layout
 from sklstm._network.trace import Trace
 
@@ -64,19 +65,21 @@ def run_blocks(function, blocks):
         for rows in blocks:
             function(rows, stop.is_set)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
-        try:
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        # An interrupted start of a thread would leave it to itself.
+        with interrupts_held_back():
             # With the settings of NumPy that the caller has.
             futures = [
                 pool.submit(copy_context().run, function, rows, stop.is_set) for rows in blocks
             ]
-            for future in futures:
-                future.result()
-        except BaseException:
-            # Nothing outlives a KeyboardInterrupt: to leave the block waits for all threads.
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in futures:
+            future.result()
+    finally:
+        stop.set()
+        # Nothing outlives a KeyboardInterrupt, nor a second one.
+        with interrupts_held_back():
+            pool.shutdown(cancel_futures=True)
 
 
 def trace_of(given, rows):
