@@ -1,5 +1,7 @@
 """integrated_gradients: they add up, and agree with a fine rule and with Captum."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
@@ -32,9 +34,14 @@ def sums(attributions):
     return np.nansum(padded(attributions).astype(np.float64), axis=(1, 2))
 
 
-def assert_adds_up(model, form, function, output=0, baseline=None, transformers=(), **options):
+def assert_adds_up(
+    model, form, function, output=0, baseline=None, transformers=(), misses=0, **options
+):
+    """With `misses`, a warning says that a share of up to this is missing."""
     X = in_form(numbers(), form)
-    given = integrated_gradients(model, X, baseline=baseline, output=output, **options)
+    told = pytest.warns(UserWarning, match="Attributions miss") if misses else nullcontext()
+    with told:
+        given = integrated_gradients(model, X, baseline=baseline, output=output, **options)
     assert isinstance(given, list) == (form == "list")
     start = baseline
     if baseline is None:
@@ -44,7 +51,7 @@ def assert_adds_up(model, form, function, output=0, baseline=None, transformers=
     start = np.broadcast_to(start, (9, STEPS, FEATURES))
     difference = function(X) - function(in_form(start, form))
     error = np.abs(sums(given) - difference).max()
-    assert error <= COMPLETE * np.abs(difference).max()
+    assert error <= (misses or COMPLETE) * np.abs(difference).max()
     exists = np.arange(STEPS) < lengths_of(form, 9)[:, np.newaxis]
     np.testing.assert_array_equal(np.isnan(padded(given)).all(axis=2), ~exists)
 
@@ -54,32 +61,37 @@ def assert_adds_up(model, form, function, output=0, baseline=None, transformers=
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_attributions_add_up_to_the_difference(form, pooling, bidirectional):
     model = fitted(form, pooling=pooling, bidirectional=bidirectional)
-    assert_adds_up(model, form, model.predict)
-    assert_adds_up(model, form, model.predict, baseline=[0.5, 2, -7])
+    # Where the largest step changes, the gradient jumps, between two of the 64 points.
+    misses = 0.1 if pooling == "max" else 0
+    assert_adds_up(model, form, model.predict, misses=misses)
+    assert_adds_up(model, form, model.predict, baseline=[0.5, 2, -7], misses=misses)
 
 
 @pytest.mark.parametrize("pooling", ["last", "max"])
 @pytest.mark.parametrize("normalize_X", [True, False])
-def test_they_add_up_for_nets_of_large_weights(pooling, normalize_X):
+def test_what_nets_of_large_weights_miss_is_told(pooling, normalize_X):
     model = fitted(hidden_layer_sizes=20, pooling=pooling, normalize_X=normalize_X)
     model._weights = 3 * model._weights
-    assert_adds_up(model, "3-D", model.predict)
-    assert_adds_up(model, "3-D", model.predict, n_points=3)
+    with pytest.warns(UserWarning, match=r"raise n_points \(was 3\)"):
+        integrated_gradients(model, numbers(), n_points=3)
+    misses = 0.02 if pooling == "max" else 0
+    assert_adds_up(model, "3-D", model.predict, n_points=1000, misses=misses)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "output", "place"),
+    ("parameters", "output", "place", "misses"),
     [
-        ({"loss": "poisson"}, 0, ()),
-        ({"loss": "gaussian", "n_outputs": 2}, 1, 1),
-        (BAND, 2, 2),
-        (BAND | {"n_outputs": 2}, (1, 0), (1, 0)),
+        ({"loss": "poisson"}, 0, (), 0),
+        ({"loss": "gaussian", "n_outputs": 2}, 1, 1, 0),
+        # Where quantiles would cross, the gradient jumps.
+        (BAND, 2, 2, 0.001),
+        (BAND | {"n_outputs": 2}, (1, 0), (1, 0), 0.001),
     ],
 )
-def test_they_add_up_for_each_output(parameters, output, place):
+def test_they_add_up_for_each_output(parameters, output, place, misses):
     model = fitted(**parameters)
     place = place if isinstance(place, tuple) else (place,)
-    assert_adds_up(model, "3-D", lambda X: model.predict(X)[:, *place], output)
+    assert_adds_up(model, "3-D", lambda X: model.predict(X)[:, *place], output, misses=misses)
 
 
 @pytest.mark.parametrize("form", ["3-D", "list"])
@@ -102,6 +114,7 @@ def test_float32_is_float64_but_for_the_rounding_of_what_is_returned(form):
     np.testing.assert_allclose(padded(single), padded(double), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Attributions miss")
 @for_each_pooling
 def test_they_are_the_mean_gradient_times_the_difference(pooling):
     model, X = fitted(pooling=pooling), numbers()
@@ -120,14 +133,26 @@ def test_they_are_the_mean_gradient_times_the_difference(pooling):
 @for_each_form
 @pytest.mark.parametrize(
     "transformers",
-    [[StandardScaler()], [StandardScaler(), PCA(3)], [QuantileTransformer(n_quantiles=20)]],
-    ids=["scaler", "two", "bent"],
+    [[StandardScaler()], [StandardScaler(), PCA(3)]],
+    ids=["scaler", "two"],
 )
 def test_through_a_pipeline_they_add_up_too(form, transformers):
     model = fitted(form, transformers=transformers)
     parts = [step.transformer_ for _, step in model.steps[:-1]]
     assert_adds_up(model, form, model.predict, transformers=parts)
     assert_adds_up(model, form, model.predict, baseline=[0.5, 3, -7])
+
+
+@pytest.mark.filterwarnings("ignore:Attributions miss")
+@for_each_form
+def test_through_a_bent_transformer_they_miss_little(form):
+    model = fitted(form, transformers=[QuantileTransformer(n_quantiles=20)])
+    X = in_form(numbers(), form)
+    baseline = np.array([0.5, 3, -7])
+    given = integrated_gradients(model, X, baseline=baseline)
+    start = in_form(np.broadcast_to(baseline, (9, STEPS, FEATURES)), form)
+    difference = model.predict(X) - model.predict(start)
+    assert np.abs(sums(given) - difference).max() < 0.01 * np.abs(difference).max()
 
 
 def test_the_default_through_a_scaler_is_that_of_the_net_alone():
@@ -153,6 +178,7 @@ def test_a_baseline_may_have_the_form_that_was_given(form):
     assert np.nanmax(np.abs(padded(itself))) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Attributions miss")
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 @pytest.mark.parametrize("transformers", [(), [StandardScaler()]])
 def test_threads_change_no_bit(monkeypatch, pooling, transformers):
@@ -168,6 +194,7 @@ def test_threads_change_no_bit(monkeypatch, pooling, transformers):
     assert_same_bits(integrated_gradients(model, X[7:8], n_points=8), expected[7:8])
 
 
+@pytest.mark.filterwarnings("ignore:Attributions miss")
 def test_where_points_are_too_few_more_are_taken(monkeypatch):
     model, X = fitted(hidden_layer_sizes=20), numbers()
     model._weights = 4 * model._weights

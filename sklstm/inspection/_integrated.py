@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import roots_legendre
 
 from sklstm._kernels.shard import SEQUENCE
+from sklstm._messages import warn_user
 from sklstm._network.trace import Trace
 from sklstm._sequences import Sequences
 from sklstm._typing import Floats, SequencesLike
@@ -20,6 +21,8 @@ from sklstm.inspection._outputs import Output, read_output
 # The share of a sequence's attributions, sizes added up, by which they may miss what they should
 # add up to; beyond, its path is cut into so many parts.
 _TOLERANCE, _PARTS = 1e-7, (1, 4, 16)
+# The share of the largest difference from which what is missing is told.
+_TOLD = 1e-6
 
 
 @np.errstate(all="ignore")
@@ -77,9 +80,9 @@ def integrated_gradients(
 
     Notes
     -----
-    What is still missing then is shared out, in proportion to the sizes of attributions. As a rule
-    it is rounding. With pooling="max" the gradient jumps along the path, and it is up to about
-    1 / n_points of the whole: take more points for more digits of each number.
+    If attributions then still miss what they should add up to, by more than a millionth of the
+    largest difference, a warning says by how much. With pooling="max" that is usual, as the
+    gradient jumps along the path: some times 1 / n_points of the whole is missing.
 
     References
     ----------
@@ -116,12 +119,24 @@ def integrated_gradients(
         width = widths(steps)
     way = _Way(given, chosen, given.net._weights.astype(np.float64), width)
     attributions = np.empty((given.starts[-1], given.n_features), given.sequences.dtype)
+    missing, differences = np.zeros((2, len(given.lengths)))
 
     def run(rows, stopped):
-        attributions[given.places(rows)] = _attributions(way, rows, start(rows), n_points, stopped)
+        found = _attributions(way, rows, start(rows), n_points, stopped)
+        attributions[given.places(rows)], missing[rows], differences[rows] = found
 
     run_blocks(run, blocks_of(given.architecture, np.dtype(np.float64), given.lengths))
+    _tell_what_is_missing(np.abs(missing).max(), np.abs(differences).max(), n_points)
     return given.in_form_of_x(attributions)
+
+
+def _tell_what_is_missing(missing, largest, n_points):
+    if missing > _TOLD * largest:
+        warn_user(
+            "Attributions miss the difference of predictions, which they should add up to, by up "
+            f"to {missing:.2g}, where differences are up to {largest:.2g}: raise n_points (was "
+            f"{n_points})."
+        )
 
 
 def _check_n_points(n_points):
@@ -149,10 +164,11 @@ class _Way:
 
 
 def _attributions(way, rows, start, n_points, stopped):
-    """The attributions of some sequences, all steps in a row."""
+    """The attributions of some sequences, all steps in a row; what they miss; and of what."""
     given = way.given
     end, lengths = given.steps_of(rows), given.lengths[rows]
     result = np.zeros_like(end)
+    missing, differences = np.zeros((2, len(rows)))
     todo = np.arange(len(rows))
     # Where the largest step changes, the gradient jumps: no number of points would be enough.
     for n_parts in _PARTS[:1] if given.architecture.pooling == "max" else _PARTS:
@@ -161,18 +177,17 @@ def _attributions(way, rows, start, n_points, stopped):
             way, start[here], end[here], lengths[todo], _rule(n_points, n_parts), stopped
         )
         if found is None:
-            return result
+            break
         mean_gradient, difference = found
         some = mean_gradient * (end[here] - start[here])
         begins = np.concatenate([[0], np.cumsum(lengths[todo])[:-1]])
         size = np.add.reduceat(np.abs(some).sum(axis=1), begins)
-        missing = difference - np.add.reduceat(some.sum(axis=1), begins)
-        share = np.divide(missing, size, out=np.zeros_like(size), where=size > 0)
-        result[here] = some + np.repeat(share, lengths[todo])[:, np.newaxis] * np.abs(some)
-        todo = todo[np.abs(missing) > _TOLERANCE * size]
+        result[here], differences[todo] = some, difference
+        missing[todo] = difference - np.add.reduceat(some.sum(axis=1), begins)
+        todo = todo[np.abs(missing[todo]) > _TOLERANCE * size]
         if len(todo) == 0:
             break
-    return result
+    return result, missing, differences
 
 
 def _rule(n_points, n_parts):
