@@ -213,7 +213,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def __setstate__(self, state):
         super().__setstate__(state)
         if {"_shape", "_weights"} & state.keys():
-            check_state(vars(self))
+            check_state(vars(self), self._targets.check_fitted)
 
     def _as_it_stands(self):
         """A copy to predict with: another thread may fit this estimator meanwhile."""
@@ -236,8 +236,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _score(self, X, y, sample_weight, metric):
         """A metric, for which each labelled step is a sample if there are answers for each."""
-        check_is_fitted(self)
         net = self._as_it_stands()
+        check_is_fitted(net)
         if not architecture_of(net._shape).reads_each_step:
             return float(metric(y, net.predict(X), sample_weight=sample_weight))
         with np.errstate(all="ignore"):

@@ -19,7 +19,7 @@ from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import check_agreement, check_numbers, read_sequences, read_shape
 from sklstm._steps import labelled_steps, steps_in_a_row, weights_of_steps
-from sklstm._targets import Targets
+from sklstm._targets import Targets, refuse_none
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import Data, Progress, Settings
 
@@ -177,10 +177,15 @@ def _read_targets(estimator, given, form, sequences, continued_by):
 def _read_steps(estimator, given, form, sequences, continued_by):
     """A target for each step that has one; the others have no weight."""
     outputs = Outputs(sequences.records["length"])
+    refuse_none(given.y, type(estimator).__name__)
     labels, labelled = labelled_steps(steps_in_a_row(given.y, sequences))
+    weight = weights_of_steps(given.sample_weight, sequences, form.dtype)
+    weighed = weight[labelled] > 0
+    if not weighed.any():
+        _check_total_weight(weight[labelled])
+    labels, labelled[labelled] = labels[weighed], weighed
     targets = estimator._targets.of(estimator, given._replace(y=labels), continued_by)
     y = targets.encode_steps(labels, labelled)
-    weight = weights_of_steps(given.sample_weight, sequences, form.dtype)
     weight = targets.weigh(y, np.where(labelled, weight, 0))
     # The net reads steps without a weight too: all of a sequence weigh what the others do.
     n_weighed = np.maximum(outputs.add_up(weight > 0), 1)
@@ -242,6 +247,9 @@ def _split(estimator, given, strata, sample_weight, seed):
     """Rows to train on, and rows to validate on or None; `sample_weight` is that of rows."""
     rows, held_out = np.arange(len(sample_weight)), None
     if estimator.early_stopping and given.X_val is None:
+        if estimator.pooling is None:
+            # A sequence without a label is as if it were not there.
+            rows = np.flatnonzero(sample_weight)
         rows, held_out = _hold_out(estimator, rows, strata, np.random.RandomState(seed))
         _check_total_weight(sample_weight[held_out])
     _check_total_weight(sample_weight[rows])

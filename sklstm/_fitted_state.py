@@ -74,10 +74,14 @@ def seen_in_fit(estimator):
     return estimator.n_timesteps_, estimator._shape[0]
 
 
-def check_state(state):
-    """Refuse a state that no fit leaves behind; kernels would read beyond what there is."""
+def check_state(state, check_targets):
+    """Refuse a state that no fit leaves behind; kernels would read beyond what there is.
+
+    `check_targets` refuses one whose raw outputs do not go with what is said of targets.
+    """
     try:
         architecture = Architecture(*state["_shape"])
+        check_targets(state, architecture.n_outputs)
         n_weights, n_outputs = architecture.n_weights, state["n_outputs_"]
         wanted = {
             "_weights": (n_weights,),

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklstm._base import BaseLSTM, can_partial_fit
 from sklstm._fit import Given
 from sklstm._machine.undisturbed import interrupts_held_back
-from sklstm._targets import NumberTargets, fitted_loss
+from sklstm._targets import NumberTargets, fitted_loss, refuse_without_deviation
 from sklstm._training.losses import LOSSES
 from sklstm._typing import Floats, SequencesLike, keeps_type
 
@@ -343,13 +343,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         if not return_std:
             return self._output(X, "predict")
-        check_is_fitted(self)
-        if self._fitted_loss != "gaussian":
-            raise ValueError(
-                "return_std=True wants a net that was fitted with loss='gaussian', got one of "
-                f"loss={self._fitted_loss!r}."
-            )
-        return self._output(X, "predict_with_std")
+        # Another thread may fit this estimator meanwhile.
+        net = self._as_it_stands()
+        check_is_fitted(net)
+        refuse_without_deviation(net)
+        return net._output(X, "predict_with_std")
 
     def score(
         self, X: SequencesLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -376,10 +374,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         with interrupts_held_back():
             from sklearn.metrics import r2_score
 
-        check_is_fitted(self)
-        is_quantile = self._fitted_loss == "quantile"
-        metric = partial(_d2_pinball, self._fitted_quantile) if is_quantile else r2_score
-        return self._score(X, y, sample_weight, metric)
+        net = self._as_it_stands()
+        check_is_fitted(net)
+        is_quantile = net._fitted_loss == "quantile"
+        metric = partial(_d2_pinball, net._fitted_quantile) if is_quantile else r2_score
+        return net._score(X, y, sample_weight, metric)
 
     def _predict_from(self, raw):
         return _without_outputs_if_one(fitted_loss(self).inverse_link(raw))

@@ -28,12 +28,14 @@ def steps_in_a_row(y, sequences, name="y"):
     y = y if isinstance(y, list | tuple) else np.asarray(y)
     if _is_list(y):
         parts = [_entries(part) for part in y]
-        if all(part.ndim in (1, 2) and part.ndim == parts[0].ndim for part in parts):
-            return _joined(parts, lengths, n_timesteps, name)
+        if all(part.ndim in (1, 2) and part.shape[1:] == parts[0].shape[1:] for part in parts):
+            # Only an array of X has padding, for which there may be entries too.
+            padded = None if type(sequences.source) is list else n_timesteps
+            return _joined(parts, lengths, padded, name)
         shape = "a list of " + " and ".join(sorted({f"shape {part.shape}" for part in parts}))
         one_for_each_row = [part.ndim for part in parts] == [0] * len(lengths)
     else:
-        if y.ndim in (2, 3) and y.shape[:2] == (len(lengths), n_timesteps):
+        if y.ndim in (2, 3) and y.shape[:2] == (len(lengths), n_timesteps) and y.size:
             if y.ndim == 3 and y.shape[2] == 1:
                 warn_user(
                     f"{name} of shape {y.shape} is read as {y.shape[:2]}, which is the shape of "
@@ -70,14 +72,14 @@ def _entries(part):
     return array
 
 
-def _joined(parts, lengths, n_timesteps, name):
+def _joined(parts, lengths, padded, name):
     if len(parts) != len(lengths):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: "
             f"[{len(lengths)}, {len(parts)}]: X and {name} must have as many."
         )
     for i, (part, length) in enumerate(zip(parts, lengths, strict=True)):
-        if len(part) not in (length, n_timesteps):
+        if len(part) not in (length, padded):
             raise ValueError(
                 f"{name}[{i}] has {len(part)} entries, but X[{i}] has {length} time steps: with "
                 "pooling=None there must be one for each."
@@ -144,11 +146,18 @@ def weights_of_steps(sample_weight, sequences, dtype):
     sample_weight : ndarray of shape (n_steps,)
     """
     lengths = sequences.records["length"]
+    if getattr(getattr(sample_weight, "dtype", None), "kind", None) == "O":
+        sample_weight = list(sample_weight)
     first = sample_weight[0] if _is_list(sample_weight) and len(sample_weight) else sample_weight
-    of_sequences = sample_weight is None or np.ndim(first) == (0 if _is_list(sample_weight) else 1)
+    of_sequences = np.ndim(first) == 0 or (np.ndim(first) == 1 and not _is_list(sample_weight))
     refuse_non_numeric(sample_weight, "sample_weight")
     if not of_sequences:
         sample_weight = steps_in_a_row(sample_weight, sequences, "sample_weight")
+        if sample_weight.ndim > 1:
+            raise ValueError(
+                f"sample_weight must have one number for each sequence, or for each time step, got "
+                f"{sample_weight.shape[1]} for each time step."
+            )
         like = np.broadcast_to(0, len(sample_weight))
         return _check_sample_weight(sample_weight, like, dtype=dtype, ensure_non_negative=True)
     like = np.broadcast_to(0, len(lengths))

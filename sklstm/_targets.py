@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Targets(ABC):
 
     def encode(self, y, sequences, name="y"):
         """Validate y, or y_val; returns an array with a row for each of the sequences."""
-        _refuse_none(y, self.owner)
+        refuse_none(y, self.owner)
         y = self._encode(y, name)
         check_consistent_length(sequences, y)
         self.loss.check(y)
@@ -61,7 +62,9 @@ class Targets(ABC):
     def encode_steps(self, y, labelled, name="y"):
         """As `encode`, given the labels of those steps that have one; zeros for the others."""
         encoded = self.encode(y, y, name)
-        of_steps = np.zeros((len(labelled), encoded.shape[1]))
+        if labelled.all():
+            return encoded
+        of_steps = np.zeros((len(labelled), encoded.shape[1]), encoded.dtype)
         of_steps[labelled] = encoded
         return of_steps
 
@@ -102,6 +105,8 @@ class Targets(ABC):
         return targets.astype(dtype)
 
     def _scaled(self, y):
+        if not self.mean.any() and (self.deviation == 1).all():
+            return y
         return (y - self.mean) / self.deviation
 
     def undo_scale(self, views):
@@ -110,6 +115,11 @@ class Targets(ABC):
         views["output_weights"] *= factor[:, np.newaxis]
         views["output_bias"] *= factor
         views["output_bias"] += shift
+
+    @staticmethod
+    @abstractmethod
+    def check_fitted(state, n_raw):
+        """Raise ValueError for attributes that no fit leaves on an estimator of so many outputs."""
 
     def fitted(self):
         """The attributes that a fit leaves on the estimator."""
@@ -174,6 +184,19 @@ class NumberTargets(Targets):
             return mean_and_deviation(y, sample_weight)
         return super()._scale_of(y, sample_weight)
 
+    @staticmethod
+    def check_fitted(state, n_raw):
+        """Raise ValueError unless the loss has so many raw outputs for the targets."""
+        name, quantile = state["_fitted_loss"], state["_fitted_quantile"]
+        if name not in LOSSES or read_quantile(quantile) != quantile:
+            raise ValueError(f"No net was fitted with loss={name!r} and quantile={quantile!r}.")
+        loss = LOSSES[name](_WithQuantile(SimpleNamespace(**state), quantile))
+        if state["n_outputs_"] * len(loss.settings) != n_raw:
+            raise ValueError(
+                f"loss={name!r} of {state['n_outputs_']} targets does not go with a net of {n_raw} "
+                "raw outputs."
+            )
+
     def fitted(self):
         """The attributes that a fit leaves on the regressor."""
         return {
@@ -186,6 +209,16 @@ class NumberTargets(Targets):
 def fitted_loss(regressor):
     """The loss that says what the outputs of a fitted net mean."""
     return LOSSES[regressor._fitted_loss](_WithQuantile(regressor, regressor._fitted_quantile))
+
+
+def refuse_without_deviation(net):
+    """Refuse to be asked for deviations, unless the fitted net has them."""
+    name = getattr(net, "_fitted_loss", None)
+    if name != "gaussian":
+        what = type(net).__name__ if name is None else f"loss={name!r}"
+        raise ValueError(
+            f"return_std=True wants a net that was fitted with loss='gaussian', got one of {what}."
+        )
 
 
 class _WithQuantile:
@@ -250,7 +283,7 @@ class ClassTargets(Targets):
             raise ValueError(f"{name} has labels {unknown} that are not among the classes.")
         if len(self.classes) == 2:
             return index[:, np.newaxis].astype(np.float64)
-        return np.eye(len(self.classes))[index]
+        return np.eye(len(self.classes), dtype=np.float32)[index]
 
     def weigh(self, y, sample_weight):
         """Sample weights times those of the classes."""
@@ -267,6 +300,14 @@ class ClassTargets(Targets):
         """The place of each label among the classes."""
         return y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
 
+    @staticmethod
+    def check_fitted(state, n_raw):
+        """Raise ValueError unless there are as many classes as the net tells apart."""
+        classes = state["classes_"]
+        wanted = 2 if n_raw == 1 else n_raw
+        if np.shape(classes) != (wanted,) or n_raw == 2 or state["n_outputs_"] != n_raw:
+            raise ValueError(f"A net of {n_raw} raw outputs does not know the classes {classes}.")
+
     def fitted(self):
         """The attributes that a fit leaves on the classifier."""
         return {**super().fitted(), "classes_": self.classes}
@@ -274,7 +315,7 @@ class ClassTargets(Targets):
 
 def _check_labels(y, owner, name="y"):
     """y as a 1-D array of labels."""
-    _refuse_none(y, owner)
+    refuse_none(y, owner)
     refuse_hidden(y, name)
     y = check_array(y, dtype=None, ensure_2d=False, estimator=owner, input_name=name)
     y = column_or_1d(y, warn=True)
@@ -303,7 +344,7 @@ def _given_weights(class_weight, labels):
     return weights
 
 
-def _refuse_none(y, owner):
+def refuse_none(y, owner):
     if y is None:
         raise ValueError(
             f"This {owner} estimator requires y to be passed, but the target y is None."
@@ -312,5 +353,5 @@ def _refuse_none(y, owner):
 
 def _check_size(y, numbers, dtype):
     """Refuse targets that, or whose scale, the type of the weights cannot hold."""
-    if not (np.abs(numbers) < np.finfo(dtype).max).all():
+    if not max(numbers.max(), -numbers.min()) < np.finfo(dtype).max:
         raise ValueError(f"y has entries too large for {dtype}: up to {np.abs(y).max():g}.")

@@ -14,6 +14,7 @@ from sklstm._network.parameters import Architecture, architecture_of
 from sklstm._network.stream import Stream
 from sklstm._numbers import refuse_non_numeric
 from sklstm._parts import take_apart
+from sklstm._targets import refuse_without_deviation
 from sklstm._typing import Floats, keeps_type
 from sklstm.preprocessing import TimestepTransformer
 
@@ -125,25 +126,33 @@ class StreamingPredictor:
         """Series that run side by side."""
         return self._n_series
 
-    def predict(self, x: ArrayLike) -> NDArray[Any]:
+    def predict(self, x: ArrayLike, return_std: bool = False) -> Any:
         """Read one more step of each series, and predict.
 
         Parameters
         ----------
         x : array-like of shape (n_series, n_features)
             The step.
+        return_std : bool, default=False
+            Whether to return standard deviations too, which loss="gaussian" has.
 
         Returns
         -------
         y : ndarray of shape (n_series,) or (n_series, n_outputs)
             What `model.predict` gives for all steps so far; of several quantiles one more axis.
+        std : ndarray of the shape of y
+            With `return_std`.
 
         Raises
         ------
         ValueError
-            If x has another shape, or NaN or infinity. The stream is left as it was.
+            If x has another shape, or NaN or infinity, or there are no deviations. The stream is
+            left as it was.
         """
-        return self._answer("predict", x)
+        if not return_std:
+            return self._answer("predict", x)
+        refuse_without_deviation(self._net)
+        return self._answer("predict_with_std", x)
 
     @keeps_type(_net_has("predict_proba"))
     def predict_proba(self, x: ArrayLike) -> Floats:
@@ -213,7 +222,7 @@ class StreamingPredictor:
             single = all(array.dtype == np.float32 for array in given[:-1])
             stream = self._stream or self._start(np.float32 if single else np.float64)
             places = _places(stream)
-            _check_state(given, [array.shape for array in places])
+            given = _checked_state(given, places)
             # Not before all of it is known to fit.
             for place, array in zip(places, given, strict=True):
                 place[:] = array
@@ -318,17 +327,27 @@ def _as_numbers(x, dtype):
         raise ValueError(f"x must be numbers, got dtype {x.dtype}.") from error
 
 
-def _check_state(given, shapes):
-    """Refuse a state of another net, or one that no steps lead to."""
-    *numbers, steps = given
+def _checked_state(given, places):
+    """A state as it is kept; refuses that of another net, or one that no steps lead to."""
+    shapes = [place.shape for place in places]
     if [array.shape for array in given] != shapes:
         raise ValueError(
             f"state must have arrays of the shapes {shapes}, got {[a.shape for a in given]}."
         )
-    if not all(array.dtype.kind in "fiu" and np.isfinite(array).all() for array in numbers):
-        raise ValueError("state must have finite numbers in its layers and in pooled.")
-    if steps.dtype.kind not in "iu" or (steps < 0).any():
+    steps = given[-1]
+    if steps.dtype.kind not in "iu" or (steps < 0).any() or (steps > np.iinfo(np.int64).max).any():
         raise ValueError(f"state must have whole numbers of steps from 0 on, got {steps}.")
+    with np.errstate(all="ignore"):
+        kept = [
+            array.astype(place.dtype) if array.dtype.kind in "fiu" else np.array(np.nan)
+            for array, place in zip(given, places, strict=True)
+        ]
+    if not all(np.isfinite(array).all() for array in kept):
+        raise ValueError(
+            f"state must have numbers in its layers and in pooled that are finite in "
+            f"{places[0].dtype}."
+        )
+    return kept
 
 
 def _places(stream):

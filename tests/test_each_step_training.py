@@ -243,10 +243,29 @@ def test_a_label_alone_is_not():
         net().fit(X, LEVEL, X_val=X, y_val=one)
     with pytest.raises(ValueError, match="y_val has no labels"):
         net().fit(X, LEVEL, X_val=X, y_val=np.full((N, T), np.nan))
-    gaps = LEVEL.copy()
-    gaps[-3:] = np.nan
-    with pytest.raises(ValueError, match="positive, finite sum over the rows of training, and of"):
-        net(early_stopping=True, shuffle=False).fit(X, gaps)
+
+
+def test_what_is_held_out_has_labels():
+    few = np.full((N, T), np.nan)
+    few[::3] = LEVEL[::3]
+    for shuffle in (False, True):
+        settings = {"early_stopping": True, "shuffle": shuffle, "validation_fraction": 0.2}
+        model = net(**settings).fit(X, few)
+        alone = net(**settings).fit(X[::3], LEVEL[::3])
+        # The features are standardised by other sums of the same numbers.
+        np.testing.assert_allclose(model.predict(X), alone.predict(X), rtol=1e-9, atol=1e-9)
+
+
+def test_a_label_that_stands_only_where_the_weight_is_0_is_none():
+    words, weight = WORDS.astype(object), np.ones((N, T))
+    words[0, 0], weight[0, 0] = "new", 0
+    missing = words.copy()
+    missing[0, 0] = None
+    model = net(LSTMClassifier).fit(X, words, sample_weight=weight)
+    assert_same_bits(vars(model), vars(net(LSTMClassifier).fit(X, missing)))
+    counts = np.abs(LEVEL)
+    counts[0, 0] = -1
+    assert net(loss="poisson").fit(X, counts, sample_weight=weight).n_iter_ == 3
 
 
 def test_y_val_of_another_form_is_refused_by_its_name():

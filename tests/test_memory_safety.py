@@ -92,7 +92,7 @@ def crafted_states():
         yield f"{net}: memory None", state | {"_memory": None}
 
 
-REFUSALS = r"not the state of|must be an array|No net has this architecture"
+REFUSALS = r"not the state of|must be an array|No net has|does not go with|not know the classes"
 STATES = dict(crafted_states())
 
 
@@ -238,6 +238,70 @@ def test_who_predicts_while_another_thread_fits_gets_the_old_net_or_the_new(dtyp
         thread.join()
     assert wrong == []
     assert seen == {0, 1}
+
+
+def test_scores_and_deviations_are_of_one_net_while_another_thread_fits():
+    settings = [{"loss": "gaussian"}, {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}]
+    model, y, scores = small_net(max_iter=1), X[:, 0, 0], []
+    for each in settings:
+        scores.append(model.set_params(**each).fit(X, y).score(X, y))
+    stop, wrong = threading.Event(), []
+
+    def ask():
+        while not stop.is_set():
+            try:
+                if model.score(X, y) not in scores:
+                    wrong.append("a mixture")
+                model.predict(X, return_std=True)
+            except ValueError as error:
+                # That it has no deviations may be said of the other net.
+                if "return_std=True wants" not in str(error):
+                    wrong.append(error)
+            except Exception as error:
+                wrong.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with warnings.catch_warnings(action="ignore"):
+        for number in range(150):
+            model.set_params(**settings[number % 2]).fit(X, y)
+    stop.set()
+    thread.join()
+    assert wrong == []
+
+
+# --- What the outputs mean ------------------------------------------------------------------
+
+BAND = small_net(loss="quantile", quantile=[0.1, 0.5, 0.9], max_iter=1).fit(X, X[:, 0, 0])
+GAUSSIAN = small_net(loss="gaussian", max_iter=1).fit(X, X[:, 0, 0])
+THREE_CLASSES = LSTMClassifier(3, max_iter=1).fit(X, np.arange(len(X)) % 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        (BAND, {"_fitted_quantile": (0.1, 0.9)}),
+        (BAND, {"_fitted_quantile": (0.9, 0.5, 0.1)}),
+        (BAND, {"_fitted_quantile": "abc"}),
+        (BAND, {"_fitted_loss": "gaussian"}),
+        (BAND, {"n_outputs_": 3}),
+        (GAUSSIAN, {"_fitted_loss": "nope"}),
+        (GAUSSIAN, {"_fitted_loss": "squared_error"}),
+        (GAUSSIAN, {"n_outputs_": 2}),
+        (THREE_CLASSES, {"classes_": np.arange(2)}),
+        (THREE_CLASSES, {"classes_": np.arange(4)}),
+        (THREE_CLASSES, {"classes_": None}),
+        (THREE_CLASSES, {"n_outputs_": 1}),
+    ],
+)
+def test_outputs_that_do_not_go_with_the_net_are_refused(model, change):
+    state = model.__getstate__()
+    type(model)().__setstate__(state)
+    with pytest.raises(ValueError, match=r"No net was|does not go|quantile must be|not know the|T"):
+        type(model)().__setstate__(state | change)
+    missing = {name: value for name, value in state.items() if name not in change}
+    with pytest.raises(ValueError, match="not the state of a fitted net"):
+        type(model)().__setstate__(missing)
 
 
 # --- Sequences that change under a fit ------------------------------------------------------

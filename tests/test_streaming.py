@@ -389,3 +389,28 @@ def test_numpy_settings_do_not_matter():
     with np.errstate(all="raise"):
         answer = StreamingPredictor(model).predict(x)
     assert_same_bits(answer, model.predict(x[:, np.newaxis]))
+
+
+def test_deviations_come_with_each_step(X3):
+    X = X3
+    model = LSTMRegressor(4, loss="gaussian", max_iter=2, random_state=0).fit(list(X), X[:, -1, 0])
+    stream = StreamingPredictor(model)
+    for t in range(X.shape[1]):
+        expected = model.predict([X[0, : t + 1]], return_std=True)
+        assert_same_bits(stream.predict(X[0, t : t + 1], return_std=True), expected)
+    other = StreamingPredictor(LSTMRegressor(4, max_iter=1).fit(X, X[:, -1, 0]))
+    with pytest.raises(ValueError, match="return_std=True wants a net that was fitted with loss="):
+        other.predict(X[0, :1], return_std=True)
+
+
+def test_a_state_that_a_stream_of_float32_cannot_hold_is_refused(X3):
+    X = X3.astype(np.float32)
+    stream = StreamingPredictor(LSTMRegressor(4, max_iter=1).fit(X, X[:, -1, 0]))
+    stream.predict(X[0, :1])
+    state = stream.state
+    large = [(hidden.astype(float) + 1e300, cell) for hidden, cell in state.layers]
+    with pytest.raises(ValueError, match="finite in float32"):
+        stream.state = state._replace(layers=large)
+    with pytest.raises(ValueError, match="whole numbers of steps from 0 on"):
+        stream.state = state._replace(steps=np.array([2**63], np.uint64))
+    assert_same_bits(stream.state, state)
