@@ -29,15 +29,23 @@ from sklstm import LSTMClassifier
 from sklstm._training import losses
 
 pytestmark = ignores_convergence
+# Parameters of the estimator, and the settings that the twin takes.
 LOSSES = {
-    "squared_error": {},
-    "absolute_error": {},
-    "huber": {"delta": 0.5},
-    "quantile": {"quantile": 0.8},
-    "poisson": {},
-}
-OF_ESTIMATOR = {"huber_delta": 0.5, "quantile": 0.8}
-for_each_loss = pytest.mark.parametrize("loss", LOSSES)
+    "squared_error": ({}, {}),
+    "absolute_error": ({}, {}),
+    "huber": ({"huber_delta": 0.5}, {"delta": 0.5}),
+    "quantile": ({"quantile": 0.8}, {"quantile": 0.8}),
+    "several quantiles": (
+        {"loss": "quantile", "quantile": (0.1, 0.5, 0.9)}, {"quantile": (0.1, 0.5, 0.9)},
+    ),
+    "poisson": ({}, {}),
+    "gaussian": ({}, {}),
+}  # fmt: skip
+for_each_loss = pytest.mark.parametrize(
+    ("parameters", "settings"),
+    [({"loss": name} | parameters, settings) for name, (parameters, settings) in LOSSES.items()],
+    ids=LOSSES,
+)
 SOLVERS = "adam", "adamw", "sgd", "rmsprop", "lbfgs"
 SOME = (np.random.RandomState(3).rand(N, T) < 0.7) & EXISTS
 WEIGHT = np.random.RandomState(4).uniform(0.5, 2, (N, T)) * SOME
@@ -71,11 +79,11 @@ def one_step_of_gradient_descent(model, y, targets, loss, settings=None, **masks
 
 @for_each_loss
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_fit_minimises_the_mean_loss_of_labelled_steps(loss, bidirectional):
+def test_a_fit_minimises_the_mean_loss_of_labelled_steps(parameters, settings, bidirectional):
     y = np.abs(np.where(SOME[:, :, np.newaxis], THREE, np.nan))
     parts = {"hidden_layer_sizes": (3, 2), "bidirectional": bidirectional}
-    model = net(loss=loss, normalize_X=False, normalize_y=False, **parts, **OF_ESTIMATOR)
-    start, objective = one_step_of_gradient_descent(model, y, y, loss, LOSSES[loss])
+    model = net(normalize_X=False, normalize_y=False, **parts, **parameters)
+    start, objective = one_step_of_gradient_descent(model, y, y, parameters["loss"], settings)
     # The twin's gradient is the derivative of what is said to be minimised.
     _, gradient = objective(start)
     some = np.arange(0, len(start), 61)
@@ -132,12 +140,12 @@ def test_dropout_is_the_twins(shares):
 
 @for_each_loss
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_a_loss_in_numpy_is_trained_as_the_kernels_is(monkeypatch, loss, n_outputs):
+def test_a_loss_in_numpy_is_trained_as_the_kernels_is(monkeypatch, parameters, settings, n_outputs):
     y = np.abs(THREE[:, :, :n_outputs].squeeze())
     y[~SOME] = np.nan
-    model = net(loss=loss, batch_size=7, bidirectional=True, **OF_ESTIMATOR)
+    model = net(batch_size=7, bidirectional=True, **parameters)
     expected = model.fit(cut(X), cut(y), cut(WEIGHT))._weights
-    made = losses.LOSSES[loss]
+    made = losses.LOSSES[parameters["loss"]]
 
     def in_numpy(estimator):
         kernels = made(estimator)
@@ -155,7 +163,7 @@ def test_a_loss_in_numpy_is_trained_as_the_kernels_is(monkeypatch, loss, n_outpu
 
         return InNumpy()
 
-    monkeypatch.setitem(losses.LOSSES, loss, in_numpy)
+    monkeypatch.setitem(losses.LOSSES, parameters["loss"], in_numpy)
     np.testing.assert_allclose(
         model.fit(cut(X), cut(y), cut(WEIGHT))._weights, expected, rtol=1e-9, atol=1e-12
     )
@@ -175,12 +183,14 @@ def test_each_solver_learns(estimator, y, solver):
 
 @for_each_loss
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_loss_is_learnt(loss, dtype):
-    y = np.exp(LEVEL / 2) if loss == "poisson" else LEVEL
-    model = net(loss=loss, max_iter=60, learning_rate_init=0.02, tol=0, **OF_ESTIMATOR)
+def test_each_loss_is_learnt(parameters, settings, dtype):
+    y = np.exp(LEVEL / 2) if parameters["loss"] == "poisson" else LEVEL
+    model = net(max_iter=60, learning_rate_init=0.02, tol=0, **parameters)
     given = padded(X).astype(dtype), padded(y)
     assert model.fit(*given).loss_ < model.loss_curve_[0]
-    assert np.corrcoef(model.predict(given[0])[EXISTS], y[EXISTS])[0, 1] > 0.7
+    # Of several quantiles, the one in the middle.
+    answers = model.predict(given[0])[EXISTS].reshape(EXISTS.sum(), -1)
+    assert np.corrcoef(answers[:, answers.shape[1] // 2], y[EXISTS])[0, 1] > 0.7
 
 
 PARTS = {
