@@ -21,7 +21,7 @@ from each_step import (
     padded,
 )
 from sklearn.feature_selection import SelectKBest, f_regression
-from sklearn.metrics import f1_score, mean_absolute_error, r2_score
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score, roc_auc_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -174,11 +174,18 @@ def test_of_a_regressor_also_where_some_have_none():
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("y", [gaps(WORDS), gaps(CLASSES)], ids=["words", "numbers"])
-def test_of_a_classifier_it_looks_for_classes_and_fails_on_missing_labels(y):
+@pytest.mark.parametrize("form", [np.asarray, list], ids=["an array", "a list"])
+def test_of_a_classifier_it_looks_for_classes_and_fails_on_missing_labels(y, form):
     model = net(LSTMClassifier)
     with pytest.raises((TypeError, ValueError)):
-        cross_val_score(model, X, y, cv=3, error_score="raise")
-    assert np.isfinite(cross_val_score(model, X, y, **SCORED)).all()
+        cross_val_score(model, form(X), form(y), cv=3, error_score="raise")
+    assert np.isfinite(cross_val_score(model, form(X), form(y), **SCORED)).all()
+
+
+@pytest.mark.parametrize("y", [gaps(WORDS), gaps(CLASSES)], ids=["words", "numbers"])
+def test_but_of_lists_of_different_lengths_it_looks_for_none(y):
+    scores = cross_val_score(net(LSTMClassifier), cut(X), cut(y), cv=3, error_score="raise")
+    assert_same_bits(scores, cross_val_score(net(LSTMClassifier), cut(X), cut(y), **SCORED))
 
 
 def test_cross_val_predict_makes_no_list_of_a_list():
@@ -214,6 +221,39 @@ def test_cross_val_predict_has_no_probabilities_of_steps():
 def test_scoring_by_name_is_refused(estimator, y, scoring):
     with pytest.raises(ValueError, match=r"not supported|NaN|dim"):
         cross_val_score(net(estimator), X, y, scoring=scoring, **SCORED)
+
+
+TWO = {"bools": LEVEL > 0, "0 and 1": (LEVEL > 0).astype(int), "1 and 2": 1 + (LEVEL > 0)}
+
+
+@pytest.mark.parametrize("y", TWO.values(), ids=TWO)
+@pytest.mark.parametrize("form", [np.asarray, list], ids=["an array", "a list"])
+def test_but_of_two_classes_that_are_numbers_accuracy_is_of_whole_recordings(y, form):
+    model, given = net(LSTMClassifier, max_iter=20), (form(X), form(y))
+    by_name = cross_val_score(model, *given, scoring="accuracy", **SCORED)
+    by_step = cross_val_score(model, *given, **SCORED)
+    for (train, test), whole, share in zip(CV.split(X), by_name, by_step, strict=True):
+        right = model.fit(X[train], y[train]).predict(X[test]) == y[test]
+        assert whole == pytest.approx(right.all(axis=1).mean())
+        assert share == pytest.approx(right.mean())
+        assert whole < share
+
+
+def test_and_other_scores_are_means_over_steps():
+    y = TWO["0 and 1"]
+    for name, metric, answer in (
+        ("f1_macro", f1_score, lambda model, X: model.predict(X)),
+        ("roc_auc", roc_auc_score, lambda model, X: model.predict_proba(X)[:, :, 1]),
+    ):
+        model = net(LSTMClassifier)
+        by_name = cross_val_score(model, X, y, scoring=name, **SCORED)
+        for (train, test), score in zip(CV.split(X), by_name, strict=True):
+            answers = answer(model.fit(X[train], y[train]), X[test])
+            each = [metric(y[test, t], answers[:, t]) for t in range(T)]
+            assert score == pytest.approx(np.mean(each))
+    for labels in (TWO["1 and 2"], 2 * y - 1):
+        scores = cross_val_score(net(LSTMClassifier), X, labels, scoring="f1_macro", **SCORED)
+        assert (scores == 1).all()
 
 
 def test_r2_by_name_is_a_mean_over_steps_of_a_column():

@@ -229,10 +229,12 @@ def test_what_fails_and_what_to_do_instead():
     classifier, regressor = model_of(LSTMClassifier), model_of(LSTMRegressor)
     gaps = np.where(SOME, LABELS, None)
     scores = {"error_score": "raise", "cv": KFold(5)}
-    for cv in (5, None):
-        fails(cross_val_score, classifier, X, gaps, cv=cv, error_score="raise")
-    assert cross_val_score(classifier, X, gaps, **scores).shape == (5,)
-    fails(cross_val_score, classifier, X, LABELS, scoring="accuracy", **scores)
+    for form in (np.asarray, list):
+        for cv in (5, None):
+            fails(cross_val_score, classifier, form(X), form(gaps), cv=cv, error_score="raise")
+        assert cross_val_score(classifier, form(X), form(gaps), **scores).shape == (5,)
+    for y in (LABELS, np.digitize(LEVEL, [-1, 1])):
+        fails(cross_val_score, classifier, X, y, scoring="accuracy", **scores)
     two = np.stack([LEVEL, -LEVEL], axis=2)
     for given, y in ((X, np.where(SOME, LEVEL, np.nan)), (cut(X), cut(LEVEL)), (X, two)):
         fails(cross_val_score, regressor, given, y, scoring="r2", **scores)
@@ -245,6 +247,33 @@ def test_what_fails_and_what_to_do_instead():
     assert cross_val_predict(regressor, padded(X), padded(LEVEL)).shape == (60, 8)
     fails(cross_val_predict, classifier, X, LABELS, method="predict_proba")
     fails(train_test_split, X, LABELS, stratify=LABELS)
+
+
+@pytest.mark.parametrize("form", [np.asarray, list], ids=["an array", "a list"])
+@pytest.mark.parametrize(
+    "y",
+    [LEVEL > 0, *(np.where(LEVEL > 0, high, low) for low, high in ((0, 1), (-1, 1), (1, 2)))],
+    ids=["bools", "0 and 1", "-1 and 1", "1 and 2"],
+)
+def test_two_classes_that_are_bools_or_whole_numbers_pass_for_labels_of_a_sequence(form, y):
+    model = model_of(LSTMClassifier)
+    given = {"X": form(X), "y": form(y), "cv": KFold(3), "error_score": "raise"}
+    right = model.fit(X[20:], y[20:]).predict(X[:20]) == y[:20]
+    by_name = cross_val_score(model, scoring="accuracy", **given)
+    assert by_name[0] == pytest.approx(right.all(axis=1).mean())
+    assert cross_val_score(model, **given)[0] == pytest.approx(right.mean())
+    f1 = cross_val_score(model, scoring="f1_macro", **given)
+    assert (f1 == 1).all() == (y != 0).all()
+
+
+@pytest.mark.filterwarnings("ignore:Scoring failed")
+def test_so_it_is_where_a_fold_has_only_two_of_more_classes():
+    y = np.where(LEVEL > 0, 1, 0)
+    y[0, 0] = y[30, 0] = 2
+    scores = cross_val_score(model_of(LSTMClassifier), X, y, scoring="accuracy", cv=KFold(3))
+    assert np.isnan(scores).tolist() == [True, True, False]
+    right = model_of(LSTMClassifier).fit(X[:40], y[:40]).predict(X[40:]) == y[40:]
+    assert scores[2] == pytest.approx(right.all(axis=1).mean())
 
 
 def test_a_scorer_of_steps():
