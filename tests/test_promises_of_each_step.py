@@ -101,6 +101,17 @@ def test_nan_needs_room_in_a_padded_array_and_none_in_a_list():
         assert {each.dtype for each in model.predict(cut(X))} == {y.dtype}
 
 
+def test_whole_numbers_of_a_padded_array_are_exact_up_to_2_to_the_53():
+    for low, exact in ((2**53 - 1, True), (2**53, False)):
+        y = np.where(LEVEL > 0, low + 1, low)
+        model = model_of(LSTMClassifier).fit(cut(X), cut(y))
+        np.testing.assert_array_equal(model.classes_, [low, low + 1])
+        known = np.concatenate(model.predict(cut(X)))
+        assert {*known} == {low, low + 1}
+        came_back = model.predict(padded(X))[EXISTS].astype(np.int64)
+        assert (came_back == known).all() == exact
+
+
 def test_one_recording_is_enough():
     recording, labels = X[:5].reshape(40, 1), LABELS[:5].ravel()
     for estimator, y in ((LSTMRegressor, LEVEL[:5].ravel()), (LSTMClassifier, labels)):
@@ -121,6 +132,15 @@ def test_what_stands_for_a_missing_label(missing, y):
     model = model_of(LSTMClassifier).fit(X, gaps)
     assert_same_bits(model.classes_, np.unique(y))
     assert_same_bits(model._weights, model_of(LSTMClassifier).fit(X, y, SOME)._weights)
+
+
+def test_numpy_makes_a_word_of_nan_unless_told_otherwise():
+    def classes(labels):
+        return model_of(LSTMClassifier).fit(X[:, :3], np.tile(labels, (60, 1))).classes_.tolist()
+
+    assert classes(np.array(["a", np.nan, "b"])) == ["a", "b", "nan"]
+    assert classes(np.array(["a", None, "b"])) == ["a", "b"]
+    assert classes(np.array(["a", np.nan, "b"], dtype=object)) == ["a", "b"]
 
 
 def test_of_several_targets_a_step_has_all_or_none():
