@@ -96,12 +96,17 @@ def test_a_step_of_a_stream_takes_what_the_guide_says():
     guide = " ".join((DOCS / "user_guide" / "streaming.md").read_text("utf-8").split())
     step, again = (rows_of("streaming", table)[STEPPED[0]] for table in (0, 1))
     time, quicker = re.search(
-        r"64 units takes (\S+) µs, Python included: (\S+) times as fast as ONNX Runtime", guide
+        r"A regressor's `predict` of a step of one series and 64 units takes (\S+) µs, Python "
+        r"included: (\S+) times as fast as ONNX Runtime",
+        guide,
     ).groups()
     assert f"{step['values']['sklstm']['median']:.0f}" == time
     assert f"{step['ratios']['ONNX Runtime']['median']:.1f}" == quicker
     assert "less than a tenth of what it takes to read 50 steps again" in guide
     assert 10 <= again["ratios"]["ONNX Runtime"]["median"] < 11
+    # As the example says, which measures it.
+    assert "`predict_proba` of a classifier takes about 9 µs." in guide
+    assert "A step with `predict_proba` took 9 µs" in guide
     # As the page on performance says.
     for row in rows_of("streaming").values():
         for ratio in row["ratios"].values():
