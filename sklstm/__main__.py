@@ -13,6 +13,7 @@ from sklstm._machine.cache import FOLDERS, NOT_KEPT
 from sklstm._machine.folders import access, share
 from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
 from sklstm._training.optimizers import OPTIMIZERS
+from sklstm.inspection import input_gradients
 
 
 def main():
@@ -63,10 +64,12 @@ def warm_up():
             # A loss that is a validation score is evaluated by itself.
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
+            LSTMRegressor(1, loss="gaussian", max_iter=1).fit(X, X[:, 0])
             LSTMClassifier(1, dropout=0.5, max_iter=1).fit(X, np.arange(10) % 3)
             for pooling in POOLINGS:
                 model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X, X)
                 StreamingPredictor(model).predict(X[:1, :1])
+                input_gradients(model, X)
 
 
 if __name__ == "__main__":

@@ -229,6 +229,7 @@ def test_blocks_and_threads_change_no_bit(monkeypatch, transformers, pooling):
         assert_same_bits(input_gradients(model, X), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Attributions miss")
 def test_what_numpy_was_told_of_errors_changes_nothing(monkeypatch):
     model, X = fitted(loss="poisson", hidden_layer_sizes=4), numbers(60)
     # Predictions overflow for one row, and vanish for another.
