@@ -1,7 +1,6 @@
 """Sequences run block by block with their tapes open, some blocks at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
 from threading import Event
 
@@ -61,18 +60,21 @@ def run_blocks(function, blocks):
     """
     n_threads = min(available_threads(), len(blocks))
     stop = Event()
+
+    def run(rows):
+        # Each thread has settings of its own.
+        with np.errstate(all="ignore"):
+            function(rows, stop.is_set)
+
     if n_threads <= 1:
         for rows in blocks:
-            function(rows, stop.is_set)
+            run(rows)
         return
     pool = ThreadPoolExecutor(n_threads)
     try:
         # An interrupted start of a thread would leave it to itself.
         with interrupts_held_back():
-            # With the settings of NumPy that the caller has.
-            futures = [
-                pool.submit(copy_context().run, function, rows, stop.is_set) for rows in blocks
-            ]
+            futures = [pool.submit(run, rows) for rows in blocks]
         for future in futures:
             future.result()
     finally:
