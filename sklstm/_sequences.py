@@ -56,7 +56,7 @@ class Sequences:
     @cached_property
     def equal_lengths(self):
         """Whether all sequences have the same number of steps."""
-        return int(self.records["length"].min()) == self.longest
+        return len(self) == 1 or int(self.records["length"].min()) == self.longest
 
 
 def read_sequences(X, expected, seen=None, scaling=None):

@@ -100,6 +100,10 @@ POOLINGS = {
 }
 
 
+# Of each among the kernels of all.
+PLACES = {name: place for place, name in enumerate(POOLINGS)}
+
+
 def _choice(name, *arguments):
     kernels = {each: getattr(pooling, name) for each, pooling in POOLINGS.items() if pooling.n_kept}
     return linked_choice(f"{__name__}.{name}", kernels, vector_type, *arguments)
@@ -113,8 +117,8 @@ hand_back, _BACK = _choice("back", *[INDEX] * 6, INDICES, *[INDEX] * 4, FLAG, IN
 
 def link(name, dtype, training):
     """Make the kernels of a pooling ready, if it has any."""
-    if POOLINGS[name].n_kept == 0:
+    if name is None:
         return
-    place = list(POOLINGS).index(name)
+    place = PLACES[name]
     for links in (_ADD, _READ, _BACK) if training else (_ADD, _READ):
         links[place].link(dtype)

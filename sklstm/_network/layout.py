@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels.head import BLOCK_ROWS
-from sklstm._kernels.pooling import POOLINGS
+from sklstm._kernels.pooling import PLACES, POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
@@ -103,7 +103,7 @@ def make_layout(
     _lay_out_head(architecture, dtype, rows, tape, net[0], buffers)
     net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
     net["features"] = architecture.n_features
-    net["pooling"] = list(POOLINGS).index(architecture.pooling)
+    net["pooling"] = PLACES[architecture.pooling]
     net["d_x"] = buffers.work.take(rows * steps * net["x_width"][0])
     _place_masks(architecture, net[0], cells)
     net["dropout"] = dropout

@@ -149,6 +149,8 @@ def segment_steps(architecture, dtype, longest, rows, training):
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
     twice. A prediction loses nothing.
     """
+    if longest <= LEAST_STEPS:
+        return longest
     # Numbers of a row at a step: the inputs of each layer and its hidden states, or all of a tape.
     numbers = sum(
         inputs + 1 + (9 if training else 1) * round_up(units, dtype)

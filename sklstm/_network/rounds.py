@@ -12,6 +12,9 @@ from sklstm._network.order import LongestFirst, Outputs
 from sklstm._network.plan import cut, make_plan
 from sklstm._network.workers import Workers
 
+# Of a round that does not train.
+_NO_PLACES, _NO_NUMBERS, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0))
+
 
 class Goal(NamedTuple):
     """What a `Learner` learns: a loss that the kernels have, its settings and data.
@@ -82,23 +85,25 @@ class _Team:
         n_outputs, slots = architecture.n_outputs, plan.n_threads
         if self._keeps_tapes:
             slots = plan.most_shards
-        gradients = np.zeros((0, 0), dtype)
-        if training:
-            self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
-            gradients = self._sum.gradients
         most_raw = max_rows
         if architecture.reads_each_step:
             most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
         raw = np.zeros((most_raw, n_outputs), dtype)
-        trained = most_raw if training else 0
-        targets, sample_weight, target_places = raw[:0], np.zeros(0, dtype), np.zeros(0, np.int64)
+        # What a round has not, it does not look at.
+        d_raw = targets = gradients = raw[:0]
+        sample_weight, target_places, parameters = raw[:0, 0], _NO_PLACES, _NO_NUMBERS
+        values: np.ndarray = _NO_VALUES
+        if training:
+            self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
+            gradients = self._sum.gradients
+            d_raw, values = np.zeros_like(raw), np.zeros(raw.shape)
         if goal is not None:
             targets, sample_weight, target_places = self._checked(
                 goal, n_outputs, len(lengths), dtype
             )
+            parameters = np.array([0.0, *goal.settings])
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
-        parameters = np.array([0.0, *(() if goal is None else goal.settings)])
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
@@ -109,10 +114,9 @@ class _Team:
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
             starts=np.zeros((slots, plan.steps + 1), np.int64),
-            raw=raw, d_raw=np.zeros((trained, n_outputs), dtype), places=np.arange(max_rows),
-            gradients=gradients, parameters=parameters, targets=targets,
-            sample_weight=sample_weight, target_places=target_places,
-            values=np.zeros((trained, n_outputs)),
+            raw=raw, d_raw=d_raw, places=np.arange(max_rows), gradients=gradients,
+            parameters=parameters, targets=targets, sample_weight=sample_weight,
+            target_places=target_places, values=values,
         )  # fmt: skip
         self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
 
@@ -172,12 +176,16 @@ class _Team:
     def _raw(self, n):
         """The raw outputs of the last round, in the order of its rows; the array is new."""
         computed = self._context.raw[: self._count(n)]
+        if self._order is None:
+            return computed.copy()
         raw = np.empty_like(computed)
         raw[self._computed(n)] = computed
         return raw
 
     def _count(self, n):
         """How many raw outputs a round of n rows has."""
+        if self._outputs.lengths is None:
+            return n
         return self._outputs.count(self._context.rows[:n])
 
     def _computed(self, n):

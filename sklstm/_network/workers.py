@@ -48,8 +48,9 @@ class Workers:
     def leave(self):
         """Send the workers away, and wait until they have gone."""
         tickets.publish(self._context.control, 0, True)
-        # Those in the midst of a segment leave at its next step.
-        self._context.cells["given_up"] = 1
+        if self._started:
+            # Those in the midst of a segment leave at its next step.
+            self._context.cells["given_up"] = 1
         # One for each, asleep or not: an interrupt may have lost count of them.
         self._release(self._n_threads)
         # A forked child has none to wait for.
