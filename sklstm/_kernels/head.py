@@ -62,11 +62,7 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        if reads_each_step(net):
-            _read_steps(net, top, work, first, last)
-        _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
-        if net["dropout"]:
-            _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+        _finish_rows(net, top, rows, masks, work, starts, t0, t1)
         plain_product(
             last - first, width, inputs, work, net["pooled"], inputs, 1,
             packed, net["packed"], True, work, net["raw"], width, False,
@@ -105,11 +101,8 @@ def backward(
                 at += width
         if gradient.size > 0:
             if reads_each_step(net):
-                # `forward` has no more than its last block.
-                _read_steps(net, top, work, first, last)
-                _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
-                if net["dropout"]:
-                    _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+                # `forward` has left no more than its last block.
+                _finish_rows(net, top, rows, masks, work, starts, t0, t1)
             plain_product(
                 inputs, width, last - first, work, net["pooled"], 1, inputs,
                 work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
@@ -162,6 +155,18 @@ def _read_pooled(net, top, sequences, rows, work):
                 sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
             )  # fmt: skip
             at += units
+
+
+@kernel
+def _finish_rows(net, top, rows, masks, work, starts, t0, t1):
+    """Write the rows of some times, if they are steps; then, of all, the last column and masks."""
+    inputs = net["head_inputs"] + 1
+    first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+    if reads_each_step(net):
+        _read_steps(net, top, work, first, last)
+    _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
+    if net["dropout"]:
+        _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
 
 
 @kernel
