@@ -258,6 +258,11 @@ def test_a_pipeline_that_cannot_go_back_asks_for_a_baseline():
     with pytest.raises(ValueError, match=r"SimpleImputer has no inverse_transform.*3 numbers"):
         integrated_gradients(model, X)
     assert integrated_gradients(model, X, baseline=np.zeros(3)).shape == X.shape
+    # It says that it goes back, and hands on what it is given.
+    model = fitted(transformers=[StandardScaler(), FunctionTransformer(np.exp)])
+    with pytest.raises(ValueError, match=r"FunctionTransformer has no inverse_transform"):
+        integrated_gradients(model, X)
+    model = fitted(transformers=[StandardScaler(), SimpleImputer()])
     X[0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="X has NaN, to which there is no path"):
         integrated_gradients(model, X, baseline=np.zeros(3))

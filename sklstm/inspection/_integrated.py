@@ -313,11 +313,25 @@ def _default_baseline(given):
     """The mean of what the net was fitted on, as X was before the transformers."""
     steps = given.net._scaling[:1]
     for transformer in reversed(given.transformers):
-        try:
-            steps = np.asarray(transformer.transformer_.inverse_transform(steps), np.float64)
-        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        before = _before(transformer.transformer_, steps)
+        if before is None:
             raise ValueError(
                 f"{type(transformer.transformer_).__name__} has no inverse_transform to tell what "
                 f"the mean was before it: pass baseline, {given.n_features} numbers, one a feature."
-            ) from error
+            )
+        steps = before
     return steps[0]
+
+
+def _before(transformer, steps):
+    """What a transformer makes these steps of, or None if it cannot tell."""
+    if not hasattr(transformer, "inverse_transform"):
+        return None
+    try:
+        before = np.asarray(transformer.inverse_transform(steps), np.float64)
+    except ValueError:
+        # Some have the method, and refuse to be inverted as they are.
+        return None
+    # Others, such as FunctionTransformer, hand on what they were given.
+    again = np.asarray(transformer.transform(before), np.float64)
+    return before if np.allclose(again, steps, rtol=1e-3, atol=1e-3) else None
