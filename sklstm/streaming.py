@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,6 +125,12 @@ class StreamingPredictor:
     def n_series(self) -> int:
         """Series that run side by side."""
         return self._n_series
+
+    @overload
+    def predict(self, x: ArrayLike, return_std: Literal[False] = False) -> NDArray[Any]: ...
+
+    @overload
+    def predict(self, x: ArrayLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
 
     def predict(self, x: ArrayLike, return_std: bool = False) -> Any:
         """Read one more step of each series, and predict.

@@ -68,6 +68,8 @@ assert_type(regressor.n_features_in_, int)
 stream = StreamingPredictor(regressor, n_series=2)
 assert_type(stream.predict([[1.0], [2.0]]), npt.NDArray[Any])
 assert_type(stream.state.steps, npt.NDArray[np.int64])
+_, band = StreamingPredictor(gaussian).predict([[1.0]], return_std=True)
+assert_type(band, npt.NDArray[np.floating[Any]])
 stream.state = stream.state
 stream.reset([0])
 assert_type(regressor.n_timesteps_, int | None)
