@@ -56,3 +56,25 @@ def shift_and_stretch(transformer: Any) -> tuple[Floats, Floats] | None:
     if transformer.scale_ is not None:
         scale = 1 / transformer.scale_
     return mean.astype(np.float64), scale.astype(np.float64)
+
+
+def in_two_parts(mean: Floats, scale: Floats, dtype: Any) -> tuple[Floats, Floats]:
+    """A mean as the sum of two numbers of a type, for those who subtract both from a feature.
+
+    The first difference rounds little, since features lie about their mean. A mean that is rounded
+    would cost all digits of features whose offset is large beside their deviation.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of float64, of shape (n_features,)
+    dtype : dtype
+
+    Returns
+    -------
+    high, low : ndarray of shape (n_features,)
+        `low` is 0 where nobody would see it.
+    """
+    high = mean.astype(dtype)
+    low = mean - high
+    low[np.abs(low * scale) < np.finfo(dtype).eps / 8] = 0
+    return high, low.astype(dtype)

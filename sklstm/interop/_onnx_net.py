@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklstm._kernels.shard import MOST
+from sklstm.interop._affine import in_two_parts
 from sklstm.interop._net import EXP, LOGIT, NORMAL, SOFTMAX, SORTED
 from sklstm.interop._onnx_layers import read_layers, read_step
 
@@ -85,11 +86,7 @@ def answers_of_step(graph, net, x, states, pooled, steps):
 
 def standardised(graph, x, mean, scale, dtype):
     """x less `mean` and times `scale`, which are float64, in float32 as exact as in float64."""
-    high = mean.astype(dtype)
-    low = (mean - high).astype(dtype)
-    # The first difference rounds little, since features lie about their mean; the mean rounded
-    # would cost all digits of features with an offset that is large beside their deviation.
-    for part in (high, low):
+    for part in in_two_parts(mean, scale, dtype):
         if part.any():
             x = graph.add("Sub", x, part)
     return graph.add("Mul", x, scale.astype(dtype)) if (scale != 1).any() else x
