@@ -75,28 +75,39 @@ static float ${name}_sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
+/* Adds the products of n rows of weights with x; returns what lies behind these rows. */
+static const float *${name}_add(
+    const float *weights, int n, int width, const float *x, float *restrict gates)
+{
+    int k = 0;
+
+    /* Four rows at a time, so that gates are read and written less often. */
+    for (; k + 4 <= n; k += 4, weights += 4 * width) {
+        const float *second = weights + width, *third = second + width, *fourth = third + width;
+        for (int j = 0; j < width; j++)
+            gates[j] += weights[j] * x[k] + second[j] * x[k + 1] + third[j] * x[k + 2]
+                + fourth[j] * x[k + 3];
+    }
+    for (; k < n; k++, weights += width)
+        for (int j = 0; j < width; j++)
+            gates[j] += weights[j] * x[k];
+    return weights;
+}
+
 /*
  * One step of a layer in one direction. The rows of weights are those of the bias, of the inputs
  * and of the hidden state; the columns are those of the gates: input, forget, candidate, output.
  */
 static void ${name}_cell(
     const float *weights, int inputs, int units, const float *x,
-    float *restrict gates, float *hidden, float *cell)
+    float *gates, float *hidden, float *cell)
 {
     const int width = 4 * units;
 
     for (int j = 0; j < width; j++)
         gates[j] = weights[j];
-    for (int k = 0; k < inputs; k++) {
-        weights += width;
-        for (int j = 0; j < width; j++)
-            gates[j] += weights[j] * x[k];
-    }
-    for (int k = 0; k < units; k++) {
-        weights += width;
-        for (int j = 0; j < width; j++)
-            gates[j] += weights[j] * hidden[k];
-    }
+    weights = ${name}_add(weights + width, inputs, width, x, gates);
+    ${name}_add(weights, units, width, hidden, gates);
     for (int j = 0; j < units; j++) {
         const float enter = ${name}_sigmoid(gates[j]);
         const float keep = ${name}_sigmoid(gates[units + j]);
