@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from compiled import Compiled, compile_c, needs_gcc
 from conftest import ignores_convergence
-from exchanged import assert_near, random_case
+from exported import assert_near, classifier, random_case, regressor
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -95,7 +95,7 @@ def test_pipelines_of_scalers(tmp_path):
     far = X.astype(np.float32) * 10 + 1000
     for number, scaler in enumerate(scalers):
         steps = TimestepTransformer(scaler), TimestepTransformer(RobustScaler())
-        model = make_pipeline(*steps, LSTMRegressor(4, max_iter=2)).fit(far, Y)
+        model = make_pipeline(*steps, regressor(4)).fit(far, Y)
         # In float64: scikit-learn rounds means to float32.
         exact = model.predict(far.astype(np.float64))
         assert_near(answers_of(model, far, tmp_path / str(number)), exact, 1e-5)
@@ -113,13 +113,13 @@ def answers_of(model, X, folder):
 @needs_gcc
 def test_large_offsets_do_not_cost_float_its_digits(tmp_path):
     far = (X + 1e6).astype(np.float32)
-    model = LSTMRegressor(8, learning_rate_init=0.05, max_iter=20).fit(far, Y)
+    model = regressor(8, learning_rate_init=0.05, max_iter=20).fit(far, Y)
     assert_near(answers_of(model, far, tmp_path), model.predict(far), 1e-5)
 
 
 @needs_gcc
 def test_huge_numbers_saturate_as_they_do_here(tmp_path):
-    model = LSTMRegressor(4, max_iter=2).fit(list(X.astype(np.float32)), Y)
+    model = regressor(4).fit(list(X.astype(np.float32)), Y)
     huge = np.array([[[3e38, -3e38, 0]], [[-1e30, 1e37, 3e38]]], np.float32)
     assert_near(answers_of(model, huge, tmp_path), model.predict(huge), 1e-5)
 
@@ -128,7 +128,7 @@ def test_huge_numbers_saturate_as_they_do_here(tmp_path):
 def test_a_series_of_many_steps(tmp_path):
     long = RNG.normal(size=(1, 20000, 3)).astype(np.float32)
     for pooling in ("last", "mean"):
-        model = LSTMRegressor(8, pooling=pooling, max_iter=5).fit(list(X.astype(np.float32)), Y)
+        model = regressor(8, pooling=pooling, max_iter=5).fit(list(X.astype(np.float32)), Y)
         # Sums of 20000 numbers: their order counts.
         assert_near(answers_of(model, long, tmp_path), model.predict(long), 1e-4)
 
@@ -137,7 +137,7 @@ def test_a_series_of_many_steps(tmp_path):
 @pytest.mark.parametrize("flags", [["-Os"], ["-O3"]], ids=str)
 def test_32_units_need_less_than_40_kilobytes(flags, tmp_path):
     wide = RNG.normal(size=(20, 6, 8))
-    (tmp_path / "net.c").write_text(to_c(LSTMRegressor(32, max_iter=1).fit(wide, Y)), "ascii")
+    (tmp_path / "net.c").write_text(to_c(regressor(32).fit(wide, Y)), "ascii")
     compile_c(tmp_path, "net.c", "net.o", ["-c", *flags])
     measured = subprocess.run(
         ["size", "net.o"], cwd=tmp_path, check=True, capture_output=True, text=True
@@ -150,7 +150,7 @@ def test_32_units_need_less_than_40_kilobytes(flags, tmp_path):
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 def test_sizes_are_what_the_file_says(pooling, tmp_path):
     y = Y if pooling else X[:, :, 0]
-    code = to_c(LSTMRegressor((5, 4), pooling=pooling, max_iter=1).fit(X, y), "net")
+    code = to_c(regressor((5, 4), pooling=pooling).fit(X, y), "net")
     said = int(re.search(r"A state has (\d+) bytes", code)[1])
     constants = int(re.search(r"other constants have (\d+) bytes", code)[1])
     check = (
@@ -168,7 +168,7 @@ def test_sizes_are_what_the_file_says(pooling, tmp_path):
 
 @needs_gcc
 def test_it_allocates_nothing_and_calls_nothing_but_math(tmp_path):
-    model = LSTMRegressor(4, loss="gaussian", pooling="mean", max_iter=1).fit(X, Y)
+    model = regressor(4, loss="gaussian", pooling="mean").fit(X, Y)
     (tmp_path / "net.c").write_text(to_c(model), "ascii")
     compile_c(tmp_path, "net.c", "net.o", ["-c", "-O0"])
     command = ["nm", "--undefined-only", "net.o"]
@@ -182,7 +182,7 @@ def test_it_allocates_nothing_and_calls_nothing_but_math(tmp_path):
 
 def test_labels_stand_in_the_file_and_cannot_end_its_comment():
     labels = np.array(["*/ int bad;", "what??/", "däf", 'say "\\"'])[np.arange(20) % 4]
-    code = to_c(LSTMClassifier(4, max_iter=1).fit(X, labels))
+    code = to_c(classifier(4).fit(X, labels))
     comment, _, rest = code.partition("*/")
     assert r"d\xe4f" not in rest
     assert "probabilities of the classes" in comment
@@ -199,16 +199,14 @@ def refused(error, message, *arguments):
 
 
 def test_what_cannot_be_had_is_refused_in_a_sentence():
-    model = LSTMRegressor(4, max_iter=1).fit(X, Y)
+    model = regressor(4).fit(X, Y)
     refused(NotFittedError, "not fitted", LSTMRegressor())
     refused(TypeError, "estimator must be an LSTMRegressor or LSTMClassifier", Ridge())
     for name in ("", "3d", "_net", "a-b", "größe", "net\n", 3):
         refused(ValueError, "name must begin with a letter", model, name)
-    parts = make_pipeline(TimestepTransformer(PCA(2)), LSTMRegressor(4, max_iter=1)).fit(X, Y)
+    parts = make_pipeline(TimestepTransformer(PCA(2)), regressor(4)).fit(X, Y)
     refused(ValueError, "got PCA: transform X before, and give to_c the net alone", parts)
-    clipped = make_pipeline(
-        TimestepTransformer(MinMaxScaler(clip=True)), LSTMRegressor(4, max_iter=1)
-    )
+    clipped = make_pipeline(TimestepTransformer(MinMaxScaler(clip=True)), regressor(4))
     refused(ValueError, "MinMaxScaler without clip, got MinMaxScaler", clipped.fit(X, Y))
-    extreme = LSTMRegressor(4, max_iter=1).fit(X * 1e60, Y)
+    extreme = regressor(4).fit(X * 1e60, Y)
     refused(ValueError, "float32 cannot hold the weights or scales", extreme)

@@ -5,12 +5,14 @@ import sys
 import numpy as np
 import pytest
 from conftest import ignores_convergence
-from exchanged import (
+from exported import (
     TOLERANCE,
     assert_answers,
     assert_example_runs,
     assert_near,
+    classifier,
     random_case,
+    regressor,
 )
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -24,7 +26,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer
+from sklstm import LSTMRegressor, StreamingPredictor, TimestepTransformer
 from sklstm.interop import to_onnx
 
 onnx = pytest.importorskip("onnx")
@@ -102,7 +104,7 @@ def test_streams_of_every_kind(seed):
 
 
 def test_all_sizes_but_the_features_are_free():
-    model = LSTMRegressor(4, max_iter=1).fit(list(X), Y)
+    model = regressor(4).fit(list(X), Y)
     session = session_of(to_onnx(model))
     assert sizes(session.get_inputs()) == {"X": ["n_samples", "n_timesteps", 3]}
     assert sizes(session.get_outputs()) == {"variable": ["n_samples"]}
@@ -113,12 +115,12 @@ def test_all_sizes_but_the_features_are_free():
 
 
 def test_shapes_and_names_are_those_that_the_docstring_names():
-    steps = LSTMClassifier(4, pooling=None, max_iter=1).fit(X, X[:, :, 0] > 0)
+    steps = classifier(4, pooling=None).fit(X, X[:, :, 0] > 0)
     assert sizes(session_of(to_onnx(steps)).get_outputs()) == {
         "label": ["n_samples", "n_timesteps"],
         "probabilities": ["n_samples", "n_timesteps", 2],
     }
-    both = LSTMRegressor(4, loss="gaussian", max_iter=1).fit(X, X[:, 0, :2])
+    both = regressor(4, loss="gaussian").fit(X, X[:, 0, :2])
     session = session_of(to_onnx(both, lengths=True))
     assert sizes(session.get_inputs()) == {
         "X": ["n_samples", "n_timesteps", 3],
@@ -128,7 +130,7 @@ def test_shapes_and_names_are_those_that_the_docstring_names():
         "variable": ["n_samples", 2],
         "std": ["n_samples", 2],
     }
-    mean = LSTMRegressor((4, 5), pooling="mean", max_iter=1).fit(X, Y)
+    mean = regressor((4, 5), pooling="mean").fit(X, Y)
     assert sizes(session_of(to_onnx(mean, streaming=True)).get_inputs()) == {
         "X": ["n_series", 3],
         "hidden_0": ["n_series", 4],
@@ -142,7 +144,7 @@ def test_shapes_and_names_are_those_that_the_docstring_names():
 
 @pytest.mark.parametrize("dtype", ["float32", np.float64])
 def test_the_type_can_be_chosen(dtype):
-    model = LSTMRegressor((6, 4), bidirectional=True, max_iter=2).fit(X, Y)
+    model = regressor((6, 4), bidirectional=True).fit(X, Y)
     some = X.astype(dtype)
     answer = run(to_onnx(model, dtype=dtype), X=some)["variable"]
     assert answer.dtype == dtype
@@ -154,7 +156,7 @@ def test_large_offsets_do_not_cost_float32_its_digits(pooling):
     # Steps of float32 near a million are 1/16: what is read is as exact as that allows.
     far = (X + 1e6).astype(np.float32)
     y = Y if pooling else X[:, :, 0]
-    model = LSTMRegressor(8, pooling=pooling, learning_rate_init=0.05, max_iter=20).fit(far, y)
+    model = regressor(8, pooling=pooling, learning_rate_init=0.05, max_iter=20).fit(far, y)
     answer = run(to_onnx(model), X=far)["variable"]
     assert_near(answer, model.predict(far), 1e-5)
     # With the scale folded into weights, products would cancel.
@@ -166,7 +168,7 @@ def test_large_offsets_do_not_cost_float32_its_digits(pooling):
 
 def test_a_scaler_of_a_pipeline_does_not_cost_float32_its_digits_either():
     far = (X + 1e6).astype(np.float32)
-    model = make_pipeline(TimestepTransformer(StandardScaler()), LSTMRegressor(8, max_iter=5))
+    model = make_pipeline(TimestepTransformer(StandardScaler()), regressor(8, max_iter=5))
     answer = run(to_onnx(model.fit(far, Y)), X=far)["variable"]
     # scikit-learn itself rounds the mean to float32.
     assert_near(answer, model.predict(far.astype(np.float64)), 1e-5)
@@ -181,7 +183,7 @@ SCALERS = [
 
 @pytest.mark.parametrize("scaler", SCALERS, ids=str)
 def test_pipelines_of_scalers(scaler):
-    model = make_pipeline(TimestepTransformer(scaler), LSTMRegressor(4, max_iter=2)).fit(X, Y)
+    model = make_pipeline(TimestepTransformer(scaler), regressor(4)).fit(X, Y)
     assert_near(run(to_onnx(model), X=X)["variable"], model.predict(X), 1e-10)
 
 
@@ -191,7 +193,7 @@ def test_pipelines_of_any_transformers_that_skl2onnx_knows(form):
     model = make_pipeline(
         TimestepTransformer(make_pipeline(StandardScaler(), PCA(2))),
         TimestepTransformer(MinMaxScaler(clip=True)),
-        LSTMRegressor(4, max_iter=2),
+        regressor(4),
     ).fit(list(X), Y)
     if form == "stream":
         state = {"hidden_0": np.zeros((20, 4)), "cell_0": np.zeros((20, 4))}
@@ -206,7 +208,7 @@ def test_pipelines_of_any_transformers_that_skl2onnx_knows(form):
 
 
 def test_a_net_fitted_on_columns_reads_them_as_steps():
-    model = LSTMRegressor(4, n_timesteps=3, max_iter=2).fit(X.reshape(20, -1), Y)
+    model = regressor(4, n_timesteps=3).fit(X.reshape(20, -1), Y)
     answer = run(to_onnx(model), X=X.reshape(20, 3, 6))["variable"]
     assert_near(answer, model.predict(X.reshape(20, -1)), 1e-10)
 
@@ -214,20 +216,20 @@ def test_a_net_fitted_on_columns_reads_them_as_steps():
 def test_a_constant_feature_and_one_of_zeros():
     still = np.concatenate([X, np.full((20, 6, 1), 1e6), np.zeros((20, 6, 1))], axis=2)
     for dtype in (np.float32, np.float64):
-        model = LSTMRegressor(4, max_iter=2).fit(still.astype(dtype), Y)
+        model = regressor(4).fit(still.astype(dtype), Y)
         answer = run(to_onnx(model), X=still.astype(dtype))["variable"]
         assert_near(answer, model.predict(still.astype(dtype)), TOLERANCE[np.dtype(dtype).name])
 
 
 def test_huge_numbers_saturate_as_they_do_here():
-    model = LSTMRegressor(4, max_iter=2).fit(X.astype(np.float32), Y)
+    model = regressor(4).fit(X.astype(np.float32), Y)
     huge = np.array([[[3e38, -3e38, 0]], [[-1e30, 1e37, 3e38]]], np.float32)
     model.n_timesteps_ = None
     assert_near(run(to_onnx(model), X=huge)["variable"], model.predict(huge), 1e-5)
 
 
 def test_the_estimator_stays_as_it_is_and_is_not_shared():
-    model = LSTMRegressor(4, max_iter=2).fit(X, Y)
+    model = regressor(4).fit(X, Y)
     before = model.predict(X)
     exported = to_onnx(model)
     model._weights[:] = 0
@@ -240,8 +242,8 @@ def refused(error, message, *arguments, **options):
 
 
 def test_what_cannot_be_had_is_refused_in_a_sentence():
-    model = LSTMRegressor(4, max_iter=1).fit(X, Y)
-    both = LSTMRegressor(4, bidirectional=True, max_iter=1).fit(X, Y)
+    model = regressor(4).fit(X, Y)
+    both = regressor(4, bidirectional=True).fit(X, Y)
     refused(NotFittedError, "not fitted", LSTMRegressor())
     refused(
         TypeError, "estimator must be an LSTMRegressor or LSTMClassifier", Ridge().fit([[1]], [1])
@@ -251,19 +253,19 @@ def test_what_cannot_be_had_is_refused_in_a_sentence():
     refused(ValueError, "dtype must be .* got 'wide'", model, dtype="wide")
     refused(ValueError, "streaming=True wants a net with bidirectional=False", both, streaming=True)
     refused(ValueError, "with streaming=True, leave it out", model, lengths=True, streaming=True)
-    tables = make_pipeline(StandardScaler(), LSTMRegressor(4, max_iter=1)).fit(X[:, :, 0], Y)
+    tables = make_pipeline(StandardScaler(), regressor(4)).fit(X[:, :, 0], Y)
     refused(TypeError, "StandardScaler in it: wrap it in TimestepTransformer", tables)
 
 
 def test_transformers_that_skl2onnx_does_not_know_are_refused_by_name():
     pytest.importorskip("skl2onnx")
     squared = FunctionTransformer(np.square)
-    model = make_pipeline(TimestepTransformer(squared), LSTMRegressor(4, max_iter=1)).fit(X, Y)
+    model = make_pipeline(TimestepTransformer(squared), regressor(4)).fit(X, Y)
     refused(ValueError, "skl2onnx cannot convert FunctionTransformer", model)
 
 
 def test_labels_that_onnx_has_not_are_refused():
-    model = LSTMClassifier(4, max_iter=1).fit(X, Y > 0)
+    model = classifier(4).fit(X, Y > 0)
     model.classes_ = np.array([b"no", b"yes"])
     refused(ValueError, "ONNX has labels of texts and of whole numbers", model)
     model.classes_ = np.array([1, 2**64 - 1], np.uint64)
@@ -278,12 +280,12 @@ def test_a_loss_with_an_inverse_link_of_its_own_is_refused(monkeypatch):
             return raw**3
 
     monkeypatch.setitem(losses.LOSSES, "squared_error", lambda estimator: Cubed())
-    model = LSTMRegressor(4, max_iter=1).fit(X, Y)
+    model = regressor(4).fit(X, Y)
     refused(ValueError, "loss='squared_error' .* inverse_link of its own", model)
 
 
 def test_numbers_that_float32_cannot_hold_are_refused():
-    model = LSTMRegressor(4, max_iter=1).fit(X * 1e60, Y)
+    model = regressor(4).fit(X * 1e60, Y)
     refused(ValueError, "float32 cannot hold the weights or scales", model, dtype="float32")
     assert_near(run(to_onnx(model), X=X * 1e60)["variable"], model.predict(X * 1e60), 1e-10)
 
@@ -291,7 +293,7 @@ def test_numbers_that_float32_cannot_hold_are_refused():
 def test_without_onnx_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setitem(sys.modules, "onnx.helper", None)
-    model = LSTMRegressor(4, max_iter=1).fit(X, Y)
+    model = regressor(4).fit(X, Y)
     with pytest.raises(ImportError, match=r'to_onnx needs onnx.*pip install "sklstm\[interop\]"'):
         to_onnx(model)
 

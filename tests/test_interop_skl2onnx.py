@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import ignores_convergence
-from exchanged import TOLERANCE, assert_example_runs, assert_near, random_case
+from exported import TOLERANCE, assert_example_runs, assert_near, classifier, random_case, regressor
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.ensemble import VotingRegressor
@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer
+from sklstm import TimestepTransformer
 from sklstm.interop import register_converters
 
 onnx = pytest.importorskip("onnx")
@@ -90,9 +90,10 @@ def test_random_nets_of_every_kind(seed):
 
 def test_a_scaler_on_columns_and_an_estimator():
     assert_converts(
-        make_pipeline(StandardScaler(), LSTMRegressor(4, max_iter=2)).fit(TABLE, Y), TABLE
+        make_pipeline(StandardScaler(), regressor(4)).fit(TABLE, Y),
+        TABLE,
     )
-    in_blocks = make_pipeline(StandardScaler(), LSTMRegressor(4, n_timesteps=4, max_iter=2))
+    in_blocks = make_pipeline(StandardScaler(), regressor(4, n_timesteps=4))
     assert_converts(in_blocks.fit(TABLE, TABLE[:, :2]), TABLE)
 
 
@@ -100,10 +101,11 @@ def test_a_scaler_on_columns_and_an_estimator():
     "inner", [StandardScaler(), PCA(2), make_pipeline(StandardScaler(), PCA(2))]
 )
 def test_a_scaler_of_time_steps_and_an_estimator(inner):
-    model = make_pipeline(TimestepTransformer(inner), LSTMRegressor(4, max_iter=2))
+    model = make_pipeline(TimestepTransformer(inner), regressor(4))
     assert_converts(model.fit(X, Y), X)
     on_columns = make_pipeline(
-        TimestepTransformer(inner, n_timesteps=4), LSTMRegressor(4, n_timesteps=4, max_iter=2)
+        TimestepTransformer(inner, n_timesteps=4),
+        regressor(4, n_timesteps=4),
     )
     assert_converts(on_columns.fit(TABLE, Y), TABLE)
 
@@ -114,10 +116,10 @@ def test_a_transformer_of_time_steps_alone():
 
 
 def test_three_dimensions_for_a_net_that_was_fitted_on_them():
-    session = convert(LSTMRegressor(4, max_iter=2).fit(list(X), Y), X)
+    session = convert(regressor(4).fit(list(X), Y), X)
     assert session.get_inputs()[0].shape[1:] == [4, 3]
     free = [("X", types.DoubleTensorType([None, None, 3]))]
-    model = LSTMRegressor(4, max_iter=2).fit(list(X), Y)
+    model = regressor(4).fit(list(X), Y)
     converted = skl2onnx.convert_sklearn(model, initial_types=free)
     session = session_of(converted)
     assert_near(run(session, X[:, :2])["variable"][:, 0], model.predict(list(X[:, :2])), 1e-10)
@@ -125,7 +127,7 @@ def test_three_dimensions_for_a_net_that_was_fitted_on_them():
 
 def test_whole_numbers_are_read_as_float32():
     counts = RNG.randint(0, 9, (40, 5))
-    model = LSTMRegressor(4, max_iter=2).fit(counts.astype(np.float32), Y)
+    model = regressor(4).fit(counts.astype(np.float32), Y)
     answer = run(convert(model, counts), counts)["variable"][:, 0]
     assert_near(answer, model.predict(counts.astype(np.float32)), 1e-5)
 
@@ -134,7 +136,7 @@ def test_whole_numbers_are_read_as_float32():
 @pytest.mark.parametrize("zipmap", [True, False, "columns"])
 def test_labels_and_probabilities_are_called_as_skl2onnx_calls_them(labels, zipmap):
     some = TABLE.astype(np.float32)
-    model = make_pipeline(StandardScaler(), LSTMClassifier(4, max_iter=2)).fit(some, labels)
+    model = make_pipeline(StandardScaler(), classifier(4)).fit(some, labels)
     peer = make_pipeline(StandardScaler(), LogisticRegression()).fit(some, labels)
     options = {"zipmap": zipmap}
     session = convert(model, some, options=options)
@@ -157,29 +159,29 @@ def test_labels_and_probabilities_are_called_as_skl2onnx_calls_them(labels, zipm
 
 
 def test_numbers_in_the_place_of_labels_on_request():
-    model = LSTMClassifier(4, max_iter=2).fit(TABLE, WORDS)
+    model = classifier(4).fit(TABLE, WORDS)
     options = {id(model): {"nocl": True, "zipmap": False}}
     answers = run(convert(model, TABLE, options=options), TABLE)
     np.testing.assert_array_equal(model.classes_[answers["label"]], model.predict(TABLE))
 
 
 def test_the_deviation_on_request():
-    model = LSTMRegressor(4, loss="gaussian", max_iter=2).fit(X, Y)
+    model = regressor(4, loss="gaussian").fit(X, Y)
     mean, std = model.predict(X, return_std=True)
     answers = run(convert(model, X, options={id(model): {"return_std": True}}), X)
     assert_near(answers["variable"][:, 0], mean, 1e-10)
     assert_near(answers["std"][:, 0], std, 1e-10)
     # And not again, when nobody asks.
     assert run(convert(model, X), X).keys() == {"variable"}
-    other = LSTMRegressor(4, max_iter=2).fit(X, Y)
+    other = regressor(4).fit(X, Y)
     with pytest.raises(ValueError, match=r"return_std=True wants a net .* loss='gaussian'"):
         convert(other, X, options={id(other): {"return_std": True}})
 
 
 def test_inside_searches_and_ensembles():
-    search = GridSearchCV(LSTMRegressor(4, max_iter=2), {"normalize_X": [True, False]}, cv=2)
+    search = GridSearchCV(regressor(4), {"normalize_X": [True, False]}, cv=2)
     assert_converts(search.fit(TABLE, Y), TABLE)
-    several = VotingRegressor([(str(n), LSTMRegressor(n, max_iter=2)) for n in (2, 3)])
+    several = VotingRegressor([(str(n), regressor(n)) for n in (2, 3)])
     assert_converts(several.fit(TABLE, Y), TABLE)
 
 
@@ -188,7 +190,7 @@ def test_inside_searches_and_ensembles():
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
 def test_older_and_newer_operators(opset, dtype, pooling):
     some = X.astype(dtype)
-    model = LSTMRegressor((4, 3), bidirectional=True, pooling=pooling, max_iter=2)
+    model = regressor((4, 3), bidirectional=True, pooling=pooling)
     model.fit(some, some[:, :, 0] if pooling is None else Y)
     answer = run(convert(model, some, target_opset=opset), some)["variable"]
     expected = model.predict(some)
@@ -208,20 +210,20 @@ class Unknown(TransformerMixin, BaseEstimator):
 
 
 def test_what_cannot_be_had_is_refused_in_a_sentence():
-    steps = LSTMClassifier(4, pooling=None, max_iter=1).fit(X, X[:, :, 0] > 0)
+    steps = classifier(4, pooling=None).fit(X, X[:, :, 0] > 0)
     with pytest.raises(ValueError, match=r"no dict a row: pass options={'zipmap': False}"):
         convert(steps, X.astype(np.float32))
-    labels = LSTMClassifier(4, max_iter=1).fit(TABLE, WORDS)
+    labels = classifier(4).fit(TABLE, WORDS)
     with pytest.raises(ValueError, match=r"dicts \(ZipMap\) of float32 alone.*'zipmap': False"):
         convert(labels, TABLE)
-    net = LSTMRegressor(4, max_iter=1).fit(TABLE, Y)
+    net = regressor(4).fit(TABLE, Y)
     columns = [(f"x{k}", types.FloatTensorType([None, 1])) for k in range(12)]
     with pytest.raises(ValueError, match="LSTMRegressor wants one input with all of X, got 12"):
         skl2onnx.convert_sklearn(net, initial_types=columns)
     with pytest.raises(ValueError, match="wants an input of shape"):
         skl2onnx.convert_sklearn(net, initial_types=[("X", types.FloatTensorType([None]))])
     for transformer in (Unknown(), FunctionTransformer(np.square)):
-        unknown = make_pipeline(TimestepTransformer(transformer), LSTMRegressor(4, max_iter=1))
+        unknown = make_pipeline(TimestepTransformer(transformer), regressor(4))
         with pytest.raises(ValueError, match="skl2onnx cannot convert"):
             convert(unknown.fit(X, Y), X)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compiled import compile_c, needs_gcc
 from conftest import ignores_convergence
-from exchanged import assert_near
+from exported import assert_near
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 

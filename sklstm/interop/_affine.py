@@ -1,11 +1,32 @@
 """Transformers that shift and stretch each feature by itself, as two vectors."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._typing import Floats
+from sklstm.interop._net import Net
+
+
+class Affine(NamedTuple):
+    """What is subtracted from features, and what multiplies them then.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of float64, of shape (n_features,) or ()
+    """
+
+    mean: Floats
+    scale: Floats
+
+    def then(self, mean: Floats, scale: Floats) -> "Affine":
+        """Both in one: this, and then another."""
+        return Affine(self.mean + mean / self.scale, self.scale * scale)
+
+
+NOTHING = Affine(np.zeros(()), np.ones(()))
 
 
 def in_turn(transformer: Any) -> list[Any]:
@@ -20,8 +41,8 @@ def in_turn(transformer: Any) -> list[Any]:
     return [each for _, step in transformer.steps for each in in_turn(step)]
 
 
-def shift_and_stretch(transformer: Any) -> tuple[Floats, Floats] | None:
-    """What a fitted transformer subtracts from features, and what multiplies them then.
+def shift_and_stretch(transformer: Any) -> Affine | None:
+    """What a fitted transformer does, if that is to shift and stretch each feature.
 
     Parameters
     ----------
@@ -30,8 +51,7 @@ def shift_and_stretch(transformer: Any) -> tuple[Floats, Floats] | None:
 
     Returns
     -------
-    mean, scale : ndarray of float64, of shape (n_features,)
-        Or None for both together, if it does something else.
+    affine : Affine or None
     """
     # Imported here, since a pipeline has imported it already if it has one of these.
     with interrupts_held_back():
@@ -47,18 +67,19 @@ def shift_and_stretch(transformer: Any) -> tuple[Floats, Floats] | None:
     ) or getattr(transformer, "clip", False):
         return None
     mean, scale = np.zeros(transformer.n_features_in_), np.ones(transformer.n_features_in_)
-    if kind is preprocessing.MinMaxScaler:
-        return -transformer.min_ / transformer.scale_, transformer.scale_.astype(np.float64)
-    if kind is preprocessing.StandardScaler and transformer.with_mean:
-        mean = transformer.mean_
-    if kind is preprocessing.RobustScaler and transformer.with_centering:
-        mean = transformer.center_
+    # In float64 before they are divided: those of float32 data are float32.
     if transformer.scale_ is not None:
-        scale = 1 / transformer.scale_
-    return mean.astype(np.float64), scale.astype(np.float64)
+        scale = transformer.scale_.astype(np.float64)
+    if kind is preprocessing.MinMaxScaler:
+        return Affine(-transformer.min_.astype(np.float64) / scale, scale)
+    if kind is preprocessing.StandardScaler and transformer.with_mean:
+        mean = transformer.mean_.astype(np.float64)
+    if kind is preprocessing.RobustScaler and transformer.with_centering:
+        mean = transformer.center_.astype(np.float64)
+    return Affine(mean, 1 / scale)
 
 
-def in_two_parts(mean: Floats, scale: Floats, dtype: Any) -> tuple[Floats, Floats]:
+def in_two_parts(affine: Affine, dtype: Any) -> tuple[Floats, Floats]:
     """A mean as the sum of two numbers of a type, for those who subtract both from a feature.
 
     The first difference rounds little, since features lie about their mean. A mean that is rounded
@@ -66,7 +87,7 @@ def in_two_parts(mean: Floats, scale: Floats, dtype: Any) -> tuple[Floats, Float
 
     Parameters
     ----------
-    mean, scale : ndarray of float64, of shape (n_features,)
+    affine : Affine
     dtype : dtype
 
     Returns
@@ -74,7 +95,13 @@ def in_two_parts(mean: Floats, scale: Floats, dtype: Any) -> tuple[Floats, Float
     high, low : ndarray of shape (n_features,)
         `low` is 0 where nobody would see it.
     """
-    high = mean.astype(dtype)
-    low = mean - high
-    low[np.abs(low * scale) < np.finfo(dtype).eps / 8] = 0
-    return high, low.astype(dtype)
+    high = affine.mean.astype(dtype)
+    low = affine.mean - high
+    seen = np.abs(low * affine.scale) >= np.finfo(dtype).eps / 8
+    return high, np.where(seen, low, 0).astype(dtype)
+
+
+def scaled_after(net: Net, affine: Affine) -> Net:
+    """A net for features that are shifted and stretched before: it does both in one."""
+    mean, scale = affine.then(net.mean, net.scale)
+    return replace(net, mean=mean, scale=scale)

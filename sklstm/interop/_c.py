@@ -1,7 +1,6 @@
 """to_c: a fitted net as a file of C."""
 
 import re
-from dataclasses import replace
 from string import Template
 from typing import Any
 
@@ -12,7 +11,14 @@ from sklstm._kernels.products import GATES
 from sklstm._kernels.shard import MOST
 from sklstm._parts import take_apart
 from sklstm.interop import _c_text as text
-from sklstm.interop._affine import in_turn, in_two_parts, shift_and_stretch
+from sklstm.interop._affine import (
+    NOTHING,
+    Affine,
+    in_turn,
+    in_two_parts,
+    scaled_after,
+    shift_and_stretch,
+)
 from sklstm.interop._net import NORMAL, SORTED, read_net
 
 _FLOAT_BYTES = 4
@@ -82,8 +88,7 @@ def to_c(estimator: Any, name: str = "lstm") -> str:
         )
     transformers, fitted = take_apart(estimator, "estimator")
     net = read_net(fitted)
-    mean, scale = _scaling(transformers, net)
-    net = replace(net, mean=mean, scale=scale).as_type(np.float32)
+    net = scaled_after(net, _affine(transformers)).as_type(np.float32)
     arrays = dict(_arrays(net))
     words = _words(net, name, type(fitted).__name__, arrays)
     parts = [
@@ -98,20 +103,18 @@ def to_c(estimator: Any, name: str = "lstm") -> str:
     return "".join(part.substitute(words) for part in parts)
 
 
-def _scaling(transformers, net):
-    """What is subtracted from the features of X, and what multiplies them then."""
-    mean, scale = np.zeros(()), np.ones(())
-    parts = [each for transformer in transformers for each in in_turn(transformer.transformer_)]
-    for part in [*parts, net]:
-        step = (net.mean, net.scale) if part is net else shift_and_stretch(part)
-        if step is None:
+def _affine(transformers):
+    """All transformers in one, which have to shift and stretch features."""
+    done = NOTHING
+    for part in (each for one in transformers for each in in_turn(one.transformer_)):
+        affine = shift_and_stretch(part)
+        if affine is None:
             raise ValueError(
                 f"to_c writes StandardScaler, MaxAbsScaler, RobustScaler, and MinMaxScaler without "
                 f"clip, got {type(part).__name__}: transform X before, and give to_c the net alone."
             )
-        # What is (x - mean) * scale, less step[0] and times step[1].
-        mean, scale = mean + step[0] / scale, scale * step[1]
-    return mean, scale
+        done = done.then(*affine)
+    return done
 
 
 def _arrays(net):
@@ -122,7 +125,7 @@ def _arrays(net):
             yield f"{array}_{layer}", np.concatenate(rows)
     yield "output", np.concatenate([net.output_bias[np.newaxis], net.output_weights.T])
     for array, part in zip(
-        ("mean", "low"), in_two_parts(net.mean, net.scale, np.float32), strict=True
+        ("mean", "low"), in_two_parts(Affine(net.mean, net.scale), np.float32), strict=True
     ):
         if part.any():
             yield array, part

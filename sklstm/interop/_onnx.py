@@ -7,6 +7,7 @@ from numpy.typing import DTypeLike
 
 from sklstm import __version__
 from sklstm._parts import take_apart
+from sklstm.interop._affine import scaled_after
 from sklstm.interop._net import SORTED, read_net
 from sklstm.interop._onnx_graph import Graph
 from sklstm.interop._onnx_net import (
@@ -146,7 +147,8 @@ def _write_sequences(graph, net, transformers, n_features, lengths):
     inputs = [("X", net.dtype, ["n_samples", "n_timesteps", n_features])]
     if lengths:
         inputs.append(("lengths", np.int64, ["n_samples"]))
-    x = transformed(graph, net.dtype, transformers, "X")
+    x, waiting = transformed(graph, net.dtype, transformers, "X")
+    net = scaled_after(net, waiting)
     answers = answers_of_sequences(graph, net, x, "lengths" if lengths else None)
     rows = ["n_samples"] if net.pooling is not None else ["n_samples", "n_timesteps"]
     return inputs, _named_answers(graph, net, answers, rows)
@@ -165,7 +167,8 @@ def _write_step(graph, net, transformers, n_features, lengths):
     if net.pooling in ("mean", "max"):
         pooled, steps = "pooled", "steps"
         inputs += [(pooled, net.dtype, [*rows, units[-1]]), (steps, np.int64, rows)]
-    x = transformed(graph, net.dtype, transformers, "X")
+    x, waiting = transformed(graph, net.dtype, transformers, "X")
+    net = scaled_after(net, waiting)
     answers, states, pooled, steps = answers_of_step(graph, net, x, states, pooled, steps)
     after = [each for pair in states for each in pair] + [pooled, steps] * (pooled is not None)
     outputs = _named_answers(graph, net, answers, rows)

@@ -16,6 +16,7 @@ from sklstm.interop._onnx_net import (
     PROBABILITIES,
     answers_of_sequences,
     label_type,
+    standardised,
 )
 from sklstm.interop._onnx_transformers import transformed
 from sklstm.interop._packages import needed
@@ -195,7 +196,8 @@ def _convert_transformer(scope, operator, container):
     transformer, shape = operator.raw_operator, _shape_of_input(operator)
     if len(shape) == 2:
         x = graph.add("Reshape", x, np.array([0, -1, transformer._n_step_features]))
-    x = transformed(graph, dtype, [transformer], x)
+    x, waiting = transformed(graph, dtype, [transformer], x)
+    x = standardised(graph, x, waiting, dtype)
     like = [0, -1] if len(shape) == 2 else [0, 0, -1]
     graph.add_named("Reshape", [x, np.array(like)], [operator.outputs[0].full_name])
     _hand_over(graph, operator, scope, container)

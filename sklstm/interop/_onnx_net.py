@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklstm._kernels.shard import MOST
-from sklstm.interop._affine import in_two_parts
+from sklstm.interop._affine import Affine, in_two_parts
 from sklstm.interop._net import EXP, LOGIT, NORMAL, SOFTMAX, SORTED
 from sklstm.interop._onnx_layers import read_layers, read_step
 
@@ -84,16 +84,17 @@ def answers_of_step(graph, net, x, states, pooled, steps):
     return answers, states, pooled, steps
 
 
-def standardised(graph, x, mean, scale, dtype):
-    """x less `mean` and times `scale`, which are float64, in float32 as exact as in float64."""
-    for part in in_two_parts(mean, scale, dtype):
+def standardised(graph, x, affine, dtype):
+    """x as an `Affine` makes it, in float32 as exact as in float64."""
+    for part in in_two_parts(affine, dtype):
         if part.any():
             x = graph.add("Sub", x, part)
-    return graph.add("Mul", x, scale.astype(dtype)) if (scale != 1).any() else x
+    scale = affine.scale.astype(dtype)
+    return graph.add("Mul", x, scale) if (scale != 1).any() else x
 
 
 def _standardised(graph, net, x):
-    x = standardised(graph, x, net.mean, net.scale, net.dtype)
+    x = standardised(graph, x, Affine(net.mean, net.scale), net.dtype)
     most = np.array(MOST, net.dtype)
     return graph.add("Clip", x, -most, most)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm.interop._affine import in_turn, shift_and_stretch
+from sklstm.interop._affine import NOTHING, in_turn, shift_and_stretch
 from sklstm.interop._onnx_net import standardised
 from sklstm.interop._packages import needed
 
@@ -11,7 +11,9 @@ _ML, _ML_OPSET = "ai.onnx.ml", 3
 
 
 def transformed(graph, dtype, transformers, x):
-    """Add all transformers of a pipeline.
+    """Add the transformers of a pipeline.
+
+    Those that shift and stretch features wait for others of their kind: together they round once.
 
     Parameters
     ----------
@@ -26,15 +28,19 @@ def transformed(graph, dtype, transformers, x):
     -------
     x : str
         Transformed step by step.
+    waiting : Affine
+        What is still to be done.
     """
+    waiting = NOTHING
     for transformer in transformers:
         for inner in in_turn(transformer.transformer_):
-            scaling = shift_and_stretch(inner)
-            if scaling is not None:
-                x = standardised(graph, x, *scaling, dtype)
+            affine = shift_and_stretch(inner)
+            if affine is not None:
+                waiting = waiting.then(*affine)
             else:
-                x = _row_by_row(graph, inner, x, dtype)
-    return x
+                x = standardised(graph, x, waiting, dtype)
+                x, waiting = _row_by_row(graph, inner, x, dtype), NOTHING
+    return x, waiting
 
 
 def _row_by_row(graph, transformer, x, dtype):

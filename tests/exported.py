@@ -18,6 +18,16 @@ POOLINGS = "last", "mean", "max", None
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
+def regressor(units=4, **parameters):
+    """Whose fit takes milliseconds."""
+    return LSTMRegressor(units, **{"max_iter": 2, "random_state": 0} | parameters)
+
+
+def classifier(units=4, **parameters):
+    """Whose fit takes milliseconds."""
+    return LSTMClassifier(units, **{"max_iter": 2, "random_state": 0} | parameters)
+
+
 class Case(NamedTuple):
     """A fitted net, sequences padded with NaN, and how many steps each of them has."""
 
