@@ -208,5 +208,8 @@ def test_what_cannot_be_had_is_refused_in_a_sentence():
     refused(ValueError, "got PCA: transform X before, and give to_c the net alone", parts)
     clipped = make_pipeline(TimestepTransformer(MinMaxScaler(clip=True)), regressor(4))
     refused(ValueError, "MinMaxScaler without clip, got MinMaxScaler", clipped.fit(X, Y))
+    other_steps = TimestepTransformer(StandardScaler()), regressor(4, n_timesteps=6)
+    columns = make_pipeline(*other_steps).fit(X.reshape(20, -1), Y)
+    refused(ValueError, "read 1 and 3 features a step, .* same n_timesteps", columns)
     extreme = regressor(4).fit(X * 1e60, Y)
     refused(ValueError, "float32 cannot hold the weights or scales", extreme)

@@ -257,6 +257,14 @@ def test_what_cannot_be_had_is_refused_in_a_sentence():
     refused(TypeError, "StandardScaler in it: wrap it in TimestepTransformer", tables)
 
 
+def test_parts_that_cut_columns_into_different_steps_are_refused():
+    table = X.reshape(20, -1)
+    model = make_pipeline(TimestepTransformer(StandardScaler()), regressor(4, n_timesteps=6))
+    refused(ValueError, "read 1 and 3 features a step, .* same n_timesteps", model.fit(table, Y))
+    model.set_params(timesteptransformer__n_timesteps=6).fit(table, Y)
+    assert_near(run(to_onnx(model), X=X)["variable"], model.predict(table), 1e-10)
+
+
 def test_transformers_that_skl2onnx_does_not_know_are_refused_by_name():
     pytest.importorskip("skl2onnx")
     squared = FunctionTransformer(np.square)

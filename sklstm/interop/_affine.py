@@ -1,6 +1,7 @@
 """Transformers that shift and stretch each feature by itself, as two vectors."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._typing import Floats
 from sklstm.interop._net import Net
+from sklstm.preprocessing import TimestepTransformer
 
 
 class Affine(NamedTuple):
@@ -105,3 +107,27 @@ def scaled_after(net: Net, affine: Affine) -> Net:
     """A net for features that are shifted and stretched before: it does both in one."""
     mean, scale = affine.then(net.mean, net.scale)
     return replace(net, mean=mean, scale=scale)
+
+
+def refuse_other_steps(transformers: list[TimestepTransformer], net: Net) -> None:
+    """Refuse a pipeline whose parts cut the columns of X into different steps.
+
+    Parameters
+    ----------
+    transformers : list of TimestepTransformer
+    net : Net
+
+    Raises
+    ------
+    ValueError
+        If one is seen: how many features come out is known of those that shift and stretch alone.
+    """
+    widths = [*(each._n_step_features for each in transformers), net.n_features]
+    for transformer, (before, after) in zip(transformers, pairwise(widths), strict=True):
+        parts = map(shift_and_stretch, in_turn(transformer.transformer_))
+        keeps = all(part is not None for part in parts)
+        if keeps and before != after:
+            raise ValueError(
+                f"estimator has parts that read {before} and {after} features a step, one after "
+                "the other: give all the same n_timesteps."
+            )

@@ -16,6 +16,7 @@ from sklstm.interop._affine import (
     Affine,
     in_turn,
     in_two_parts,
+    refuse_other_steps,
     scaled_after,
     shift_and_stretch,
 )
@@ -88,6 +89,7 @@ def to_c(estimator: Any, name: str = "lstm") -> str:
         )
     transformers, fitted = take_apart(estimator, "estimator")
     net = read_net(fitted)
+    refuse_other_steps(transformers, net)
     net = scaled_after(net, _affine(transformers)).as_type(np.float32)
     arrays = dict(_arrays(net))
     words = _words(net, name, type(fitted).__name__, arrays)

@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from sklstm import __version__
 from sklstm._parts import take_apart
-from sklstm.interop._affine import scaled_after
+from sklstm.interop._affine import refuse_other_steps, scaled_after
 from sklstm.interop._net import SORTED, read_net
 from sklstm.interop._onnx_graph import Graph
 from sklstm.interop._onnx_net import (
@@ -101,6 +101,7 @@ def to_onnx(
     """
     transformers, fitted = take_apart(estimator, "estimator")
     net = read_net(fitted)
+    refuse_other_steps(transformers, net)
     net = net.as_type(_read_dtype(dtype, net.dtype))
     _check_form(net, lengths, streaming)
     graph = Graph(OPSET)
