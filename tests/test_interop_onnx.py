@@ -27,7 +27,7 @@ from sklearn.preprocessing import (
 )
 
 from sklstm import LSTMRegressor, StreamingPredictor, TimestepTransformer
-from sklstm.interop import to_onnx
+from sklstm.interop import register_converters, to_onnx
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -304,6 +304,18 @@ def test_without_onnx_the_error_says_what_to_install(monkeypatch):
     model = regressor(4).fit(X, Y)
     with pytest.raises(ImportError, match=r'to_onnx needs onnx.*pip install "sklstm\[interop\]"'):
         to_onnx(model)
+
+
+def test_without_skl2onnx_the_error_says_what_to_install_and_for_what(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    model = make_pipeline(TimestepTransformer(PCA(2)), regressor()).fit(X, Y)
+    with pytest.raises(ImportError, match=r"a pipeline with PCA needs skl2onnx.*pip install"):
+        to_onnx(model)
+    with pytest.raises(ImportError, match=r"register_converters needs skl2onnx.*pip install"):
+        register_converters()
+    # Scalers need it not.
+    scaled = make_pipeline(TimestepTransformer(StandardScaler()), regressor()).fit(X, Y)
+    assert_near(run(to_onnx(scaled), X=X)["variable"], scaled.predict(X), 1e-10)
 
 
 def test_the_example_of_the_docstring_runs():

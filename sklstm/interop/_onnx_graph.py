@@ -60,6 +60,9 @@ class Graph:
             texts = [text.encode() for text in values.ravel().tolist()]
             tensor = self._helper.make_tensor(name, tensor_type(str), values.shape, texts)
         else:
+            if values.dtype.kind == "i":
+                # Where NumPy's integers have 32 bits, too.
+                values = values.astype(np.int64)
             from_array = needed("onnx.numpy_helper", "to_onnx").from_array
             tensor = from_array(np.ascontiguousarray(values).reshape(values.shape), name)
         self.constants.append(tensor)
