@@ -15,7 +15,8 @@ import numba
 import numpy as np
 
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
-from sklstm._kernels.products import GATES, gates_product, plain_product
+from sklstm._kernels.crew import is_whole, wait
+from sklstm._kernels.products import GATES, gates_product, some_columns
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
     DROPOUT,
@@ -53,6 +54,8 @@ CELL = np.dtype(
             "h_masked_start", "dh_start",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
             "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
+            "mine", "begin", "end",  # whether this thread computes some units, and which: ``crew``
+            "member", "members", "crew",  # its place in its crew, its size, its counter's address
         )
     ]
 )  # fmt: skip
@@ -75,7 +78,7 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rest_width, h = cell["rest_width"], cell["h"]
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
-    if rest_width > 0:
+    if rest_width > 0 and cell["end"] == cell["width"]:
         # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
         all_rows = starts[steps] if tape else starts[1]
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
@@ -102,11 +105,17 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
         gates_of(cell, packed, work, carried, h_before, stride, inputs + 1, units, row, True)
         copy_rest(cell, work, row, rows, False)
         c_before = cell["c_start"] if i == 0 else _cell_state(cell, starts, i - 1, earlier, tape)
-        finish_step(
-            work, cell["gates"] + at, cell["gate"], c_before,
-            _cell_state(cell, starts, i, starts[t], tape), cell["tanh_c"] + at,
-            h + starts[t] * stride, carried * stride, rows * stride,
-        )  # fmt: skip
+        c = _cell_state(cell, starts, i, starts[t], tape)
+        first, size, times = _blocks(cell, rows)
+        for r in range(times):
+            at_r = r * stride + first
+            finish_step(
+                work, cell["gates"] + at + at_r, cell["gate"], c_before + at_r, c + at_r,
+                cell["tanh_c"] + at + at_r, h + starts[t] * stride + at_r,
+                _carried_on(cell, r, carried), size,
+            )  # fmt: skip
+        if not wait(cell):
+            return
 
 
 @linked(
@@ -123,26 +132,35 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
-    add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
-    clear(work, dc + after * stride, (starts[1] - after) * stride)
+    first, size, times = _blocks(cell, after)
+    for r in range(times):
+        at_r = r * stride + first
+        add(work, cell["dh_start"] + at_r, work, dh + starts[steps - 1] * stride + at_r, size)
+    _clear_rows(cell, work, dc + after * stride, starts[1] - after)
     for i in range(steps - 1, -1, -1):
         if cell["given_up"]:
             return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
-        at, size, old = starts[t] * stride, rows * stride, carried * stride
-        start_step_back(
-            work, cell["gates"] + at, cell["gate"],
-            cell["c_start"] if i == 0 else cell["c"] + earlier * stride,
-            cell["tanh_c"] + at, dh + at, dc, old, size,
-        )  # fmt: skip
+        at = starts[t] * stride
+        c_before = cell["c_start"] if i == 0 else cell["c"] + earlier * stride
+        first, size, times = _blocks(cell, rows)
+        for r in range(times):
+            at_r = r * stride + first
+            start_step_back(
+                work, cell["gates"] + at + at_r, cell["gate"], c_before + at_r,
+                cell["tanh_c"] + at + at_r, dh + at + at_r, dc + at_r,
+                _carried_on(cell, r, carried), size,
+            )  # fmt: skip
+        if not wait(cell):
+            return
         target = cell["dh_start"] if i == 0 else dh + earlier * stride
         if i == 0:
-            clear(work, target, old)
+            _clear_rows(cell, work, target, carried)
         dh_before = cell["dh_masked"] if masked else target
         hidden_gradient(cell, packed, work, carried, starts[t], dh_before, not masked)
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
-            add(work, dh_before, work, target, old)
+            add(work, dh_before, work, target, carried * stride)
     if gradient.size > 0:
         weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
@@ -152,7 +170,7 @@ def gates_of(cell, packed, work, rows, a0, a_row, first, depth, row, accumulate)
     """Gates (+)= A[rows, depth] @ rows `first` on of the weights, from the tape's `row` on."""
     stride, rest_width = cell["stride"], cell["rest_width"]
     gates_product(
-        rows, cell["full"], rest_width, depth, work, a0, a_row, 1,
+        rows, cell["full"], rest_width, cell["begin"], cell["end"], depth, work, a0, a_row, 1,
         packed, cell["packed"], first, cell["inputs"] + 1 + cell["units"],
         work, cell["gates"] + row * stride, stride, cell["gate"],
         cell["rest"] + row * rest_width, accumulate,
@@ -164,9 +182,10 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
     """Write or add the gradient of the hidden states that gave gates, from the tape's `row` on."""
     units, width, stride = cell["units"], cell["width"], cell["stride"]
     for q in range(GATES):
-        plain_product(
-            rows, width, units, work, cell["gates"] + q * cell["gate"] + row * stride, stride, 1,
-            packed, cell["packed_recurrent_transposed"] + q * units * width, True,
+        some_columns(
+            rows, width, cell["begin"], cell["end"], units, work,
+            cell["gates"] + q * cell["gate"] + row * stride, stride, 1, packed,
+            cell["packed_recurrent_transposed"] + q * units * width, True,
             work, target, stride, q > 0 or accumulate,
         )  # fmt: skip
 
@@ -195,18 +214,21 @@ def _cell_state(cell, starts, i, row, tape):
 
 
 @kernel
-def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, accumulate):
+def inputs_gradient(
+    cell, packed, work, rows, place, width, begin, end, target, target_row, accumulate
+):  # fmt: skip
     """Write or add the gradient of some of a cell's inputs, for all steps at once.
 
-    They are the block number `place`, of `width` columns with padding.
+    They are the columns from `begin` to `end` of block number `place`, which has `width` of them
+    with padding.
     """
     units, stride = cell["units"], cell["stride"]
     for q in range(GATES):
         if cell["given_up"]:
             return
-        plain_product(
-            rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
-            cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
+        some_columns(
+            rows, width, begin, end, units, work, cell["gates"] + q * cell["gate"], stride, 1,
+            packed, cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
             work, target, target_row, q > 0 or accumulate,
         )  # fmt: skip
 
@@ -218,6 +240,33 @@ def mask_rows(work, start, stride, columns, rows, masks, column):
         row, mask = block(work, start + r * stride, columns), masks[r, column:]
         for j in range(columns):
             row[j] *= mask[j]
+
+
+@kernel
+def _blocks(cell, rows):
+    """What elementwise passes take of some rows: from where on, how much, and how often.
+
+    All units of all rows are one block, of a share each row has one.
+    """
+    if is_whole(cell):
+        return 0, rows * cell["stride"], 1
+    return cell["begin"], cell["end"] - cell["begin"], rows
+
+
+@kernel
+def _carried_on(cell, r, carried):
+    """How many numbers of the r-th block carry on from the step before."""
+    if is_whole(cell):
+        return carried * cell["stride"]
+    return cell["end"] - cell["begin"] if r < carried else 0
+
+
+@kernel
+def _clear_rows(cell, work, start, rows):
+    """Clear the units of a share in some rows."""
+    first, size, times = _blocks(cell, rows)
+    for r in range(times):
+        clear(work, start + r * cell["stride"] + first, size)
 
 
 @kernel
@@ -240,7 +289,7 @@ def copy_rest(cell, work, row, rows, collect):
     numbers too. In the rest, what is too much is overwritten by the next copy, or lies behind it.
     """
     rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
-    if rest_width == 0:
+    if rest_width == 0 or cell["end"] < cell["width"]:
         return
     for r in range(row, row + rows):
         for q in range(GATES):
@@ -301,14 +350,14 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
         if cell["given_up"]:
             return
         some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
-        for j in range(0, full, lanes):
+        for j in range(cell["begin"], min(cell["end"], full), lanes):
             panel(
                 WIDE, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
                 gradient, out + j, width, full, add_to,
             )  # fmt: skip
-        if rest_width > 0:
+        if rest_width > 0 and cell["end"] > full:
             panel(
                 rest_width // lanes, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
