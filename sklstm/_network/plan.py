@@ -217,11 +217,15 @@ def segments_at_a_time(architecture, rows_and_steps):
 
 def _crew(architecture, dtype, rows, threads):
     """How many threads are to share a group of so many rows."""
-    pairs = max(architecture.units) // (2 * round_up(1, dtype))
     step = rows * architecture.multiply_adds // len(architecture.cells)
-    crew = min(threads, step // WORTH_A_SHARE, architecture.n_directions * pairs)
+    crew = min(threads, step // WORTH_A_SHARE, most_shares(architecture, dtype))
     if crew == architecture.n_directions == 2:
         # Each has a direction, and all that it needs.
         return crew
     units = architecture.n_directions * sum(architecture.units)
     return crew if crew > 1 and architecture.multiply_adds >= WORTH_A_CREW * units else 1
+
+
+def most_shares(architecture, dtype):
+    """How many threads can have a share of the widest layer: a pair of vectors, in a direction."""
+    return architecture.n_directions * (max(architecture.units) // (2 * round_up(1, dtype)))
