@@ -258,7 +258,7 @@ def test_the_shares_of_a_crew_are_all_units_once(dtype):
             owners = [np.zeros(cell["width"], int) for cell in layout.cells]
             for member in range(members):
                 cells = layout.cells.copy()
-                share(cells, directions, lanes, member, members, 0)
+                share(cells, lanes, member, members, 0)
                 for cell, owned in zip(cells, owners, strict=True):
                     owned[cell["begin"] : cell["end"]] += 1
             assert all((owned == 1).all() for owned in owners)

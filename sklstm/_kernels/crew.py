@@ -10,8 +10,10 @@ What a thread's share is, its own copy of the cells says. Whatever is no cell's 
 first of a crew, or in parts.
 """
 
-from sklstm._kernels.counters import CREW_SIZE, CREWS, GIVEN_UP, JOINED, MEMBERS
+from sklstm._kernels.cell import CELL_TYPE
+from sklstm._kernels.counters import ARRIVED, CREW_SIZE, CREWS, GIVEN_UP, JOINED, MEMBERS
 from sklstm._machine.compile import kernel
+from sklstm._machine.linkage import INDEX, INDICES, SHARED, linked, vector_type
 from sklstm._machine.memory import (
     arrive,
     arrived,
@@ -20,6 +22,7 @@ from sklstm._machine.memory import (
     atomic_store,
     let_others_run,
 )
+from sklstm._machine.processor import SIMD_BYTES
 
 # What joins a crew after this number is too late.
 CLOSED = 1 << 32
@@ -28,40 +31,42 @@ CLOSED = 1 << 32
 SPINS = 20_000
 
 
-@kernel
-def join(control, group, most, patience):
-    """Join the crew of a group; returns its place there, and how many they are.
+@linked(INDICES, INDEX, INDEX, INDEX, CELL_TYPE[::1], vector_type, links=SHARED)
+def join(control, group, most, patience, cells, like):
+    """Join the crew of a group: take a share of each cell, of numbers of the type of `like`.
 
-    The first waits a little for others, and closes it. Who comes later gets place -1.
+    The first waits a little for others, and closes it. Who comes later has no member's place: -1.
     """
     place = CREWS + group * CREW_SIZE
-    joined = atomic_add(control, place + JOINED, 1)
-    if joined >= CLOSED:
-        return -1, 0
+    cells[0]["member"] = -1
+    member = atomic_add(control, place + JOINED, 1)
+    if member >= CLOSED:
+        return
     spins = 0
-    if joined == 0:
+    if member == 0:
         while atomic_load(control, place + JOINED) < most and spins < patience:
             spins += 1
-        members = atomic_add(control, place + JOINED, CLOSED)
-        atomic_store(control, place + MEMBERS, members)
-        return joined, members
+        atomic_store(control, place + MEMBERS, atomic_add(control, place + JOINED, CLOSED))
     while atomic_load(control, place + MEMBERS) == 0:
         spins += 1
         if spins > SPINS:
             if atomic_load(control, GIVEN_UP) > 0:
-                return -1, 0
+                return
             let_others_run()
-    return joined, atomic_load(control, place + MEMBERS)
+    members = atomic_load(control, place + MEMBERS)
+    counter = control.ctypes.data + control.itemsize * (place + ARRIVED)
+    share(cells, SIMD_BYTES // like.itemsize, member, members, counter)
 
 
 @kernel
-def share(cells, directions, lanes, member, members, counter):
+def share(cells, lanes, member, members, counter):
     """Write the share of a member into its copy of the cells.
 
     Of two directions, each half of an even number of threads takes one. Products take vectors of
     units in pairs, so pairs are shared out; the last member has what is no pair.
     """
-    apart = directions == 2 and members % 2 == 0
+    # The second cell of two directions reads backwards.
+    apart = cells[min(1, cells.size - 1)]["reverse"] and members % 2 == 0
     mine, among = (member // 2, members // 2) if apart else (member, members)
     for index in range(cells.size):
         cell = cells[index]
@@ -78,19 +83,23 @@ def share(cells, directions, lanes, member, members, counter):
 
 @kernel
 def wait(cell):
-    """Wait until all of the crew are here; False if the round was given up meanwhile."""
+    """Wait until all of the crew are here, or the round was given up meanwhile."""
+    if cell["members"] > 1:
+        _wait_for_others(cell)
+
+
+@linked(CELL_TYPE, links=SHARED)
+def _wait_for_others(cell):
     members = cell["members"]
-    if members > 1:
-        n = arrive(cell["crew"])
-        wanted = -(-n // members) * members
-        spins = 0
-        while arrived(cell["crew"]) < wanted:
-            spins += 1
-            if spins > SPINS:
-                if cell["given_up"]:
-                    return False
-                let_others_run()
-    return True
+    n = arrive(cell["crew"])
+    wanted = -(-n // members) * members
+    spins = 0
+    while arrived(cell["crew"]) < wanted:
+        spins += 1
+        if spins > SPINS:
+            if cell["given_up"]:
+                return
+            let_others_run()
 
 
 @kernel

@@ -11,10 +11,8 @@ of their own in which products write and read them, (rows, rest_width). Symbols 
 docs/mathematics.md.
 """
 
-import numba
-import numpy as np
-
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
+from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.crew import is_whole, wait
 from sklstm._kernels.products import GATES, gates_product, some_columns
 from sklstm._machine.compile import kernel
@@ -24,6 +22,7 @@ from sklstm._machine.linkage import (
     INDEX,
     INDICES,
     SEGMENTS,
+    SHARED,
     linked,
     matrix_type,
     vector_type,
@@ -34,32 +33,6 @@ from sklstm._machine.processor import SIMD_BYTES
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 
-# Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
-# shard's workspace.
-CELL = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "inputs", "units", "width", "reverse",
-            "full", "rest_width",  # columns of the gates product: of each gate, and of the rest
-            "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
-            "gate",  # between the gates
-            "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
-            "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
-            "gradient",
-            "x", "gates", "rest", "c", "tanh_c", "h", "dh", "dc",
-            "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
-            "dh_masked",
-            "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
-            "h_masked_start", "dh_start",
-            "input_mask", "recurrent_mask",  # columns of the dropout masks
-            "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
-            "mine", "begin", "end",  # whether this thread computes some units, and which: ``crew``
-            "member", "members", "crew",  # its place in its crew, its size, its counter's address
-        )
-    ]
-)  # fmt: skip
-
 # Rows of the tape, or a few more, whose input products are taken at a time: these weights are then
 # read less often, and the gates are still in cache when their step comes.
 INPUT_BLOCK = 64
@@ -67,7 +40,7 @@ INPUT_BLOCK = 64
 DEPTH_BLOCK = 96
 
 
-@linked(numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
+@linked(CELL_TYPE, vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
 def forward(cell, packed, work, starts, steps, before, masks, tape):
     """Run a cell over a segment; writes h, and with `tape` all that `backward` needs.
 
@@ -106,20 +79,21 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
         copy_rest(cell, work, row, rows, False)
         c_before = cell["c_start"] if i == 0 else _cell_state(cell, starts, i - 1, earlier, tape)
         c = _cell_state(cell, starts, i, starts[t], tape)
-        first, size, times = _blocks(cell, rows)
-        for r in range(times):
-            at_r = r * stride + first
+        if is_whole(cell):
             finish_step(
-                work, cell["gates"] + at + at_r, cell["gate"], c_before + at_r, c + at_r,
-                cell["tanh_c"] + at + at_r, h + starts[t] * stride + at_r,
-                _carried_on(cell, r, carried), size,
+                work, cell["gates"] + at, cell["gate"], c_before, c, cell["tanh_c"] + at,
+                h + starts[t] * stride, carried * stride, rows * stride,
             )  # fmt: skip
-        if not wait(cell):
-            return
+        else:
+            finish_step_of_share(
+                cell, work, cell["gates"] + at, c_before, c, cell["tanh_c"] + at,
+                h + starts[t] * stride, carried, rows,
+            )  # fmt: skip
+        wait(cell)
 
 
 @linked(
-    numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
+    CELL_TYPE, vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
     matrix_type, FLAG,
 )  # fmt: skip
 def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
@@ -132,30 +106,34 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
-    first, size, times = _blocks(cell, after)
-    for r in range(times):
-        at_r = r * stride + first
-        add(work, cell["dh_start"] + at_r, work, dh + starts[steps - 1] * stride + at_r, size)
-    _clear_rows(cell, work, dc + after * stride, starts[1] - after)
+    if is_whole(cell):
+        add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
+        clear(work, dc + after * stride, (starts[1] - after) * stride)
+    else:
+        add_of_share(cell, work, cell["dh_start"], dh + starts[steps - 1] * stride, after)
+        clear_of_share(cell, work, dc + after * stride, starts[1] - after)
     for i in range(steps - 1, -1, -1):
         if cell["given_up"]:
             return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
         at = starts[t] * stride
         c_before = cell["c_start"] if i == 0 else cell["c"] + earlier * stride
-        first, size, times = _blocks(cell, rows)
-        for r in range(times):
-            at_r = r * stride + first
+        if is_whole(cell):
             start_step_back(
-                work, cell["gates"] + at + at_r, cell["gate"], c_before + at_r,
-                cell["tanh_c"] + at + at_r, dh + at + at_r, dc + at_r,
-                _carried_on(cell, r, carried), size,
+                work, cell["gates"] + at, cell["gate"], c_before, cell["tanh_c"] + at, dh + at, dc,
+                carried * stride, rows * stride,
             )  # fmt: skip
-        if not wait(cell):
-            return
+        else:
+            start_step_back_of_share(
+                cell, work, cell["gates"] + at, c_before, cell["tanh_c"] + at, dh + at, carried,
+                rows,
+            )  # fmt: skip
+        wait(cell)
         target = cell["dh_start"] if i == 0 else dh + earlier * stride
-        if i == 0:
-            _clear_rows(cell, work, target, carried)
+        if i == 0 and is_whole(cell):
+            clear(work, target, carried * stride)
+        elif i == 0:
+            clear_of_share(cell, work, target, carried)
         dh_before = cell["dh_masked"] if masked else target
         hidden_gradient(cell, packed, work, carried, starts[t], dh_before, not masked)
         if masked:
@@ -190,7 +168,7 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
         )  # fmt: skip
 
 
-@linked(numba.from_dtype(CELL), vector_type, INDICES, INDEX, links=SEGMENTS)
+@linked(CELL_TYPE, vector_type, INDICES, INDEX, links=SEGMENTS)
 def keep_state(cell, work, starts, steps):
     """Put what each row of a segment ends with, without a tape, where the next starts from."""
     stride = cell["stride"]
@@ -240,33 +218,6 @@ def mask_rows(work, start, stride, columns, rows, masks, column):
         row, mask = block(work, start + r * stride, columns), masks[r, column:]
         for j in range(columns):
             row[j] *= mask[j]
-
-
-@kernel
-def _blocks(cell, rows):
-    """What elementwise passes take of some rows: from where on, how much, and how often.
-
-    All units of all rows are one block, of a share each row has one.
-    """
-    if is_whole(cell):
-        return 0, rows * cell["stride"], 1
-    return cell["begin"], cell["end"] - cell["begin"], rows
-
-
-@kernel
-def _carried_on(cell, r, carried):
-    """How many numbers of the r-th block carry on from the step before."""
-    if is_whole(cell):
-        return carried * cell["stride"]
-    return cell["end"] - cell["begin"] if r < carried else 0
-
-
-@kernel
-def _clear_rows(cell, work, start, rows):
-    """Clear the units of a share in some rows."""
-    first, size, times = _blocks(cell, rows)
-    for r in range(times):
-        clear(work, start + r * cell["stride"] + first, size)
 
 
 @kernel
@@ -336,9 +287,7 @@ def _recurrent_gradient(cell, work, h, at, depth, accumulate, gradient):
     )  # fmt: skip
 
 
-@linked(
-    numba.from_dtype(CELL), INDEX, vector_type, INDEX, INDEX, INDEX, INDEX, FLAG, vector_type, INDEX
-)
+@linked(CELL_TYPE, INDEX, vector_type, INDEX, INDEX, INDEX, INDEX, FLAG, vector_type, INDEX)
 def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
     full, rest_width, stride = cell["full"], cell["rest_width"], cell["stride"]
@@ -407,6 +356,44 @@ def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
         f[j] = dc_j * before[j] * f_j * (one - f_j)
         dc[j] = dc_j * f_j
     clear(work, gates0 + gate + old, size - old)
+
+
+# --- The same of a share, row by row --------------------------------------------------------
+
+
+@linked(CELL_TYPE, vector_type, *[INDEX] * 7, links=SHARED)
+def finish_step_of_share(cell, work, gates0, before0, c0, tanh_c0, h0, carried, rows):
+    size = cell["end"] - cell["begin"]
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        finish_step(
+            work, gates0 + at, cell["gate"], before0 + at, c0 + at, tanh_c0 + at, h0 + at,
+            size if r < carried else 0, size,
+        )  # fmt: skip
+
+
+@linked(CELL_TYPE, vector_type, *[INDEX] * 6, links=SHARED)
+def start_step_back_of_share(cell, work, gates0, before0, tanh_c0, dh0, carried, rows):
+    size = cell["end"] - cell["begin"]
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        start_step_back(
+            work, gates0 + at, cell["gate"], before0 + at, tanh_c0 + at, dh0 + at, cell["dc"] + at,
+            size if r < carried else 0, size,
+        )  # fmt: skip
+
+
+@linked(CELL_TYPE, vector_type, INDEX, INDEX, INDEX, links=SHARED)
+def add_of_share(cell, work, source, target, rows):
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        add(work, source + at, work, target + at, cell["end"] - cell["begin"])
+
+
+@linked(CELL_TYPE, vector_type, INDEX, INDEX, links=SHARED)
+def clear_of_share(cell, work, start, rows):
+    for r in range(rows):
+        clear(work, start + r * cell["stride"] + cell["begin"], cell["end"] - cell["begin"])
 
 
 @kernel

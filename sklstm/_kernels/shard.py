@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from sklstm._kernels import head, recurrence
+from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.crew import part, wait
 from sklstm._kernels.products import GATES, pack_gates, pack_plain
 from sklstm._machine.compile import entry, kernel
@@ -30,7 +31,7 @@ from sklstm._machine.linkage import (
 from sklstm._machine.memory import copy, load
 from sklstm._machine.subnormals import flush_subnormals, restore
 
-# Sizes of the net, and where its head's parts start, as in recurrence.CELL.
+# Sizes of the net, and where its head's parts start, as in cell.CELL.
 NET = np.dtype(
     [
         (name, np.int64)
@@ -57,9 +58,9 @@ SEQUENCE = np.dtype(
 # What is larger saturates every gate, and its products must not overflow in float32.
 MOST = 1e30
 
-_NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
+_NET_TYPE = numba.from_dtype(NET)
 _SHARD_ARGUMENTS = (
-    _NET_TYPE[::1], _CELL_TYPE[::1], vector_type,
+    _NET_TYPE[::1], CELL_TYPE[::1], vector_type,
     numba.from_dtype(SEQUENCE)[::1], FLOAT64[:, ::1], INDICES, matrix_type, vector_type, INDICES,
     matrix_type, INDICES,
 )  # fmt: skip
@@ -276,7 +277,7 @@ def _mask_steps(work, start, stride, columns, starts, steps, masks, column):
         )  # fmt: skip
 
 
-@linked(_CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
+@linked(CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
 def _join_directions(cells, first, directions, work, rows):
     """The hidden states of the layer below, side by side, are the next layer's inputs."""
     x, inputs = cells[first]["x"], cells[first]["inputs"]
@@ -292,7 +293,7 @@ def _join_directions(cells, first, directions, work, rows):
 
 
 @linked(
-    _NET_TYPE, _CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
+    _NET_TYPE, CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
     links=UPPER_LAYERS,
 )  # fmt: skip
 def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):

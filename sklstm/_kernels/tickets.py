@@ -15,9 +15,7 @@ import numpy as np
 
 from sklstm._kernels import crew, head, losses, shard
 from sklstm._kernels.counters import (
-    ARRIVED,
     ASLEEP,
-    CREW_SIZE,
     CREWS,
     GIVEN_UP,
     GROUPS,
@@ -29,7 +27,6 @@ from sklstm._kernels.counters import (
 )
 from sklstm._machine.compile import entry, kernel, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
-from sklstm._machine.processor import SIMD_BYTES
 
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
 # steps of a segment, how many of these the caller does before it returns to look for signals, how
@@ -53,8 +50,8 @@ class RoundContext(NamedTuple):
         The counters.
     task : int64 ndarray of shape (TASK_SIZE,)
         What is to be done.
-    net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL, of (threads, cells)
-        The net's layout; of cells each thread has a copy, with its share.
+    net, cells : ndarrays of shard.NET, of shape (1,), and cell.CELL
+        The net's layout; of all cells each thread has copies, with its share.
     packed : ndarray of shape (size,)
         The packed weights.
     sequences : ndarray of shard.SEQUENCE, of shape (samples,)
@@ -132,7 +129,8 @@ def run(member, context):
 @entry
 def _run(member, context):
     control, task = context.control, context.task
-    cells = context.cells[member]
+    n_cells = context.net[0]["layers"] * context.net[0]["directions"]
+    cells = block(context.cells, member * n_cells, n_cells)
     idle, done = 0, 0
     while idle < PATIENCE:
         s, turn = -1, 0
@@ -145,9 +143,12 @@ def _run(member, context):
             if ticket > 0:
                 # In order: the first shards have the longest sequences.
                 s = (control[GROUPS] - ticket) // task[CREW] * task[GROUP]
-                if task[CREW] > 1 and not _join(context, s // task[GROUP], cells):
-                    atomic_add(control, UNFINISHED, -1)
-                    continue
+                if task[CREW] > 1:
+                    group, patience = s // task[GROUP], task[PATIENT]
+                    crew.join(control, group, task[CREW], patience, cells, context.packed)
+                    if cells[0]["member"] < 0:
+                        atomic_add(control, UNFINISHED, -1)
+                        continue
         if s >= 0:
             what, learn, first_of_crew = task[WHAT], task[WHAT] == LEARN, cells[0]["member"] == 0
             beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
@@ -215,19 +216,6 @@ def _run(member, context):
                 atomic_add(control, ASLEEP, -1)
                 idle = 0
     return False
-
-
-@kernel
-def _join(context, group, cells):
-    """Join the crew of a group, with a share of each cell; False if it was too late."""
-    control, task = context.control, context.task
-    member, members = crew.join(control, group, task[CREW], task[PATIENT])
-    if member < 0:
-        return False
-    counter = control.ctypes.data + control.itemsize * (CREWS + group * CREW_SIZE + ARRIVED)
-    lanes = SIMD_BYTES // context.work.itemsize
-    crew.share(cells, context.net[0]["directions"], lanes, member, members, counter)
-    return True
 
 
 @kernel

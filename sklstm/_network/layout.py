@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.cell import CELL
 from sklstm._kernels.head import BLOCK_ROWS
 from sklstm._kernels.pooling import PLACES, POOLINGS
 from sklstm._kernels.products import GATES
-from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 from sklstm._machine.processor import SIMD_BYTES
 

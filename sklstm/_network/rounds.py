@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels import counters, losses, pooling, shard, tickets
-from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, UPPER_LAYERS
+from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
@@ -61,7 +61,7 @@ class _Team:
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
         masked = dropout or recurrent_dropout
         _link(architecture, dtype, training, masked)
-        self._n_weights = architecture.n_weights
+        self._n_weights, self._n_cells = architecture.n_weights, len(architecture.cells)
         self._longest_first = self._order = self._n_bounded = None
         lengths = sequences.records["length"]
         self._outputs = Outputs(lengths if architecture.reads_each_step else None)
@@ -74,6 +74,8 @@ class _Team:
         self.n_threads = plan.n_threads
         if plan.segments > 1:
             SEGMENTS.link(dtype)
+        if plan.crew > 1:
+            SHARED.link(dtype)
         layout = make_layout(
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
             bool(dropout), bool(recurrent_dropout), plan.segments,
@@ -87,7 +89,7 @@ class _Team:
         self._context = tickets.RoundContext(
             control=_new_control(plan), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
-            net=copies(layout.net, 1)[0], cells=copies(layout.cells, plan.n_threads),
+            net=copies(layout.net, 1), cells=copies(layout.cells, plan.n_threads),
             packed=aligned((layout.packed_size,), dtype),
             sequences=sequences.records, scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
@@ -138,7 +140,9 @@ class _Team:
         if self._outputs.lengths is not None:
             context.places[:n] = self._outputs.starts(context.rows[:n])
         check_size("weights", weights, (self._n_weights,), context.raw.dtype)
-        shard.pack(context.net, context.cells[0], weights, context.packed, self._training)
+        shard.pack(
+            context.net, context.cells[: self._n_cells], weights, context.packed, self._training
+        )
         return n
 
     def _for_gradients(self, architecture, layout, raw):
@@ -331,5 +335,5 @@ def _new_task(plan, goal):
 
 
 def copies(records, n):
-    """Copies of records of int64, which as such NumPy would copy field by field: (n, records)."""
-    return np.tile(records.view(np.int64), (n, 1)).view(records.dtype)
+    """Copies of records of int64, one after the other; NumPy would copy field by field."""
+    return np.tile(records.view(np.int64), n).view(records.dtype)
