@@ -11,8 +11,9 @@ from benchmarks.workloads import Workload
 
 # Seconds before a turn: the peers' threads spin for some milliseconds after their own.
 PAUSE = 0.02
-# Multiply-adds of an epoch, going back included: some hundredths of a second.
-EPOCH_WORK, MOST_SAMPLES = 3e9, 4096
+# Multiply-adds of an epoch, going back included: some hundredths of a second. For the smallest nets
+# there is a limit to the number of minibatches.
+EPOCH_WORK, MOST_MINIBATCHES = 3e9, 128
 EPOCH, ALL_ROWS, ONE_ROW = "epoch", "predict all rows", "predict one row"
 
 
@@ -44,7 +45,7 @@ def draw(rng):
     below = [inputs, *[units * workload.directions] * (layers - 1)]
     step = workload.directions * sum(4 * units * (units + each) for each in below)
     minibatches = max(1, round(EPOCH_WORK / (3 * step * steps * batch)))
-    samples = batch * min(minibatches, max(1, MOST_SAMPLES // batch))
+    samples = batch * min(minibatches, MOST_MINIBATCHES)
     return Workload(samples, steps, inputs, workload.units, batch, bidirectional)
 
 
@@ -85,8 +86,8 @@ def alternate(turns, rounds, sleep=time.sleep):
 def epoch(contender):
     """Seconds of an epoch: the slope between fits of one and of four, a first fit apart."""
     contender.train(1)
-    one = timing.seconds(lambda: contender.train(1), 3)
-    four = timing.seconds(lambda: contender.train(4), 3)
+    one = timing.seconds(lambda: contender.train(1))
+    four = timing.seconds(lambda: contender.train(4))
     return max((four - one) / 3, 1e-9)
 
 
