@@ -20,6 +20,7 @@ from problems import (
     use_short_segments,
     use_threads,
 )
+from processes import PACKAGE, run
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._kernels import counters, tickets
@@ -35,10 +36,10 @@ CREWS = 2, 3, 5, 8
 @pytest.fixture
 def joined(monkeypatch):
     """How many threads each crew had, in order."""
-    sizes, run = [], Workers.run
+    sizes, start = [], Workers.run
 
     def counted(self, groups, last=False):
-        run(self, groups, last)
+        start(self, groups, last)
         control = self._context.control
         places = range(counters.CREWS, control.size, counters.CREW_SIZE)
         sizes.extend(int(control[place + counters.MEMBERS]) for place in places)
@@ -292,3 +293,22 @@ def test_two_ways_keep_their_tapes_between_forward_and_back(monkeypatch):
         raw = team.forward(problem.weights, problem.rows)
         gradient = team.backward(problem.d_raw)
     assert_same_bits((raw, gradient), expected)
+
+
+@for_each_dtype
+def test_a_process_that_knows_one_type_alone_has_crews(dtype):
+    # No other test of this process may have made the other type's kernels ready.
+    done = run(
+        f"""
+import numpy as np
+from sklstm import LSTMRegressor
+from sklstm._network import plan
+
+plan.available_threads = lambda: 2
+X = np.random.default_rng(0).normal(size=(16, 30, 3)).astype("{np.dtype(dtype).name}")
+model = LSTMRegressor(200, max_iter=2, n_iter_no_change=np.inf).fit(X, X[:, -1, 0])
+print(np.isfinite(model.predict(X)).all() and np.isfinite(model.predict(X[:1])).all())
+""",
+        PACKAGE,
+    )
+    assert done == "True\n"

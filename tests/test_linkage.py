@@ -100,3 +100,9 @@ def test_a_table_stays_where_it_is_unless_sources_change(monkeypatch, dtype):
     # As after an upgrade: machine code of before calls what it was compiled with.
     monkeypatch.setattr(linkage, "FINGERPRINT", "of other sources")
     assert not np.shares_memory(table.row(dtype), AddressTable("some kernel", 3).row(dtype))
+
+
+def test_a_kernel_that_says_no_type_is_refused():
+    # Its address would be taken for float32, which may not be there.
+    with pytest.raises(TypeError, match="No argument is of the type"):
+        linked(INDEX, INDEX, links=LINKS)(lambda a, b: None)

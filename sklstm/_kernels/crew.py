@@ -35,7 +35,7 @@ SPINS = 20_000
 def join(control, group, most, patience, cells, like):
     """Join the crew of a group: take a share of each cell, of numbers of the type of `like`.
 
-    The first waits a little for others, and closes it. Who comes later has no member's place: -1.
+    The first waits a little for others, and closes it. Who comes later has no place, but -1.
     """
     place = CREWS + group * CREW_SIZE
     cells[0]["member"] = -1
@@ -82,14 +82,15 @@ def share(cells, lanes, member, members, counter):
 
 
 @kernel
-def wait(cell):
+def wait(cell, like):
     """Wait until all of the crew are here, or the round was given up meanwhile."""
     if cell["members"] > 1:
-        _wait_for_others(cell)
+        _wait_for_others(cell, like)
 
 
-@linked(CELL_TYPE, links=SHARED)
-def _wait_for_others(cell):
+# By the type of numbers as all that is linked, though it touches none.
+@linked(CELL_TYPE, vector_type, links=SHARED)
+def _wait_for_others(cell, like):
     members = cell["members"]
     n = arrive(cell["crew"])
     wanted = -(-n // members) * members

@@ -89,7 +89,7 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
                 cell, work, cell["gates"] + at, c_before, c, cell["tanh_c"] + at,
                 h + starts[t] * stride, carried, rows,
             )  # fmt: skip
-        wait(cell)
+        wait(cell, work)
 
 
 @linked(
@@ -128,7 +128,7 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
                 cell, work, cell["gates"] + at, c_before, cell["tanh_c"] + at, dh + at, carried,
                 rows,
             )  # fmt: skip
-        wait(cell)
+        wait(cell, work)
         target = cell["dh_start"] if i == 0 else dh + earlier * stride
         if i == 0 and is_whole(cell):
             clear(work, target, carried * stride)

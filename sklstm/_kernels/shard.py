@@ -89,14 +89,14 @@ def forward(
         first = cells[layer * directions]
         if layer > 0:
             _join_directions(cells, layer * directions, directions, work, starts[steps])
-        wait(first)
+        wait(first, work)
         if net[0]["dropout"]:
             if first["member"] == 0:
                 _mask_steps(
                     work, first["x"], first["inputs"] + 1, first["inputs"], starts, steps,
                     masks, first["input_mask"],
                 )  # fmt: skip
-            wait(first)
+            wait(first, work)
         for direction in range(directions):
             cell = cells[layer * directions + direction]
             if cell["mine"]:
@@ -104,7 +104,7 @@ def forward(
     top = cells[(layers - 1) * directions :]
     if not again and not head.reads_each_step(net[0]):
         head.pool(net[0], top, sequences, rows, work, starts, begin, steps)
-    wait(cells[0])
+    wait(cells[0], work)
     if cells[0]["member"] == 0:
         # The way back needs what a segment started from; whoever goes back looks at the tape for
         # more.
@@ -115,7 +115,7 @@ def forward(
             head.forward(
                 net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
             )
-    wait(cells[0])
+    wait(cells[0], work)
     restore(mode)
 
 
@@ -143,7 +143,7 @@ def backward(
             )  # fmt: skip
         if not head.reads_each_step(net[0]):
             head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
-    wait(cells[0])
+    wait(cells[0], work)
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
@@ -152,7 +152,7 @@ def backward(
                     cell, packed, work, gradient, starts, steps, before, after, masks,
                     accumulate or after > 0,
                 )  # fmt: skip
-        wait(cells[0])
+        wait(cells[0], work)
         if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
     restore(mode)
@@ -314,10 +314,10 @@ def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks
                 target, stride, direction > 0,
             )  # fmt: skip
         if net["dropout"]:
-            wait(cells[0])
+            wait(cells[0], work)
             if cells[0]["member"] == 0:
                 _mask_steps(
                     work, target, stride, columns, starts, steps,
                     masks, cells[first]["input_mask"] + place * columns,
                 )  # fmt: skip
-            wait(cells[0])
+            wait(cells[0], work)

@@ -177,9 +177,14 @@ def linked_choice(name, functions, *arguments):
 
 
 def _types(arguments):
-    return {
+    wanted = {
         dtype: [each(dtype) if isfunction(each) else each for each in arguments] for dtype in DTYPES
     }
+    # Whoever calls says by its arguments which one is meant; the other need not be there.
+    single, double = wanted.values()
+    if single == double:
+        raise TypeError("No argument is of the type of the net's numbers.")
+    return wanted
 
 
 def _add(function, wanted, table, place, links):

@@ -123,7 +123,7 @@ def make_plan(
         threads = available_threads()
         if shared:
             crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
-        n_threads = most_groups * crew if crew > 1 else min(threads, most_groups)
+        n_threads = min(threads, most_groups * crew)
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, -(-longest // steps), at_a_time,
         n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),

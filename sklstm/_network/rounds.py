@@ -85,6 +85,7 @@ class _Team:
             most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
         raw = np.zeros((most_raw, architecture.n_outputs), dtype)
         mask_columns = sum(map(sum, architecture.mask_sizes)) if masked else 0
+        # A crew works where its group has a place.
         slots = plan.most_shards if self._keeps_tapes else plan.n_threads // plan.crew
         self._context = tickets.RoundContext(
             control=_new_control(plan), task=_new_task(plan, goal),
