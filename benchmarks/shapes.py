@@ -19,7 +19,7 @@ EPOCH, ALL_ROWS, ONE_ROW = "epoch", "predict all rows", "predict one row"
 
 def run(quick, seed=0, count=40):
     """A table of the comparisons, the shapes that are lost, and all ratios for the figure."""
-    rounds, rng = 2 if quick else 5, np.random.default_rng(seed)
+    rounds, rng = 2 if quick else 3, np.random.default_rng(seed)
     classes = load(SKLSTM, TORCH, ONNX)
     ratios = []
     for number in range(count):

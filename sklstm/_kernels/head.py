@@ -109,14 +109,18 @@ def backward(
                 inputs, width, last - first, work, net["pooled"], 1, inputs,
                 work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
             )  # fmt: skip
+        target, target_row = net["d_pooled"], head_width
+        # Of one direction, the rows are what is handed back.
+        at_once = reads_each_step(net) and top.size == 1 and not net["dropout"]
+        if at_once:
+            target, target_row = top[0]["dh"] + first * top[0]["stride"], top[0]["stride"]
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
-            packed, net["packed_transposed"], True,
-            work, net["d_pooled"], head_width, False,
+            packed, net["packed_transposed"], True, work, target, target_row, False,
         )  # fmt: skip
         if net["dropout"]:
             _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
-        if reads_each_step(net):
+        if reads_each_step(net) and not at_once:
             _hand_back_steps(net, top, work, first, last)
 
 
