@@ -19,6 +19,7 @@ from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, 
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._network.parameters import architecture_of, fold_scaling, named_views
 from sklstm._network.rounds import Predictor
+from sklstm._older_files import as_of_today
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
 from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
@@ -211,7 +212,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             reporter.end(end)
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        super().__setstate__(as_of_today(state))
         if {"_shape", "_weights"} & state.keys():
             check_state(vars(self), self._targets.check_fitted)
 
