@@ -189,7 +189,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _train(self, fit, given):
         callbacks = FitCallbacks(
-            self, fit.settings.max_iter, lambda: fitted_state(fit, fit.progress.copy()),
+            self, fit.settings.max_iter, lambda: fitted_state(fit.known, fit.progress.copy()),
             given.X, given.y, given.sample_weight,
         )  # fmt: skip
         reporter = Reporter(self.verbose, fit.settings, fit.progress, fit.validation is not None)
@@ -204,7 +204,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             hooks=Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau),
         )  # fmt: skip
         # In one step, to threads that predict meanwhile.
-        self.__dict__.update(fitted_state(fit, fit.progress))
+        self.__dict__.update(fitted_state(fit.known, fit.progress))
         if "feature_names_in_" not in fit.columns:
             self.__dict__.pop("feature_names_in_", None)
         callbacks.end_fit()

@@ -1,1 +1,5 @@
 """In and out: a fitted net as ONNX, as C, and as a net of other libraries."""
+
+from sklstm.interop._torch import from_torch, to_torch
+
+__all__ = ["from_torch", "to_torch"]
