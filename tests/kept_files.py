@@ -1,6 +1,7 @@
 """The models of the files in `kept/`, and how a version writes them, once and for ever.
 
-For a commit of version 0.1.0:
+With the oldest libraries (`.ci/oldest.txt`), whose arrays newer ones can read too. For a commit of
+version 0.1.0:
 
     git archive ea43ce9 | tar x -C old
     cd old && PYTHONPATH=. python .../tests/kept_files.py .../tests/kept/0.1.0-ea43ce9
