@@ -113,7 +113,7 @@ def run(code):
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-OPTIONAL = ("torch", "pandas", "matplotlib", "keras", "tensorflow", "onnx")
+OPTIONAL = ("torch", "pandas", "matplotlib", "keras", "tensorflow", "onnx", "skl2onnx")
 
 
 def test_import_loads_no_optional_package():
@@ -136,7 +136,7 @@ class Hide:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Hide())
-import sklstm.interop
+import sklstm, sklstm.interop
 print("imported")
 """
     assert run(code) == "imported\n"

@@ -104,6 +104,19 @@ integrated_gradients(net, X, baseline=X)
 by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
 by_both.importances_mean[0, 0]
 """
+INTEROP = """
+from sklstm.interop import register_converters, to_c, to_onnx
+
+net = LSTMRegressor(3, tol=1).fit(series.reshape(10, 3, 2), series[:10])
+assert_type(to_c(net), str)
+assert_type(to_c(net, name="level"), str)
+
+
+def with_onnx() -> None:
+    register_converters()
+    to_onnx(net, lengths=True, dtype=np.float32).SerializeToString()
+    to_onnx(net, streaming=True, dtype="float64")
+"""
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
     "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
@@ -144,15 +157,17 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION],
-    ids=["series", "estimators", "inspection"],
+    [SERIES, ESTIMATORS, INSPECTION, INTEROP],
+    ids=["series", "estimators", "inspection", "interop"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
 
 
 @pytest.mark.parametrize(
-    "code", [SERIES, ESTIMATORS, INSPECTION], ids=["series", "estimators", "inspection"]
+    "code",
+    [SERIES, ESTIMATORS, INSPECTION, INTEROP],
+    ids=["series", "estimators", "inspection", "interop"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})

@@ -59,12 +59,8 @@ class _Team:
         dtype, training = sequences.dtype, self._training
         # Kernels trust sizes: what they read at an address is checked where it is handed to them.
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
-        EVERY_NET.link(dtype)
-        pooling.link(architecture.pooling, dtype, training)
-        if len(architecture.units) > 1:
-            UPPER_LAYERS.link(dtype)
-        if dropout or recurrent_dropout:
-            DROPOUT.link(dtype)
+        masked = dropout or recurrent_dropout
+        _link(architecture, dtype, training, masked)
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
         lengths = sequences.records["length"]
@@ -82,43 +78,31 @@ class _Team:
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
             bool(dropout), bool(recurrent_dropout), plan.segments,
         )  # fmt: skip
-        n_outputs, slots = architecture.n_outputs, plan.n_threads
-        if self._keeps_tapes:
-            slots = plan.most_shards
         most_raw = max_rows
         if architecture.reads_each_step:
             most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
-        raw = np.zeros((most_raw, n_outputs), dtype)
-        # What a round has not, it does not look at.
-        d_raw = targets = gradients = raw[:0]
-        sample_weight, target_places, parameters = raw[:0, 0], _NO_PLACES, _NO_NUMBERS
-        values: np.ndarray = _NO_VALUES
-        if training:
-            self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
-            gradients = self._sum.gradients
-            d_raw, values = np.zeros_like(raw), np.zeros(raw.shape)
-        if goal is not None:
-            targets, sample_weight, target_places = self._checked(
-                goal, n_outputs, len(lengths), dtype
-            )
-            parameters = np.array([0.0, *goal.settings])
-        mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
-        masks = np.zeros((max_rows, mask_columns), dtype)
+        raw = np.zeros((most_raw, architecture.n_outputs), dtype)
+        mask_columns = sum(map(sum, architecture.mask_sizes)) if masked else 0
+        slots = plan.most_shards if self._keeps_tapes else plan.n_threads
         self._context = tickets.RoundContext(
             control=_new_control(), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
             net=copied(layout.net), cells=copied(layout.cells),
             packed=aligned((layout.packed_size,), dtype),
             sequences=sequences.records, scaling=compiled_for(sequences.scaling),
-            rows=np.zeros(max_rows, np.int64), masks=masks,
+            rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
             starts=np.zeros((slots, plan.steps + 1), np.int64),
-            raw=raw, d_raw=d_raw, places=np.arange(max_rows), gradients=gradients,
-            parameters=parameters, targets=targets, sample_weight=sample_weight,
-            target_places=target_places, values=values,
+            raw=raw, places=np.arange(max_rows),
+            **self._for_gradients(architecture, layout, raw),
+            **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
         )  # fmt: skip
-        self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
+        self._workers = self._new_workers(sequences)
+
+    def _new_workers(self, sequences):
+        caller_waits = self._plan.at_a_time == 0
+        return Workers(self._plan.n_threads, self._context, sequences, caller_waits)
 
     def __enter__(self):
         return self
@@ -154,20 +138,38 @@ class _Team:
         shard.pack(context.net, context.cells, weights, context.packed, self._training)
         return n
 
-    def _checked(self, goal, n_outputs, n_samples, dtype):
-        """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
+    def _for_gradients(self, architecture, layout, raw):
+        """What training writes; what a round has not, it does not look at."""
+        if not self._training:
+            return {"d_raw": raw[:0], "gradients": raw[:0], "values": _NO_VALUES}
+        self._sum = GradientSum(architecture, layout, self._plan.most_groups, raw.dtype)
+        return {
+            "d_raw": np.zeros_like(raw),
+            "gradients": self._sum.gradients,
+            "values": np.zeros(raw.shape),
+        }
 
-        Third, where those of each sequence start.
+    def _for_losses(self, goal, n_outputs, n_samples, raw):
+        """What a loss reads: targets and weights of the right sizes, as kernels are compiled for.
+
+        And where those of each sequence start.
         """
+        if goal is None:
+            return {
+                "targets": raw[:0], "sample_weight": raw[:0, 0], "target_places": _NO_PLACES,
+                "parameters": _NO_NUMBERS,
+            }  # fmt: skip
         samples = np.arange(n_samples)
         n = self._outputs.count(samples)
         check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
         check_size("sample_weight", goal.sample_weight, (n,))
         # A read-only array, or one of other strides, would be compiled for once more.
-        arrays = [
-            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
-        ]
-        return *arrays, self._outputs.starts(samples)
+        return {
+            "targets": np.require(goal.targets, raw.dtype, ["C", "W"]),
+            "sample_weight": np.require(goal.sample_weight, raw.dtype, ["C", "W"]),
+            "target_places": self._outputs.starts(samples),
+            "parameters": np.array([0.0, *goal.settings]),
+        }
 
     def _run(self, task, last=False):
         self._context.task[tickets.WHAT] = task
@@ -211,6 +213,30 @@ class Predictor(_Team):
         n = self._begin(weights, rows)
         self._run(tickets.PREDICT, last)
         return self._raw(n)
+
+    def predict_others(self, sequences):
+        """Predict as in the last round, which was the last, but other sequences.
+
+        They must be as many as those that the team was made for, all as long as they were, and the
+        round have been one of all in their order.
+        """
+        context = self._context
+        # Field by field, as NumPy would copy records, takes long.
+        context.sequences.view(np.int64)[:] = sequences.records.view(np.int64)
+        if self._workers.alone:
+            context.control[tickets.GIVEN_UP] = 0
+            self._run(tickets.PREDICT)
+        else:
+            context.control[:], context.cells["given_up"] = _new_control(), 0
+            self._workers = self._new_workers(sequences)
+            with self:
+                self._run(tickets.PREDICT, last=True)
+        return self._raw(len(sequences))
+
+    @property
+    def nbytes(self):
+        """The memory that its arrays take."""
+        return sum(array.nbytes for array in self._context)
 
 
 class Learner(_Team):
@@ -270,6 +296,16 @@ class TwoWay(_Team):
         self._context.d_raw[: len(d_raw)] = d_raw[self._computed(self._n)]
         self._run(tickets.BACKWARD)
         return self._sum(self._n_groups).copy()
+
+
+def _link(architecture, dtype, training, masked):
+    """Make all kernels ready that the rounds may call, but for those of losses and segments."""
+    EVERY_NET.link(dtype)
+    pooling.link(architecture.pooling, dtype, training)
+    if len(architecture.units) > 1:
+        UPPER_LAYERS.link(dtype)
+    if masked:
+        DROPOUT.link(dtype)
 
 
 def _new_control():

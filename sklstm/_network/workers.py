@@ -37,6 +37,11 @@ class Workers:
         self._started = 0
         self._process: int | None = None
 
+    @property
+    def alone(self):
+        """Whether there is no thread but the caller's."""
+        return self._n_threads == 1 and not self._caller_waits
+
     def run(self, groups, last=False):
         """Do a round of groups together; after the `last`, workers leave when there is no more."""
         self._release(tickets.publish(self._context.control, groups, last))

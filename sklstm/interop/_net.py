@@ -130,15 +130,25 @@ class Net:
         return self.n_outputs > 1
 
     def as_type(self, dtype):
-        """The same with weights of another type, as `predict` makes of X of that type."""
-        layers = [
-            [Cell(*(part.astype(dtype) for part in cell)) for cell in layer]
-            for layer in self.layers
-        ]
-        return replace(
-            self, layers=layers, output_weights=self.output_weights.astype(dtype),
-            output_bias=self.output_bias.astype(dtype),
-        )  # fmt: skip
+        """The same with weights of another type, as `predict` makes of X of that type.
+
+        Raises ValueError if it cannot hold them.
+        """
+        with np.errstate(all="ignore"):
+            layers = [
+                [Cell(*(part.astype(dtype) for part in cell)) for cell in layer]
+                for layer in self.layers
+            ]
+            head = self.output_weights.astype(dtype), self.output_bias.astype(dtype)
+            scaling = self.mean.astype(dtype), self.scale.astype(dtype)
+        arrays = [*(part for layer in layers for cell in layer for part in cell), *head, *scaling]
+        is_normal = (np.abs(scaling[1]) >= np.finfo(dtype).tiny).all()
+        if not (is_normal and all(np.isfinite(array).all() for array in arrays)):
+            raise ValueError(
+                f"{np.dtype(dtype)} cannot hold the weights or scales of this net: X or y has "
+                f"numbers too large or too small; scale them, or take float64."
+            )
+        return replace(self, layers=layers, output_weights=head[0], output_bias=head[1])
 
 
 def read_net(estimator: BaseLSTM, *, folded: bool = False) -> Net:

@@ -25,7 +25,7 @@ def needed(package: str, what: str) -> Any:
             return import_module(package)
     except ModuleNotFoundError as error:
         name = package.partition(".")[0]
-        if error.name != name:
+        if (error.name or "").partition(".")[0] != name:
             raise
         raise ImportError(
             f'{what} needs {name}, which is not installed: pip install "sklstm[interop]".',
