@@ -4,7 +4,7 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -278,25 +278,52 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Input weights (4 units, inputs) of each layer and direction: gates i, f, g, o."""
         return self._views()["input_weights"]
 
+    @input_weights_.setter
+    def input_weights_(self, weights: Never) -> None:
+        _refuse_to_set("input_weights_")
+
     @property
     def recurrent_weights_(self) -> list[Floats]:
         """Recurrent weights (4 units, units) of each layer and direction: gates i, f, g, o."""
         return self._views()["recurrent_weights"]
+
+    @recurrent_weights_.setter
+    def recurrent_weights_(self, weights: Never) -> None:
+        _refuse_to_set("recurrent_weights_")
 
     @property
     def biases_(self) -> list[Floats]:
         """Biases (4 units,) of each layer and direction: gates i, f, g, o."""
         return self._views()["biases"]
 
+    @biases_.setter
+    def biases_(self, weights: Never) -> None:
+        _refuse_to_set("biases_")
+
     @property
     def output_weights_(self) -> Floats:
         """Weights (outputs, head inputs) of the dense head, in the units of y."""
         return self._views()["output_weights"]
 
+    @output_weights_.setter
+    def output_weights_(self, weights: Never) -> None:
+        _refuse_to_set("output_weights_")
+
     @property
     def output_bias_(self) -> Floats:
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+    @output_bias_.setter
+    def output_bias_(self, weights: Never) -> None:
+        _refuse_to_set("output_bias_")
+
+
+def _refuse_to_set(name):
+    raise AttributeError(
+        f"{name} cannot be set: sklstm.interop.from_torch and from_keras make an estimator of given "
+        "weights."
+    )
 
 
 def _seeds(random_state):
