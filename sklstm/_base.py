@@ -321,8 +321,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
 def _refuse_to_set(name):
     raise AttributeError(
-        f"{name} cannot be set: sklstm.interop.from_torch and from_keras make an estimator of given "
-        "weights."
+        f"{name} cannot be set: sklstm.interop.from_torch and from_keras make an estimator of "
+        "given weights."
     )
 
 

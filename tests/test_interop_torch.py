@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklstm import LSTMRegressor, StreamingPredictor, TimestepTransformer
 from sklstm.inspection import gate_activations, input_gradients, integrated_gradients
-from sklstm.interop import from_torch, to_torch
+from sklstm.interop import from_torch, to_onnx, to_torch
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -366,6 +366,15 @@ def test_a_net_of_pytorch_is_an_estimator_in_every_way():
     assert search.best_estimator_.predict(X).shape == (40,)
     # What is given here leads back there.
     close(run(to_torch(model), X), model.predict(X), 1e-12)
+
+
+def test_a_net_of_pytorch_goes_on_to_onnx():
+    runtime = pytest.importorskip("onnxruntime")
+    peer = Peer(num_layers=2, bidirectional=True, pooling="mean").train_on(Y)
+    model = from_torch(peer.lstm, peer.linear, pooling="mean")
+    file = to_onnx(model, dtype="float32").SerializeToString()
+    (predicted,) = runtime.InferenceSession(file).run(None, {"X": X.astype(np.float32)})
+    close(np.ravel(predicted), model.predict(X.astype(np.float32)), 1e-5)
 
 
 def test_weights_are_copies():
