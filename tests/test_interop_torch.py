@@ -453,6 +453,12 @@ def test_weights_that_are_not_finite_are_refused():
         from_torch(lstm, LINEAR)
 
 
+def test_a_layer_that_standardises_between_others_is_refused():
+    inside = to_torch(fitted("one output")).lstm
+    with pytest.raises(ValueError, match="Only the first of lstm may standardise"):
+        from_torch([nn.LSTM(2, 3).double(), inside], nn.Linear(4, 1).double())
+
+
 def test_a_module_of_to_torch_says_all_by_itself():
     module = to_torch(fitted("one output"))
     for options in ({"linear": module.linear}, {"pooling": "mean"}, {"classes": [0, 1]}):

@@ -240,6 +240,7 @@ def _read_layers(torch, lstm):
             )
     if not stacks:
         raise ValueError("lstm must be an nn.LSTM or a list of them, got an empty list.")
+    _refuse_scaling_inside(stacks)
     if len({each.bidirectional for each in stacks}) > 1:
         raise ValueError("All of lstm must be bidirectional, or none: sklstm has no mixture.")
     for below, above in pairwise(stacks):
@@ -253,6 +254,13 @@ def _read_layers(torch, lstm):
         for each in stacks
         for number in range(each.num_layers)
     ]
+
+
+def _refuse_scaling_inside(stacks):
+    from sklstm.interop._torch_net import StandardizingLSTM
+
+    if any(isinstance(each, StandardizingLSTM) for each in stacks[1:]):
+        raise ValueError("Only the first of lstm may standardise what it reads, got another.")
 
 
 def _directions(lstm):
