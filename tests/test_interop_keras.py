@@ -159,6 +159,7 @@ def test_what_to_keras_refuses():
         to_keras(LSTMRegressor())
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="Others have float64.")
 def test_jax_is_asked_to_allow_float64():
     import jax
