@@ -32,19 +32,21 @@ def predict(architecture, weights, sequences):
     pool = pool_of(weights)
     size = architecture, n, sequences.longest, dtype
     kept = pool.take(size) if sequences.equal_lengths else None
-    if kept is None:
-        if weights.dtype != dtype or not weights.flags.writeable:
-            # Those from a read-only memory map would have kernels compiled anew.
-            weights = weights.astype(dtype)
-        team = Predictor(architecture, sequences, n)
-        with team:
-            raw = team.predict(weights, np.arange(n), last=True)
-        kept = _Kept(size, team, team.nbytes)
-    else:
-        raw = kept.team.predict_others(sequences)
-    # After an interrupt it is not put back.
-    if sequences.equal_lengths:
-        pool.put_back(kept)
+    team = Predictor(architecture, sequences, n) if kept is None else kept.team
+    try:
+        if kept is None:
+            if weights.dtype != dtype or not weights.flags.writeable:
+                # Those from a read-only memory map would have kernels compiled anew.
+                weights = weights.astype(dtype)
+            raw = team.predict(weights, np.arange(n), last=not sequences.equal_lengths)
+        else:
+            raw = team.predict_others(sequences)
+    except BaseException:
+        team.leave()
+        raise
+    team.let_go()
+    if not (sequences.equal_lengths and pool.put_back(kept or _Kept(size, team, team.nbytes))):
+        team.leave()
     return raw
 
 
@@ -100,14 +102,16 @@ class Pool:
         return found
 
     def put_back(self, kept):
-        """Keep a team for the next call, if it is not too large, in the place of older ones."""
-        if kept.nbytes <= self._most:
-            self._free.append(kept)
+        """Keep a team for the next call, in the place of older ones; False if it is too large."""
+        if kept.nbytes > self._most:
+            return False
+        self._free.append(kept)
         while self.nbytes > self._most:
             try:
                 self._free.popleft()
             except IndexError:
                 break
+        return True
 
 
 class _Kept(NamedTuple):
