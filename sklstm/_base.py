@@ -4,7 +4,7 @@ import copy
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, 
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._network import kept
 from sklstm._network.parameters import architecture_of, fold_scaling, named_views
+from sklstm._older_files import as_of_today
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
 from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
@@ -188,7 +189,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _train(self, fit, given):
         callbacks = FitCallbacks(
-            self, fit.settings.max_iter, lambda: fitted_state(fit, fit.progress.copy()),
+            self, fit.settings.max_iter, lambda: fitted_state(fit.known, fit.progress.copy()),
             given.X, given.y, given.sample_weight,
         )  # fmt: skip
         reporter = Reporter(self.verbose, fit.settings, fit.progress, fit.validation is not None)
@@ -203,7 +204,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             hooks=Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau),
         )  # fmt: skip
         # In one step, to threads that predict meanwhile.
-        self.__dict__.update(fitted_state(fit, fit.progress))
+        self.__dict__.update(fitted_state(fit.known, fit.progress))
         if "feature_names_in_" not in fit.columns:
             self.__dict__.pop("feature_names_in_", None)
         callbacks.end_fit()
@@ -211,7 +212,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             reporter.end(end)
 
     def __setstate__(self, state):
-        super().__setstate__(state)
+        super().__setstate__(as_of_today(state))
         if {"_shape", "_weights"} & state.keys():
             check_state(vars(self), self._targets.check_fitted)
 
@@ -277,25 +278,52 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Input weights (4 units, inputs) of each layer and direction: gates i, f, g, o."""
         return self._views()["input_weights"]
 
+    @input_weights_.setter
+    def input_weights_(self, weights: Never) -> None:
+        _refuse_to_set("input_weights_")
+
     @property
     def recurrent_weights_(self) -> list[Floats]:
         """Recurrent weights (4 units, units) of each layer and direction: gates i, f, g, o."""
         return self._views()["recurrent_weights"]
+
+    @recurrent_weights_.setter
+    def recurrent_weights_(self, weights: Never) -> None:
+        _refuse_to_set("recurrent_weights_")
 
     @property
     def biases_(self) -> list[Floats]:
         """Biases (4 units,) of each layer and direction: gates i, f, g, o."""
         return self._views()["biases"]
 
+    @biases_.setter
+    def biases_(self, weights: Never) -> None:
+        _refuse_to_set("biases_")
+
     @property
     def output_weights_(self) -> Floats:
         """Weights (outputs, head inputs) of the dense head, in the units of y."""
         return self._views()["output_weights"]
 
+    @output_weights_.setter
+    def output_weights_(self, weights: Never) -> None:
+        _refuse_to_set("output_weights_")
+
     @property
     def output_bias_(self) -> Floats:
         """Biases (outputs,) of the dense head, in the units of y."""
         return self._views()["output_bias"]
+
+    @output_bias_.setter
+    def output_bias_(self, weights: Never) -> None:
+        _refuse_to_set("output_bias_")
+
+
+def _refuse_to_set(name):
+    raise AttributeError(
+        f"{name} cannot be set: sklstm.interop.from_torch and from_keras make an estimator of "
+        "given weights."
+    )
 
 
 def _seeds(random_state):

@@ -154,6 +154,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     input_weights_, recurrent_weights_, biases_ : list of ndarray
         Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
         direction, forward before backward. Gates are in the order input, forget, cell, output.
+        These and those of the output are read-only; `sklstm.interop` makes an estimator of given
+        weights.
     output_weights_ : ndarray of shape (n_outputs, head inputs)
         Weights of the dense layer.
     output_bias_ : ndarray of shape (n_outputs,)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from sklstm._fitted_state import continued_progress, expected_after_fit, seen_in_fit
+from sklstm._fitted_state import Known, continued_progress, expected_after_fit, seen_in_fit
 from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._machine.undisturbed import interrupts_held_back
@@ -68,6 +68,14 @@ class Fit:
     targets: Targets
     columns: dict[str, Any]
     n_timesteps: int | None
+
+    @property
+    def known(self):
+        """What the fitted net will know of the data."""
+        return Known(
+            self.architecture, self.targets, self.data.targets.shape[1],
+            self.data.sequences.scaling, self.columns, self.n_timesteps,
+        )  # fmt: skip
 
 
 def prepare_fit(estimator, given, seeds):

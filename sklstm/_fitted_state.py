@@ -1,6 +1,7 @@
 """What is fitted, as plain attributes of the estimator: written, read, and checked when loaded."""
 
 from dataclasses import astuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,12 +10,37 @@ from sklstm._network.parameters import Architecture, named_views
 from sklstm._training.state import Progress
 
 
-def fitted_state(fit, progress):
+class Known(NamedTuple):
+    """What a fitted net knows of the data, weights apart.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    targets : Targets
+    n_outputs : int
+        Columns of the encoded y.
+    scaling : ndarray of shape (2, n_features)
+        What is subtracted from features, and what multiplies them then.
+    columns : dict
+        What scikit-learn calls `n_features_in_` and, if there are names, `feature_names_in_`.
+    n_timesteps : int or None
+        Steps of all sequences; None if lengths may vary.
+    """
+
+    architecture: Architecture
+    targets: Any
+    n_outputs: int
+    scaling: np.ndarray
+    columns: dict[str, Any]
+    n_timesteps: int | None
+
+
+def fitted_state(known, progress):
     """All that a fit leaves on the estimator, as training stands.
 
     Parameters
     ----------
-    fit : Fit
+    known : Known
     progress : Progress
         Its arrays become the estimator's.
 
@@ -22,14 +48,14 @@ def fitted_state(fit, progress):
     -------
     attributes : dict
     """
-    shape, weights = astuple(fit.architecture), progress.weights.copy()
-    fit.targets.undo_scale(named_views(fit.architecture, weights))
+    architecture, weights = known.architecture, progress.weights.copy()
+    known.targets.undo_scale(named_views(architecture, weights))
     return {
-        **fit.columns,
-        **fit.targets.fitted(),
-        "n_timesteps_": fit.n_timesteps,
-        "n_outputs_": fit.data.targets.shape[1],
-        "n_layers_": len(fit.architecture.units) + 2,
+        **known.columns,
+        **known.targets.fitted(),
+        "n_timesteps_": known.n_timesteps,
+        "n_outputs_": known.n_outputs,
+        "n_layers_": len(architecture.units) + 2,
         "n_iter_": len(progress.history),
         "t_": progress.samples,
         "loss_": progress.losses[-1] if progress.history else np.inf,
@@ -38,8 +64,8 @@ def fitted_state(fit, progress):
         "validation_scores_": progress.scores or None,
         "validation_loss_curve_": progress.validation_losses or None,
         "best_validation_score_": progress.best_score,
-        "_shape": shape,
-        "_scaling": fit.data.sequences.scaling,
+        "_shape": astuple(architecture),
+        "_scaling": known.scaling,
         "_weights": weights,
         # As they are trained, with y scaled, so that training can go on.
         "_scaled_weights": progress.weights,
@@ -57,8 +83,9 @@ def continued_progress(estimator, solver, dtype):
         memory[name][:] = estimator._memory[name]
     steps = estimator._steps if memory.keys() == estimator._memory.keys() else 0
     return Progress(
-        weights, memory, steps, estimator.t_, list(estimator._history), estimator.best_loss_
-    )
+        weights, memory, steps, estimator.t_, list(estimator._history), estimator.best_loss_,
+        continued=True,
+    )  # fmt: skip
 
 
 def expected_after_fit(estimator, **types):

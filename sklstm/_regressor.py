@@ -165,6 +165,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     input_weights_, recurrent_weights_, biases_ : list of ndarray
         Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
         direction, forward before backward. Gates are in the order input, forget, cell, output.
+        These and those of the output are read-only; `sklstm.interop` makes an estimator of given
+        weights.
     output_weights_ : ndarray of shape (raw outputs, head inputs)
         Weights of the dense layer. A raw output is one of y; with several quantiles one each, of
         the first output of y, then of the next; with loss="gaussian" a mean and the log of a

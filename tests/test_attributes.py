@@ -104,6 +104,12 @@ def test_weights_can_be_read_but_not_changed(deep):
     assert_same_bits(weights(deep), before)
 
 
+def test_who_sets_weights_is_told_how_they_come_in(deep):
+    for name in SHAPES:
+        with pytest.raises(AttributeError, match=f"{name} cannot be set: .*interop.from_torch"):
+            setattr(deep, name, getattr(deep, name))
+
+
 def test_fitted_state_is_arrays_numbers_and_lists(deep):
     plain = np.ndarray, int, float, str, bool, type(None)
 

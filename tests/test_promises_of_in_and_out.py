@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,49 @@ def test_what_the_page_says_of_sizes_is_in_the_tables():
     values = {name: value["median"] for name, value in row["values"].items()}
     assert max(values["code and weights, -Os"], values["code and weights, -O3"]) < 25_000
     assert values["a state"] == 256
+
+
+@pytest.mark.filterwarnings("ignore")  # Warnings of other libraries are their own.
+def test_the_code_of_pytorch(first, tmp_path):
+    torch = pytest.importorskip("torch")
+    to, back = blocks_of("PyTorch")
+    names = run(to, dict(first), tmp_path)
+    model, X = names["model"], names["X"]
+    assert_near(names["y"].detach().numpy(), model.predict(list(X[:, :20])), 1e-6)
+    assert_near(names["module"](torch.from_numpy(X)).detach().numpy(), model.predict(X), 1e-6)
+    names = run(back, names, tmp_path)
+    assert names["net"].n_iter_ == 5
+    again = names["from_torch"](names["module"])
+    assert_near(again.predict(X), model.predict(X), 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # Warnings of other libraries are their own.
+def test_the_code_of_keras(first, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    if "keras" not in sys.modules:
+        monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    to, back = blocks_of("Keras")
+    names = run(to, dict(first), tmp_path)
+    model, X = names["model"], names["X"]
+    assert_near(names["y"], model.predict(X), 1e-6)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_near(loaded.predict(X, verbose=0), names["y"], 1e-6)
+    names = run(back, names, tmp_path)
+    assert set(names["labels"]) <= {"fall", "rest", "rise"}
+    softmax = names["network"].predict(X, verbose=0)
+    assert_near(names["classifier"].predict_proba(X), softmax, 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # Warnings of other libraries are their own.
+@pytest.mark.parametrize(("number", "package"), [(0, "skops"), (1, "mlflow.sklearn")])
+def test_the_code_of_keeping(first, tmp_path, number, package):
+    pytest.importorskip(package)
+    blocks = blocks_of("Keeping a model")
+    assert len(blocks) == 2
+    names = run(blocks[number], dict(first), tmp_path)
+    assert names["loaded"].predict(first["X"]).tolist() == (
+        first["model"].predict(first["X"]).tolist()
+    )
+    if package == "skops":
+        assert names["unknown"] == ["sklstm._regressor.LSTMRegressor"]

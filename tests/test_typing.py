@@ -105,7 +105,9 @@ by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state
 by_both.importances_mean[0, 0]
 """
 INTEROP = """
-from sklstm.interop import register_converters, to_c, to_onnx
+from sklstm.interop import (
+    from_keras, from_torch, register_converters, to_c, to_keras, to_onnx, to_torch,
+)
 
 net = LSTMRegressor(3, tol=1).fit(series.reshape(10, 3, 2), series[:10])
 assert_type(to_c(net), str)
@@ -116,6 +118,13 @@ def with_onnx() -> None:
     register_converters()
     to_onnx(net, lengths=True, dtype=np.float32).SerializeToString()
     to_onnx(net, streaming=True, dtype="float64")
+
+
+def with_others(lstm: Any, linear: Any, model: Any) -> None:
+    from_torch(to_torch(net)).fit(series.reshape(10, 3, 2), series[:10])
+    from_torch([lstm], linear, pooling=None, classes=["a", "b"])
+    from_keras(to_keras(net)).predict(series.reshape(10, 3, 2))
+    from_keras(model, loss="quantile", quantile=[0.1, 0.9])
 """
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Data:
         Which targets are a sample's: there are as many as samples, or as steps.
     """
 
-    sequences: object
+    sequences: Any
     targets: np.ndarray
     sample_weight: np.ndarray
     rows: np.ndarray
@@ -85,6 +85,8 @@ class Progress:
         The lowest objective so far.
     best_score : float or None
         The validation score of the weights, as the last fit computes it, if it does.
+    continued : bool
+        Whether the weights that training starts from are those of a fitted net.
     """
 
     weights: np.ndarray
@@ -94,6 +96,7 @@ class Progress:
     history: list = field(default_factory=list)
     best_loss: float = np.inf
     best_score: float | None = None
+    continued: bool = False
 
     @property
     def losses(self):

@@ -35,7 +35,7 @@ def train(architecture, data, validation, settings, progress, bit_generator, hoo
     with Objective(architecture, data, settings) as objective, scorer as score:
         watch = Watch(progress, settings, score, hooks)
         try:
-            if watch.validates and progress.history:
+            if watch.validates and progress.continued:
                 watch.score_start()
             end = settings.solver.run(objective, watch, data, settings, progress, bit_generator)
         except KeyboardInterrupt:
