@@ -7,6 +7,8 @@ import pytest
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.collections import Collection
+from matplotlib.transforms import Bbox
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +34,16 @@ def drawn(figure):
 
 def overlap(first, second):
     """Whether two artists lie on each other."""
-    boxes = [artist.get_window_extent() for artist in (first, second)]
+    boxes = [place(artist) for artist in (first, second)]
     return boxes[0].overlaps(boxes[1])
+
+
+def place(artist):
+    """The box of an artist, in pixels; older matplotlib does not know that of a band."""
+    if not isinstance(artist, Collection):
+        return artist.get_window_extent()
+    corners = artist.get_transform().transform(artist.get_paths()[0].vertices)
+    return Bbox([corners.min(axis=0), corners.max(axis=0)])
 
 
 def inside(figure, artist):
@@ -45,4 +55,4 @@ def inside(figure, artist):
     )  # fmt: skip
 
 
-__all__ = ["drawn", "figures_are_closed", "inside", "lightness", "overlap", "plt"]
+__all__ = ["drawn", "figures_are_closed", "inside", "lightness", "overlap", "place", "plt"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import ENDLESS, ignores_convergence
 from matplotlib.dates import date2num
-from pictures import drawn, figures_are_closed, inside, overlap, plt  # noqa: F401
+from pictures import drawn, figures_are_closed, inside, overlap, place, plt  # noqa: F401
 from scipy.stats import norm
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -180,7 +180,7 @@ def test_one_step_ahead_has_a_band_that_can_be_seen():
         )
         drawn(display.figure_)
         for band in display.bands_:
-            assert band.get_window_extent().width > 5
+            assert place(band).width > 5
         assert display.forecast_line_.get_marker() != "None"
 
 

@@ -368,8 +368,7 @@ def _label(ax, names, curves, labelled):
         index = next(curve.index for curve in curves if curve.index is not None)
         if getattr(index, "name", None) is not None:
             ax.set_xlabel(str(index.name))
-        if ax.xaxis.get_converter() is not None:
-            _readable_dates(ax)
+        _readable_dates(ax)
     else:
         ax.set_xlabel("steps ahead")
         whole_numbers(ax.xaxis, 8)
