@@ -1,4 +1,6 @@
-"""Whether pages show what examples print: `python .ci/quoted.py FOLDER`, where NAME.txt is printed.
+"""Whether pages show what examples print: `python .ci/quoted.py docs/gallery`.
+
+The build of the docs runs each example once, and leaves NAME.rst there, with all that it printed.
 
 On another processor an LSTM is rounded otherwise, so that its nets may differ as those of other
 seeds do, and the quickstart's search may choose other settings. Where seeds are shown, their ranges
@@ -8,6 +10,7 @@ same machine, they differed by 0.1 points at most, and hours by 1.)
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -93,9 +96,20 @@ QUOTED = [
 def main(folder):
     """End with what differs, if anything does."""
     examples = dict.fromkeys(example for example, *_ in QUOTED)
-    outputs = {name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in examples}
+    pages = {name: (folder / f"{name}.rst").read_text(encoding="utf-8") for name in examples}
+    outputs = {name: printed(page) for name, page in pages.items()}
     if wrong := [line for name in examples for line in differences(name, outputs[name])]:
         sys.exit("\n".join(wrong))
+
+
+def printed(page):
+    """What an example has printed, of the page that sphinx-gallery made of it."""
+    blocks = re.findall(
+        r"^\.\. rst-class:: sphx-glr-script-out\n\n \.\. code-block:: none\n\n((?: {4}.*\n|\n)+)",
+        page,
+        re.MULTILINE,
+    )
+    return "\n".join(textwrap.dedent(block).strip("\n") for block in blocks) + "\n"
 
 
 def differences(example, output):
