@@ -45,6 +45,8 @@ sphinx_gallery_conf = {
     "doc_module": ("sklstm",),
     "reference_url": {"sklstm": None},
     "abort_on_example_error": True,
+    # What a display is, its picture says.
+    "capture_repr": (),
     "show_signature": False,
     "min_reported_time": 1,
 }

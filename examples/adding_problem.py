@@ -111,9 +111,13 @@ styles = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D")
 for i, (steps, of_seeds) in enumerate(curves.items()):
     color, marker = styles[i % len(styles)]
     lines = axes.plot(
-        range(1, EPOCHS + 1), np.transpose(of_seeds), color=color, marker=marker, markersize=4,
+        range(1, EPOCHS + 1),
+        np.transpose(of_seeds),
+        color=color,
+        marker=marker,
+        markersize=4,
         linewidth=1.3,
-    )  # fmt: skip
+    )
     lines[0].set_label(f"{steps} steps")
 for level, name in ((MEAN, f"predicting the mean: {MEAN:.3f}"), (SOLVED, f"goal: {SOLVED}")):
     axes.axhline(level, color="0.4", linestyle="--", linewidth=1, zorder=1)
@@ -127,9 +131,12 @@ axes.set(
 )
 # In the empty band between the two levels.
 axes.legend(
-    frameon=False, ncols=len(curves), loc="upper right", bbox_to_anchor=(1, 0.9),
+    frameon=False,
+    ncols=len(curves),
+    loc="upper right",
+    bbox_to_anchor=(1, 0.9),
     title="one line a seed",
-)  # fmt: skip
+)
 axes.spines[["top", "right"]].set_visible(False)
 if options.picture:
     figure.savefig(options.picture, dpi=120)

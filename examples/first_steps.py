@@ -63,8 +63,8 @@ print("The rule says 1.0.")
 # gate shut, a cell holds what it has for as long as it takes. While the net learns, the error finds
 # its way back just as far.
 #
-# `gate_activations` reads the sequence and returns the gates and the memory of each cell at each
-# step. Here are their means over the 64 cells:
+# `~sklstm.inspection.gate_activations` reads the sequence and returns the gates and the memory of
+# each cell at each step. Here are their means over the 64 cells:
 
 (layer,) = gate_activations(model, question)
 print("reads   forget   input   output   |memory|")

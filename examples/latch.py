@@ -102,9 +102,13 @@ figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
 styles = [("#CC79A7", "s"), ("#E69F00", "^"), ("#0072B2", "o")]
 for (forget_bias, of_seeds), (color, marker) in zip(curves.items(), styles, strict=True):
     lines = axes.plot(
-        range(1, EPOCHS + 1), 100 * np.transpose(of_seeds), color=color, marker=marker,
-        markersize=4, linewidth=1.3,
-    )  # fmt: skip
+        range(1, EPOCHS + 1),
+        100 * np.transpose(of_seeds),
+        color=color,
+        marker=marker,
+        markersize=4,
+        linewidth=1.3,
+    )
     lines[0].set_label(f"forget_bias={forget_bias!r}")
 axes.axhline(75, color="0.4", linestyle="--", linewidth=1, zorder=1)
 axes.text(EPOCHS, 77, "guessing: 75%", ha="right", va="bottom", color="0.3")

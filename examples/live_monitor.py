@@ -66,8 +66,8 @@ model = LSTMClassifier(
 # How high the alarm is set
 # -------------------------
 #
-# A `StreamingPredictor` gives the probability after every row, here of 100 sound pumps together.
-# What they reach at most decides how high the alarm is set.
+# A `~sklstm.StreamingPredictor` gives the probability after every row, here of 100 sound pumps
+# together. What they reach at most decides how high the alarm is set.
 
 sound = run(np.full(PUMPS, NEVER), STEPS)
 together = StreamingPredictor(model, n_series=PUMPS)

@@ -114,9 +114,13 @@ figure, (left, right) = plt.subplots(
 left.plot(steps, y_test[steps], color="black", linewidth=3, alpha=0.3, label="truth")
 for name in ("Ridge", "LSTM"):
     left.plot(
-        steps, np.asarray(medians[name])[steps], styles[name], color=colors[name], linewidth=1.3,
+        steps,
+        np.asarray(medians[name])[steps],
+        styles[name],
+        color=colors[name],
+        linewidth=1.3,
         label=name,
-    )  # fmt: skip
+    )
 left.set(
     title=f"Santa Fe laser: forecast {HORIZON} steps ahead",
     xlabel="held-out step",

@@ -39,6 +39,7 @@ LONGEST_FILLED = 4
 LEARNT = "2004-10-15 23:00"
 SHOWN = "2004-11-27"
 QUANTILES = [0.1, 0.5, 0.9]
+SEEDS = range(5)
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--picture", type=Path, help="where to save the picture too")
@@ -91,7 +92,7 @@ sensors, calendar = load()
 # chosen on the weeks before mid-October, by models that learnt from January to August.)
 
 
-def make_model():
+def make_model(seed):
     """An LSTM that predicts (windows, 12, 3): the quantiles of each hour ahead."""
     return LSTMRegressor(
         32,
@@ -104,7 +105,7 @@ def make_model():
         learning_rate_init=0.005,
         max_iter=20,
         n_iter_no_change=np.inf,
-        random_state=0,
+        random_state=seed,
     )
 
 
@@ -112,8 +113,9 @@ X_train, y_train, hours_train = windows(sensors[:LEARNT], calendar)
 # The first window of the test part ends where its first forecast begins.
 start = pd.Timestamp(LEARNT) + pd.Timedelta(hours=1 - N_TIMESTEPS)
 X_test, y_test, hours_test = windows(sensors[start:], calendar)
-model = make_model().fit(X_train, y_train)
-lstm, learnt = model.predict(X_test), model.predict(X_train)
+models = [make_model(seed).fit(X_train, y_train) for seed in SEEDS]
+lstm = [model.predict(X_test) for model in models]
+learnt = [model.predict(X_train) for model in models]
 
 # %%
 # The band then holds fewer readings than it should, for the air of late autumn is not that of the
@@ -124,7 +126,7 @@ lstm, learnt = model.predict(X_test), model.predict(X_train)
 fifth = np.arange(len(sensors)) // (14 * 24) % 5 == 0
 X_rest, y_rest, _ = windows(sensors[~fifth].reindex(sensors.index), calendar)
 X_fifth, y_fifth, _ = windows(sensors[fifth].reindex(sensors.index), calendar)
-all_year = make_model().fit(X_rest, y_rest).predict(X_fifth)
+all_year = [make_model(seed).fit(X_rest, y_rest).predict(X_fifth) for seed in SEEDS]
 
 
 def kind_of_hour(hours):
@@ -139,6 +141,8 @@ usual = by_kind.quantile(QUANTILES).unstack().to_numpy()[kind_of_hour(hours_test
 # %%
 # Does the band hold?
 # -------------------
+#
+# Of the nets, here are the medians of five seeds.
 
 
 def in_band(truth, forecast):
@@ -158,32 +162,39 @@ def pinball_loss(truth, forecast):
 print(f"{len(y_train)} windows to learn from, {len(y_test)} forecasts of {HORIZON} hours.")
 print("The band from the 10% to the 90% quantile should hold 80%.\n")
 print(f"{'':28} {'band':>6}   {'below 10%':>9} {'50%':>6} {'90%':>6} {'pinball loss':>13}")
-for name, truth, forecast in (
-    ("hour and kind of day", y_test, usual),
+shares = {}
+for name, truth, forecasts in (
+    ("hour and kind of day", y_test, [usual]),
     ("LSTM", y_test, lstm),
     ("LSTM, on what it learnt", y_train, learnt),
     ("LSTM, every fifth fortnight", y_fifth, all_year),
 ):
-    below = " ".join(f"{np.mean(truth < forecast[..., n]):6.1%}" for n in range(3))
-    share = in_band(truth, forecast).mean()
-    print(f"{name:28} {share:6.1%}      {below} {pinball_loss(truth, forecast):13.3f}")
-by_hour = in_band(y_test, lstm).mean(axis=0)
+    shares[name] = [in_band(truth, forecast).mean() for forecast in forecasts]
+    below = [np.mean(truth[..., np.newaxis] < each, axis=(0, 1)) for each in forecasts]
+    cells = " ".join(f"{share:6.1%}" for share in np.median(below, axis=0))
+    loss = np.median([pinball_loss(truth, forecast) for forecast in forecasts])
+    print(f"{name:28} {np.median(shares[name]):6.1%}      {cells} {loss:13.3f}")
+print("\nThe share that the band holds, from the lowest to the highest of the seeds:")
+for name, of_seeds in list(shares.items())[1:]:
+    print(f"{name:28} from {min(of_seeds):.1%} to {max(of_seeds):.1%}")
+by_hour = np.median([in_band(y_test, forecast).mean(axis=0) for forecast in lstm], axis=0)
 print("\nHours ahead, and the share of the LSTM's band:")
 print(*(f"{hour:>4}" for hour in range(1, HORIZON + 1)))
 print(*(f"{share:4.0%}" for share in by_hour))
 
 # %%
-# Ten days of forecasts, one every 12 hours, so that they lie end to end. A quantile of the
-# logarithm is the logarithm of the quantile: the band can be shown in the sensor's own unit.
+# Ten days of forecasts of the first net, one every 12 hours, so that they lie end to end. A
+# quantile of the logarithm is the logarithm of the quantile: the band can be shown in the sensor's
+# own unit.
 
-fifth_by_hour = in_band(y_fifth, all_year).mean(axis=0)
+fifth_by_hour = np.median([in_band(y_fifth, each).mean(axis=0) for each in all_year], axis=0)
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 3.8), width_ratios=[2.6, 1], layout="constrained"
 )
 first = np.searchsorted(hours_test[:, 0], np.datetime64(SHOWN))
 shown = slice(first, first + 10 * 24, HORIZON)
 time = hours_test[shown].ravel()
-low, median, high = np.exp(lstm[shown]).reshape(-1, 3).T
+low, median, high = np.exp(lstm[0][shown]).reshape(-1, 3).T
 left.fill_between(time, low, high, color="tab:blue", alpha=0.2, linewidth=0, label="10% to 90%")
 left.plot(time, median, "--", color="tab:blue", linewidth=1.3, label="median")
 left.plot(time, np.exp(y_test[shown]).ravel(), color="black", linewidth=1, label="measured")
@@ -214,7 +225,7 @@ if options.picture:
 # -------------------------------
 
 forecast = pd.DataFrame(
-    np.exp(lstm[first]), pd.DatetimeIndex(hours_test[first], name="2004"), columns=QUANTILES
+    np.exp(lstm[0][first]), pd.DatetimeIndex(hours_test[first], name="2004"), columns=QUANTILES
 )
 measured = np.exp(sensors["LNOx"]).rename("NOx, ppb")
 ForecastDisplay.from_predictions(

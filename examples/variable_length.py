@@ -39,6 +39,7 @@ from sklstm.inspection import AttributionDisplay
 COLUMNS = ["g", "ab", "r", "h", "X2b", "X3b", "hr", "rbi", "sb", "bb", "so"]
 HITS = COLUMNS.index("h")
 SEASONS = 3
+SEEDS = range(5)
 
 seasons = data("plyr", "baseball").groupby(["id", "year"], as_index=False)[COLUMNS]
 seasons = seasons.sum(min_count=1)
@@ -62,9 +63,9 @@ print(f"of {min(lengths)} to {max(lengths)} seasons, {np.mean(lengths):.1f} on a
 # A pipeline for sequences
 # ------------------------
 #
-# Strikeouts were not always counted. A `TimestepTransformer` lets scikit-learn's `SimpleImputer`
-# fill in what is missing, season by season. Hits are counted, so that the Poisson loss suits: no
-# forecast is below 0.
+# Strikeouts were not always counted. A `~sklstm.TimestepTransformer` lets scikit-learn's
+# `SimpleImputer` fill in what is missing, season by season. Hits are counted, so that the Poisson
+# loss suits: no forecast is below 0.
 
 lstm = make_pipeline(
     TimestepTransformer(SimpleImputer()),
@@ -76,17 +77,15 @@ lstm = make_pipeline(
         learning_rate_init=0.003,
         max_iter=10,
         n_iter_no_change=np.inf,
-        random_state=0,
     ),
 )
-lstm.fit([careers[i] for i in train], hits[train])
 
 # %%
 # Beside models of fixed rows
 # ---------------------------
 #
 # Ridge and gradient boosting need rows of fixed length: the last three seasons, NaN where there
-# were fewer.
+# were fewer. Of the LSTM, here are the medians of five seeds.
 
 rows = np.full((len(careers), SEASONS, len(COLUMNS) + 1), np.nan)
 for row, career in zip(rows, careers, strict=True):
@@ -98,22 +97,29 @@ boosting = HistGradientBoostingRegressor(learning_rate=0.05, random_state=0)
 with threadpool_limits(1, "openmp"):
     boosting.fit(rows[train], hits[train])
 foretold = {
-    "as last season": [careers[i][-1, HITS] for i in test],
-    f"Ridge, {SEASONS} seasons": ridge.fit(rows[train], hits[train]).predict(rows[test]),
-    f"boosting, {SEASONS} seasons": boosting.predict(rows[test]),
-    "LSTM, whole career": lstm.predict([careers[i] for i in test]),
+    "as last season": [[careers[i][-1, HITS] for i in test]],
+    f"Ridge, {SEASONS} seasons": [ridge.fit(rows[train], hits[train]).predict(rows[test])],
+    f"boosting, {SEASONS} seasons": [boosting.predict(rows[test])],
+    "LSTM, whole career": [],
 }
+for seed in SEEDS:
+    lstm.set_params(lstmregressor__random_state=seed)
+    lstm.fit([careers[i] for i in train], hits[train])
+    foretold["LSTM, whole career"].append(lstm.predict([careers[i] for i in test]))
 print(f"{'hits next season':22} {'R2':>6} {'RMSE':>6}")
-for name, values in foretold.items():
-    r2, rmse = r2_score(hits[test], values), root_mean_squared_error(hits[test], values)
-    print(f"{name:22} {r2:6.3f} {rmse:6.2f}")
+for name, of_seeds in foretold.items():
+    r2 = [r2_score(hits[test], values) for values in of_seeds]
+    rmse = [root_mean_squared_error(hits[test], values) for values in of_seeds]
+    print(f"{name:22} {np.median(r2):6.3f} {np.median(rmse):6.2f}")
+print(f"R2 of the LSTM, {len(SEEDS)} seeds: from {min(r2):.3f} to {max(r2):.3f}")
 
 # %%
 # From what a forecast came
 # -------------------------
 #
-# Take the longest career of the test part. Compared with the mean of all seasons, which of its
-# numbers have raised the forecast, and which have lowered it (blue, hatched)?
+# Take the longest career of the test part, and the last of these nets. Compared with the mean of
+# all seasons, which of its numbers have raised the forecast, and which have lowered it (blue,
+# hatched)?
 
 veteran = max(test, key=lengths.__getitem__)
 career = careers[veteran]

@@ -44,8 +44,8 @@ model = LSTMClassifier(
 print(f"Accuracy on 500 new sequences: {model.score(X[4000:], y[4000:]):.1%}")
 
 # %%
-# `integrated_gradients` says of each number what it has added to the net's answer. Here is the mean
-# size over the 500 sequences: a row a channel, a column a step.
+# `~sklstm.inspection.integrated_gradients` says of each number what it has added to the net's
+# answer. Here is the mean size over the 500 sequences: a row a channel, a column a step.
 
 attributions = integrated_gradients(model, X[4000:], output="up")
 sizes = np.abs(attributions).mean(axis=0)
@@ -61,8 +61,8 @@ for name, of_channel in zip("abc", sizes.T, strict=True):
 AttributionDisplay.from_estimator(model, X[4000:], sample=0, feature_names=["a", "b", "c"])
 
 # %%
-# `permutation_importance` asks another question: what does the accuracy lose, if a channel's
-# numbers at a step are exchanged between the sequences? It finds the same place.
+# `~sklstm.inspection.permutation_importance` asks another question: what does the accuracy lose, if
+# a channel's numbers at a step are exchanged between the sequences? It finds the same place.
 
 found = permutation_importance(
     model, X[4000:], y[4000:], by="both", n_repeats=3, random_state=0
@@ -98,8 +98,10 @@ X_new, baseline = X[4000:], X[4000:] * np.array([0, 1], np.float32)
 attributions = integrated_gradients(model, X_new, baseline=baseline)[:, :, 0]
 marked = X_new[:, :, 1] == 1
 error = np.abs(attributions - X_new[:, :, 0] * marked)
-print(f"Share of the attributions that is at marked steps: "
-      f"{np.abs(attributions[marked]).sum() / np.abs(attributions).sum():.1%}")  # fmt: skip
+print(
+    f"Share of the attributions that is at marked steps: "
+    f"{np.abs(attributions[marked]).sum() / np.abs(attributions).sum():.1%}"
+)
 print(f"Attributed and true parts differ by {error.mean():.3f} on average")
 
 # %%
@@ -138,9 +140,9 @@ AttributionDisplay.from_estimator(
 # ---------------------------
 #
 # Now the target is the number that came some steps before the end, and all others are noise. A net
-# must keep it for so long. `memory_spans` says after how many steps each cell has lost half of what
-# it held; we print that of the longest memory, the median and the range of the seeds, for the
-# default start of the forget gates and for `forget_bias="chrono"`.
+# must keep it for so long. `~sklstm.inspection.memory_spans` says after how many steps each cell
+# has lost half of what it held; we print that of the longest memory, the median and the range of
+# the seeds, for the default start of the forget gates and for `forget_bias="chrono"`.
 
 GAPS = 2, 10, 40
 spans = {}
@@ -149,17 +151,25 @@ for gap in GAPS:
     for forget_bias in (1.0, "chrono"):
         for seed in options.seeds:
             model = LSTMRegressor(
-                16, forget_bias=forget_bias, learning_rate_init=0.01, max_iter=30, tol=0,
-                n_iter_no_change=np.inf, max_grad_norm=1, random_state=seed,
-            ).fit(X, X[:, 0, 0])  # fmt: skip
+                16,
+                forget_bias=forget_bias,
+                learning_rate_init=0.01,
+                max_iter=30,
+                tol=0,
+                n_iter_no_change=np.inf,
+                max_grad_norm=1,
+                random_state=seed,
+            ).fit(X, X[:, 0, 0])
             longest = memory_spans(model, X)[0].max()
             spans.setdefault((forget_bias, gap), []).append((longest, model.score(X, X[:, 0, 0])))
 print("                             longest span of a cell")
 print("steps to keep it   forget_bias   median   from      to   found")
 for (forget_bias, gap), of_seeds in spans.items():
     longest, r2 = np.transpose(of_seeds)
-    print(f"{gap:16}   {forget_bias!s:>11}   {np.median(longest):6.1f} {longest.min():6.1f}"
-          f"  {longest.max():6.1f}   {np.sum(r2 > 0.9)} of {len(r2)}")  # fmt: skip
+    print(
+        f"{gap:16}   {forget_bias!s:>11}   {np.median(longest):6.1f} {longest.min():6.1f}"
+        f"  {longest.max():6.1f}   {np.sum(r2 > 0.9)} of {len(r2)}"
+    )
 
 # %%
 # With "chrono" the spans grow with what the task demands, and every net finds the number. With the
@@ -171,11 +181,22 @@ figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
 for forget_bias, style in ((1.0, "s--"), ("chrono", "o-")):
     longest = np.array([[span for span, _ in spans[forget_bias, gap]] for gap in GAPS])
     low, middle, high = np.quantile(longest, [0, 0.5, 1], axis=1)
-    axes.errorbar(GAPS, middle, [middle - low, high - middle], fmt=style, capsize=4,
-                  label=f"forget_bias={forget_bias!r}")  # fmt: skip
+    axes.errorbar(
+        GAPS,
+        middle,
+        [middle - low, high - middle],
+        fmt=style,
+        capsize=4,
+        label=f"forget_bias={forget_bias!r}",
+    )
 axes.plot(GAPS, GAPS, ":", color="black", label="as long as the task demands")
-axes.set(xscale="log", yscale="log", xlabel="steps to keep the number",
-         ylabel="longest span of a cell, in steps", xticks=GAPS)  # fmt: skip
+axes.set(
+    xscale="log",
+    yscale="log",
+    xlabel="steps to keep the number",
+    ylabel="longest span of a cell, in steps",
+    xticks=GAPS,
+)
 axes.xaxis.set_major_formatter("{x:.0f}")
 axes.xaxis.set_minor_formatter("")
 axes.yaxis.set_major_formatter("{x:.0f}")

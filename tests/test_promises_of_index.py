@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+import sklstm
+from sklstm import inspection
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.md").read_text("utf-8")
@@ -35,6 +38,17 @@ def test_the_examples_that_are_named_are_there():
     assert len(names) >= 4
     for name in set(names) - {"index"}:
         assert (ROOT / "examples" / f"{name}.py").exists()
+
+
+def test_every_public_name_has_a_page_of_the_api():
+    text = (DOCS / "api.md").read_text("utf-8")
+    for module in (sklstm, inspection):
+        listed = []
+        for block in re.findall(r"^```\{eval-rst\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if f"currentmodule:: {module.__name__}\n" in block:
+                assert ":toctree: api\n" in block
+                listed += re.findall(r"^   (\w+)$", block, re.MULTILINE)
+        assert sorted(listed) == sorted(set(module.__all__) - {"__version__"})
 
 
 def test_all_code_is_run():
