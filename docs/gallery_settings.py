@@ -14,6 +14,7 @@ ORDER = [
     "sensor_quantiles",
     "label_each_step",
     "live_monitor",
+    "onnx_and_c",
     "adding_problem",
     "latch",
 ]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import sklstm
-from sklstm import inspection
+from sklstm import inspection, interop
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -19,6 +19,7 @@ RUN_BY = {
     "README.md": (1, ".ci/run"),
     "docs/extending.md": (12, "tests/test_extending.py"),
     "docs/user_guide/coming_from.md": (6, "tests/test_promises_of_coming_from.py"),
+    "docs/user_guide/in_and_out.md": (5, "tests/test_promises_of_in_and_out.py"),
     "docs/user_guide/integration.md": (5, "tests/test_promises_of_integration.py"),
     "docs/user_guide/long_memory.md": (1, "tests/test_promises_of_long_memory.py"),
     "docs/user_guide/training.md": (1, "tests/test_promises_of_training.py"),
@@ -42,7 +43,7 @@ def test_the_examples_that_are_named_are_there():
 
 def test_every_public_name_has_a_page_of_the_api():
     text = (DOCS / "api.md").read_text("utf-8")
-    for module in (sklstm, inspection):
+    for module in (sklstm, inspection, interop):
         listed = []
         for block in re.findall(r"^```\{eval-rst\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             if f"currentmodule:: {module.__name__}\n" in block:

@@ -88,7 +88,9 @@ def test_examples_write_no_file_unless_they_are_told_where():
     for example in (ROOT / "examples").glob("*.py"):
         code = example.read_text("utf-8")
         saved = re.findall(r"^.*(?:savefig|to_csv|open|write_text|dump)\(.*$", code, re.MULTILINE)
-        assert all("savefig(options.picture" in line for line in saved), example
+        told = ["savefig(options.picture"]
+        told += ["(folder / "] * ("folder = Path(tempfile.mkdtemp())" in code)
+        assert all(any(words in line for words in told) for line in saved), example
 
 
 @pytest.mark.parametrize(

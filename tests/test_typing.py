@@ -125,6 +125,19 @@ forecast = ForecastDisplay.from_estimator(net, X, X[:, 0, 0], sample=1, feature=
 assert_type(forecast.plot(coverage=0.9), ForecastDisplay)
 forecast.ax_.set_title("any")
 """
+INTEROP = """
+from sklstm.interop import register_converters, to_c, to_onnx
+
+net = LSTMRegressor(3, tol=1).fit(series.reshape(10, 3, 2), series[:10])
+assert_type(to_c(net), str)
+assert_type(to_c(net, name="level"), str)
+
+
+def with_onnx() -> None:
+    register_converters()
+    to_onnx(net, lengths=True, dtype=np.float32).SerializeToString()
+    to_onnx(net, streaming=True, dtype="float64")
+"""
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
     "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
@@ -165,8 +178,8 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS],
-    ids=["series", "estimators", "inspection", "displays"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
+    ids=["series", "estimators", "inspection", "displays", "interop"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
@@ -174,8 +187,8 @@ def test_what_users_write_passes(code, tmp_path):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS],
-    ids=["series", "estimators", "inspection", "displays"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
+    ids=["series", "estimators", "inspection", "displays", "interop"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
