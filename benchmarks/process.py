@@ -14,7 +14,7 @@ from benchmarks.contenders import KERAS, SKLSTM, TORCH
 ROOT = Path(__file__).parents[1]
 COLD = f"{SKLSTM}, compiled anew"
 SCRIPTS = {
-    SKLSTM: ROOT / "examples" / "first_steps.py",
+    SKLSTM: ROOT / "benchmarks" / "first_steps" / "sklstm_.py",
     TORCH: ROOT / "benchmarks" / "first_steps" / "torch_.py",
     KERAS: ROOT / "benchmarks" / "first_steps" / "keras_.py",
 }

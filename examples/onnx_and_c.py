@@ -7,6 +7,8 @@ learns how full the tank is from rows of pump, valve and sensor. Then it leaves:
 for whatever runs ONNX, and as one file of C for a processor beside the tank. Both must say what
 the net says here.
 
+To run it yourself::
+
     pip install "sklstm[interop]"
     python examples/onnx_and_c.py
 
@@ -53,7 +55,7 @@ X_new, level_new = tanks(50, 400, rng)
 # The net
 # -------
 #
-# With `pooling=None` it answers at each step. It has learnt from 120 steps, and goes on for 400.
+# With ``pooling=None`` it answers at each step. It has learnt from 120 steps, and goes on for 400.
 
 model = LSTMRegressor(
     16, pooling=None, learning_rate="cosine", learning_rate_init=0.01, max_iter=30, random_state=0
@@ -86,8 +88,10 @@ else:
     path.write_bytes(to_onnx(model).SerializeToString())
     session = onnxruntime.InferenceSession(path)
     (by_onnx,) = session.run(None, {"X": X_new})
-    print(f"ONNX: {path.stat().st_size / 1000:.1f} kB, "
-          f"differs by {np.abs(by_onnx - answers).max():.1e} at most")  # fmt: skip
+    print(
+        f"ONNX: {path.stat().st_size / 1000:.1f} kB, "
+        f"differs by {np.abs(by_onnx - answers).max():.1e} at most"
+    )
 
 # %%
 # As C
@@ -122,5 +126,7 @@ else:
     rows = "\n".join(" ".join(map(str, row)) for row in X_new[0])
     ran = subprocess.run([folder / "level"], input=rows, capture_output=True, text=True, check=True)
     by_c = np.array(ran.stdout.split(), np.float32)
-    print(f"C: {(folder / 'level.c').stat().st_size / 1000:.1f} kB of text, "
-          f"differs by {np.abs(by_c - answers[0]).max():.1e} at most")  # fmt: skip
+    print(
+        f"C: {(folder / 'level.c').stat().st_size / 1000:.1f} kB of text, "
+        f"differs by {np.abs(by_c - answers[0]).max():.1e} at most"
+    )

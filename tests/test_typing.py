@@ -104,6 +104,27 @@ integrated_gradients(net, X, baseline=X)
 by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
 by_both.importances_mean[0, 0]
 """
+DISPLAYS = """
+from sklstm.inspection import (
+    AttributionDisplay, ForecastDisplay, GateActivationsDisplay, LossCurveDisplay,
+)
+
+X = series.reshape(10, 3, 2)
+net = LSTMRegressor(3, tol=1).fit(X, X[:, 0, 0])
+losses = LossCurveDisplay.from_estimator(net, yscale="log", line_kw={"color": "red"})
+assert_type(losses, LossCurveDisplay)
+assert_type(losses.plot(), LossCurveDisplay)
+LossCurveDisplay(loss_curve=[1.0, 0.5], validation_loss_curve=None, best_epoch=1)
+gates = GateActivationsDisplay.from_estimator(net, X, sample=-1, gates=["forget"], kind="mean")
+assert_type(gates.plot(kind="units", sort_units=True), GateActivationsDisplay)
+attributions = AttributionDisplay.from_estimator(net, [X[0], X[1]], baseline=[0, 1.5], features=[0])
+assert_type(attributions.features_, list[int])
+AttributionDisplay(attributions=X[0], X=X[0], feature_names=["a", "b"]).plot(kind="heatmap")
+ForecastDisplay.from_predictions([[1.0, 2, 3]], quantiles=[0.1, 0.5, 0.9], history=series)
+forecast = ForecastDisplay.from_estimator(net, X, X[:, 0, 0], sample=1, feature=1, n_history=3)
+assert_type(forecast.plot(coverage=0.9), ForecastDisplay)
+forecast.ax_.set_title("any")
+"""
 INTEROP = """
 from sklstm.interop import (
     from_keras, from_torch, register_converters, to_c, to_keras, to_onnx, to_torch,
@@ -166,8 +187,8 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, INTEROP],
-    ids=["series", "estimators", "inspection", "interop"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
+    ids=["series", "estimators", "inspection", "displays", "interop"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
@@ -175,11 +196,14 @@ def test_what_users_write_passes(code, tmp_path):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, INTEROP],
-    ids=["series", "estimators", "inspection", "interop"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
+    ids=["series", "estimators", "inspection", "displays", "interop"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
+    if "sklstm.inspection" in code:
+        plt = pytest.importorskip("matplotlib.pyplot")
+        plt.close("all")
 
 
 @pytest.mark.parametrize(
