@@ -99,6 +99,27 @@ def test_a_column_a_target_and_a_column_a_target_and_quantile():
         ForecastDisplay.from_predictions(BANDS[:, 0], history=both)
 
 
+def test_columns_are_named_as_a_window_forecaster_names_them():
+    names = [f"load_{quantile}" for quantile in TABLE]
+    table = TABLE.set_axis(names, axis=1)
+    display = ForecastDisplay.from_predictions(table, history=WAVE[:48])
+    expected = ForecastDisplay.from_predictions(TABLE, history=WAVE[:48])
+    assert_drawn(display.forecast_line_, HOURS[48:], BANDS[:, 2])
+    assert legend(display) == legend(expected)
+    two = pd.concat([table, (10 + table).add_prefix("wind_")], axis=1)
+    display = ForecastDisplay.from_predictions(two, target="wind_load")
+    assert_drawn(display.forecast_line_, HOURS[48:], 10 + BANDS[:, 2])
+    with pytest.raises(ValueError, match=r"y_pred has the columns \['load', 'wind_load'\]"):
+        ForecastDisplay.from_predictions(two)
+    normal = pd.DataFrame({"load": BANDS[:, 2], "load_std": BANDS[:, 3] - BANDS[:, 2]}, HOURS[48:])
+    display = ForecastDisplay.from_predictions(normal, coverage=0.5)
+    expected = ForecastDisplay.from_predictions(
+        normal["load"], std=normal["load_std"], coverage=0.5
+    )
+    np.testing.assert_array_equal(ends_of(display.bands_[0], 12), ends_of(expected.bands_[0], 12))
+    assert_drawn(display.forecast_line_, HOURS[48:], BANDS[:, 2])
+
+
 def test_of_one_target_no_name_is_needed():
     one = pd.concat({"load": TABLE}, axis=1)
     others = pd.DataFrame({"wind": 10 + PAST, "load": PAST})

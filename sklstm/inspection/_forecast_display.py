@@ -132,8 +132,9 @@ class ForecastDisplay:
         ----------
         y_pred : array-like of shape (horizon,) or (horizon, n_quantiles), Series or DataFrame
             The forecast. A DataFrame has a column a quantile, whose name is that number; a column
-            a target; or both, in two levels of columns, targets above quantiles. What has an index
-            lies at its times; what has none continues what has.
+            a target; or both, as `WindowForecaster` names them ("load_0.9", and "load_std" beside
+            "load"), or in two levels of columns, targets above quantiles. What has an index lies at
+            its times; what has none continues what has.
         y_true : array-like of shape (horizon,), Series or DataFrame, default=None
             What came.
         history : array-like of shape (n,), Series or DataFrame, default=None

@@ -1,6 +1,6 @@
 """A forecast taken apart: arrays, series and tables of pandas become times, a line and bands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -21,12 +21,15 @@ class Curve:
         What they are.
     quantiles : list of float or None
         Of the columns.
+    std : ndarray of shape (n,) or None
+        The standard deviations beside them.
     """
 
     values: np.ndarray
     index: Any = None
     name: str | None = None
     quantiles: list[float] | None = None
+    std: np.ndarray | None = None
 
 
 def read_curve(data, name, target=None):
@@ -64,7 +67,8 @@ def read_forecast(data, quantiles=None, target=None):
     ----------
     data : array-like of shape (horizon,) or (horizon, n_quantiles), Series or DataFrame
         A table has a column a quantile, whose name is a number; a column a target; or both, in
-        two levels of columns, targets above quantiles.
+        two levels of columns, targets above quantiles, or in names such as "load_0.9". Beside
+        "load", "load_std" is its standard deviation.
     quantiles : array-like of float, default=None
         Of the columns of an array.
     target : label, default=None
@@ -83,12 +87,31 @@ def read_forecast(data, quantiles=None, target=None):
         curve = _from_array(data[column], _levels_of(data[column].columns), data.index, column)
     elif (levels := _levels_of(columns)) is not None:
         curve = _from_array(data, levels, data.index)
+    elif (by_target := _quantiles_of(columns)) is not None:
+        column = _one_target(list(by_target), target, "y_pred")
+        levels = by_target[column]
+        curve = _from_array(data[list(levels.values())], list(levels), data.index, column)
     elif quantiles is not None and target is None:
         curve = _from_array(data, quantiles, data.index)
     else:
-        column = _one_target(list(columns), target, "y_pred")
+        deviations = {f"{label}_std" for label in columns}
+        column = _one_target([c for c in columns if c not in deviations], target, "y_pred")
         curve = _from_array(data[column], None, data.index, column)
+        if f"{column}_std" in columns:
+            curve = replace(curve, std=np.asarray(data[f"{column}_std"], float))
     return curve
+
+
+def _quantiles_of(columns):
+    """Names such as load_0.9 as {target: {quantile: name}}, or None if they are none."""
+    found: dict[str, dict[float, str]] = {}
+    for name in columns:
+        target, _, quantile = str(name).rpartition("_")
+        levels = _levels_of([quantile])
+        if not target or levels is None:
+            return None
+        found.setdefault(target, {})[levels[0]] = name
+    return found
 
 
 def _from_array(data, quantiles, index=None, label=None):
@@ -165,6 +188,7 @@ def line_and_bands(curve, std=None, coverage=(0.5, 0.9)):
     bands : list of (ndarray, ndarray, str)
         Lower and upper ends, and what lies between them.
     """
+    std = curve.std if std is None else std
     if curve.quantiles is None:
         bands = [] if std is None else _of_normal(curve.values, np.asarray(std, float), coverage)
         return curve.values, "forecast", bands
