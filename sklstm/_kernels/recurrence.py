@@ -34,8 +34,9 @@ from sklstm._machine.processor import SIMD_BYTES
 INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 
 # Rows of the tape, or a few more, whose input products are taken at a time: these weights are then
-# read less often, and the gates are still in cache when their step comes.
-INPUT_BLOCK = 64
+# read less often, and the gates are still in cache when their step comes. Without a tape, there is
+# room for fewer: those of a few rows, which read them at every step.
+INPUT_BLOCK, FEW_INPUTS = 64, 16
 # Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
 DEPTH_BLOCK = 96
 
@@ -45,30 +46,33 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
     """Run a cell over a segment; writes h, and with `tape` all that `backward` needs.
 
     The first `before` of its rows have steps before the segment: `h_start` and `c_start` are the
-    state that these start from. Without a tape, gates, rest and tanh_c hold a single step, and c
-    two.
+    state that these start from. Without a tape, gates, rest and tanh_c hold a single step, or some
+    if rows are few, and c two.
     """
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rest_width, h = cell["rest_width"], cell["h"]
-    span = 1 + INPUT_BLOCK // starts[1] if tape else 1
+    span = 1 + (INPUT_BLOCK if tape else FEW_INPUTS) // starts[1]
     if rest_width > 0 and cell["end"] == cell["width"]:
         # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
-        all_rows = starts[steps] if tape else starts[1]
+        all_rows = starts[steps] if tape else starts[1] + FEW_INPUTS
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
+    base = 0
     for i in range(steps):
         if cell["given_up"]:
             return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
-        row = starts[t] if tape else 0
-        at = row * stride
         if i % span == 0:
             some = min(span, steps - i)
             first = t + 1 - some if cell["reverse"] else t
+            if not tape:
+                base = starts[first]
             gates_of(
                 cell, packed, work, starts[first + some] - starts[first],
                 cell["x"] + starts[first] * (inputs + 1), inputs + 1, 0, inputs + 1,
-                starts[first] if tape else 0, False,
+                starts[first] - base, False,
             )  # fmt: skip
+        row = starts[t] - base
+        at = row * stride
         h_before = cell["h_start"] if i == 0 else h + earlier * stride
         if cell["h_masked"] != h:
             masked = cell["h_masked_start"] if i == 0 else cell["h_masked"] + earlier * stride

@@ -10,6 +10,7 @@ from sklstm._kernels.cell import CELL
 from sklstm._kernels.head import BLOCK_ROWS
 from sklstm._kernels.pooling import PLACES, POOLINGS
 from sklstm._kernels.products import GATES
+from sklstm._kernels.recurrence import FEW_INPUTS
 from sklstm._kernels.shard import NET
 from sklstm._machine.processor import SIMD_BYTES
 
@@ -118,7 +119,7 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
     cell, (inputs, units) = cells[index], architecture.cells[index]
     upper, first = index >= n_directions, index % n_directions == 0
     all_rows, line = rows * steps, LINE_BYTES // np.dtype(dtype).itemsize
-    tape_rows = all_rows if tape else rows
+    tape_rows = all_rows if tape else rows + FEW_INPUTS
     width, depth = round_up(units, dtype), inputs + 1 + units
     full, rest_width = split_units(units, depth, dtype)
     stride, columns = _tape_stride(width, dtype) if tape else width, GATES * full + rest_width

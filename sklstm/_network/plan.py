@@ -26,7 +26,7 @@ LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 # of a core holds.
 HUGE_TAPE, SEGMENT_BYTES = 256_000_000, 1_000_000
 # Bytes of a segment of a prediction, if the weights are no larger.
-LEAST_SEGMENT = 32_000
+LEAST_SEGMENT = 16_000
 # Steps that a segment has at least, so that it is worth its start.
 LEAST_STEPS = 8
 # Multiply-adds that a caller does before it returns to see signals: hundredths of a second. In a
@@ -179,7 +179,7 @@ def segment_steps(architecture, dtype, longest, rows, training, alone):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice. A prediction loses nothing; of a shard that is `alone`, it takes no more memory than the
+    twice. A prediction loses nothing; of a shard that is `alone`, it takes less memory than the
     weights, so that it can be kept with them.
     """
     if longest <= LEAST_STEPS:
@@ -193,7 +193,7 @@ def segment_steps(architecture, dtype, longest, rows, training, alone):
     segment = SEGMENT_BYTES
     if alone and not training:
         weights = architecture.n_weights * dtype.itemsize
-        segment = min(segment, max(weights // 2, LEAST_SEGMENT))
+        segment = min(segment, max(weights // 4, LEAST_SEGMENT))
     if longest * step <= (HUGE_TAPE if training else segment):
         return longest
     steps = max(LEAST_STEPS, segment // step)
