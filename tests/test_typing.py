@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sklstm import (
     LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer, sliding_windows,
 )
+from sklstm.windows import Windows
 
 series: npt.NDArray[np.float64] = np.sin(0.3 * np.arange(60.0))
 """
@@ -31,6 +32,11 @@ table = np.column_stack([series, -series])
 sliding_windows(table, 8, 2, step=3, target=1, exog=series.tolist())
 sliding_windows(table.tolist(), n_timesteps=8, horizon=2, target=[0, -1])
 sliding_windows([1, 2.5, 3], 2, target=np.array([0]), exog=None)
+of_a_list: Windows = sliding_windows([series, series[:20]], 8, exog=[-series, -series[:20]])[0]
+many, its_y = sliding_windows({"a": series, "b": series[:20].tolist()}, 8)
+assert_type(many, Windows)
+assert_type(many.groups, npt.NDArray[Any])
+LSTMRegressor(4, max_iter=2).fit(many, its_y).predict(many)
 
 scaler: Any = import_module("sklearn.preprocessing").StandardScaler()  # which has no types
 transformer = TimestepTransformer(scaler, n_timesteps=8)
@@ -105,9 +111,10 @@ by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state
 by_both.importances_mean[0, 0]
 """
 WRONG_SERIES = {
-    'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
-    "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
-    "sliding_windows(series, 3, 1, 2)": 'Too many positional arguments for "sliding_windows"',
+    'sliding_windows(series, n_timesteps="3")': 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3, target=1.5)": 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3, 1, 2)": 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3)[0].groups": 'has no attribute "groups"',
     "text: str = sliding_windows(series, 3)[1]": "Incompatible types in assignment",
     'TimestepTransformer(0, n_timesteps="3")': '"TimestepTransformer" has incompatible type "str"',
     "TimestepTransformer(0).fit(print)": 'Argument 1 to "fit" of "TimestepTransformer"',

@@ -12,6 +12,8 @@ from sklstm._network.order import LongestFirst, Outputs
 from sklstm._network.plan import cut, make_plan
 from sklstm._network.workers import Workers
 
+# The most windows of many series whose records, of 40 bytes each, are all made at once.
+_MOST_RECORDS = 2**19
 # Of a round that does not train.
 _NO_PLACES, _NO_NUMBERS, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0))
 
@@ -67,7 +69,14 @@ class _Team:
             DROPOUT.link(dtype)
         self._n_weights = architecture.n_weights
         self._longest_first = self._order = self._n_bounded = None
-        lengths = sequences.records["length"]
+        records, lengths = sequences.records, sequences.records["length"]
+        # Of more windows than these, what kernels know of them is gathered for each round.
+        self._gathers = not (
+            isinstance(records, np.ndarray)
+            or len(records) <= max(max_rows, _MOST_RECORDS)
+            or architecture.reads_each_step
+        )
+        self._all_records, some = records, slice(max_rows if self._gathers else None)
         self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(lengths, max_rows)
@@ -101,6 +110,10 @@ class _Team:
             targets, sample_weight, target_places = self._checked(
                 goal, n_outputs, len(lengths), dtype
             )
+            self._all_targets, self._all_weights = targets, sample_weight
+            if self._gathers:
+                targets, sample_weight = targets[some].copy(), sample_weight[some].copy()
+                target_places = np.arange(max_rows)
             parameters = np.array([0.0, *goal.settings])
         mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
         masks = np.zeros((max_rows, mask_columns), dtype)
@@ -109,7 +122,7 @@ class _Team:
             # Kernels are compiled for arrays that can be written.
             net=copied(layout.net), cells=copied(layout.cells),
             packed=aligned((layout.packed_size,), dtype),
-            sequences=sequences.records, scaling=compiled_for(sequences.scaling),
+            sequences=records[some], scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=masks,
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
@@ -137,6 +150,8 @@ class _Team:
             self._n_groups = -(-shards // self._plan.group)
         if masks is None and context.masks.size:
             context.masks[:n] = 1
+        if self._gathers:
+            rows = self._gather(rows)
         if self._longest_first is None:
             context.rows[:n] = rows
             if masks is not None:
@@ -154,13 +169,22 @@ class _Team:
         shard.pack(context.net, context.cells, weights, context.packed, self._training)
         return n
 
+    def _gather(self, rows):
+        """Bring what kernels have to know of these rows to the front; where it is now."""
+        context, n = self._context, len(rows)
+        context.sequences[:n] = self._all_records[rows]
+        if len(context.targets):
+            self._all_targets.take(rows, axis=0, out=context.targets[:n], mode="clip")
+            self._all_weights.take(rows, out=context.sample_weight[:n], mode="clip")
+        return np.arange(n)
+
     def _checked(self, goal, n_outputs, n_samples, dtype):
         """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
 
         Third, where those of each sequence start.
         """
-        samples = np.arange(n_samples)
-        n = self._outputs.count(samples)
+        samples = np.arange(0 if self._gathers else n_samples)
+        n = n_samples if self._gathers else self._outputs.count(samples)
         check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
         check_size("sample_weight", goal.sample_weight, (n,))
         # A read-only array, or one of other strides, would be compiled for once more.
