@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, overload
 
@@ -184,7 +185,7 @@ def sliding_windows(
     >>> set(X[train].groups.tolist()) & set(X[test].groups.tolist())
     set()
     """
-    if isinstance(series, Mapping) or _is_many(series):
+    if isinstance(series, Mapping) or is_many(series):
         return _of_many(series, n_timesteps, horizon, step, target, exog)
     inputs, targets = _rows_of(series, n_timesteps, horizon, target, exog)
     X = _windows(inputs, n_timesteps, step)
@@ -192,7 +193,7 @@ def sliding_windows(
     return X, y[:, 0] if y.shape[1] == 1 else y
 
 
-def _is_many(series):
+def is_many(series):
     """Whether this is a list of series, and not of numbers or rows."""
     return isinstance(series, list | tuple) and any(getattr(each, "shape", ()) for each in series)
 
@@ -324,19 +325,24 @@ def _targets(series, values, target):
         if not wanted:
             raise ValueError("target must name at least one column of series, got none.")
         names = list(getattr(series, "columns", range(values.shape[1])))
-        columns = [_position(column, names) for column in wanted]
+        columns = [position_of(column, names, "series") for column in wanted]
         if len(columns) == 1:
             return values[:, columns[0], np.newaxis]
         values = values[:, columns]
     return values if values.shape[1] == 1 else np.ascontiguousarray(values)
 
 
-def _position(column, names):
+def position_of(column, names, whose):
+    """Where a column is that `target` names, among `names` of what the user calls `whose`."""
     if isinstance(column, Integral) and -len(names) <= int(column) < len(names):
         return int(column)
     if isinstance(column, str) and names.count(column) == 1:
         return names.index(column)
-    raise ValueError(f"target must name columns of series, which has {names}, got {column!r}.")
+    meant = get_close_matches(str(column), [str(name) for name in names], n=1)
+    guess = f": did you mean {meant[0]!r}?" if meant and isinstance(column, str) else "."
+    raise ValueError(
+        f"target must name columns of {whose}, which has {names}, got {column!r}{guess}"
+    )
 
 
 def _with_exog(values, exog, horizon):

@@ -110,7 +110,7 @@ def run(code):
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-OPTIONAL = ("torch", "pandas", "matplotlib", "keras", "tensorflow", "onnx")
+OPTIONAL = ("torch", "pandas", "polars", "matplotlib", "keras", "tensorflow", "onnx")
 
 
 def test_import_loads_no_optional_package():
@@ -120,7 +120,7 @@ def test_import_loads_no_optional_package():
     assert "sklstm._kernels.tickets" in loaded
     assert {module.split(".")[0] for module in loaded}.isdisjoint(OPTIONAL)
     # Loaded by those who ask for it.
-    assert "sklstm.inspection" not in loaded
+    assert {"sklstm.inspection", "sklstm.forecasting"}.isdisjoint(loaded)
 
 
 def test_import_needs_no_optional_package():
@@ -141,7 +141,7 @@ print("imported")
 
 def test_all_public_names_exist():
     import sklstm
-    from sklstm import inspection
+    from sklstm import forecasting, inspection
 
-    for module in (sklstm, inspection):
+    for module in (sklstm, inspection, forecasting):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
