@@ -324,13 +324,47 @@ def test_single_precision_stays_single():
     assert model.estimator_.output_weights_.dtype == np.float32
 
 
-def test_what_is_known_in_advance_reaches_the_forecast():
+def test_a_net_that_answers_each_step_says_the_rows_at_the_last_steps():
+    for target, names in (("load", ["load"]), (["sun", "load"], ["sun", "load"])):
+        each = net(pooling=None, bidirectional=True)
+        model = WindowForecaster(each, n_timesteps=T, horizon=H, target=target).fit(TABLE)
+        X, targets = sliding_windows(TABLE, T, H, target=target)
+        targets = targets.reshape(len(X), H, len(names))
+        # The oracle: a target for each of the last steps, and none for the others.
+        y = np.full((len(X), T, len(names)), np.nan)
+        y[:, T - H :] = targets
+        y = y[..., 0] if len(names) == 1 else y
+        expected = clone(each).fit(np.array(X), y)
+        assert_same_bits(model.estimator_.output_weights_, expected.output_weights_)
+        answers = expected.predict(TABLE.to_numpy()[np.newaxis, -T:])[0, T - H :]
+        forecast = model.predict(TABLE)
+        assert forecast.columns.tolist() == names
+        assert_same_bits(forecast.to_numpy(), answers.reshape(H, -1))
+        assert model.score(TABLE) == expected.score(np.array(X), y)
+    band = net(pooling=None, loss="quantile", quantile=[0.1, 0.9])
+    model = WindowForecaster(band, n_timesteps=T, horizon=H, target="load").fit(TABLE)
+    assert model.backtest(TABLE).columns.tolist()[2:] == ["load_0.1", "load_0.9"]
+    gaussian = net(pooling=None, loss="gaussian")
+    model = WindowForecaster(gaussian, n_timesteps=T, horizon=H).fit(TABLE)
+    assert model.predict(TABLE).columns.tolist() == ["load", "load_std", "sun", "sun_std"]
+    with pytest.raises(ValueError, match="n_timesteps must be at least horizon=6 with a net that"):
+        model.set_params(horizon=6).fit(TABLE)
+
+
+ANSWERS = {
+    "all rows at once": {"max_iter": 60},
+    "one at each step": {"max_iter": 15, "pooling": None, "bidirectional": True},
+}
+
+
+@pytest.mark.parametrize("settings", ANSWERS.values(), ids=ANSWERS)
+def test_what_is_known_in_advance_reaches_the_forecast(settings):
     # The target is the price of the same hour, which nothing in the past tells.
     price = np.random.RandomState(0).normal(size=600)
     table, known = price[:500], price[:, np.newaxis]
     estimator = LSTMRegressor(
-        24, learning_rate="cosine", learning_rate_init=0.01, max_iter=60, random_state=0,
-    )  # fmt: skip
+        24, learning_rate="cosine", learning_rate_init=0.01, random_state=0, **settings
+    )
     model = WindowForecaster(estimator, n_timesteps=4, horizon=3)
     model.fit(table, exog=known[:500])
     tests = model.backtest(price, exog=known, start=500).ravel()

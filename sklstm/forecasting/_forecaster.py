@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._typing import keeps_type
+from sklstm.forecasting._net import answers_each_step, forecast_names, predict, targets_for
 from sklstm.forecasting._reading import Reader, read_tables
 
 
@@ -80,6 +80,11 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
     So the last `horizon` steps carry the covariates of the rows to forecast, in their order, which
     is why `n_timesteps` has to be at least `horizon` then. Rows are matched by their times, if both
     have them, and else by their positions.
+
+    **An answer at each step.** A net with pooling=None says the rows to forecast at the last
+    `horizon` steps, one at each, where it sees what is known of that row. With bidirectional=True
+    each of these steps knows the whole window too: take both together. A net with another pooling
+    says all rows at once.
 
     **Gaps.** Windows that hold NaN, or whose targets do, are left out, and counted. To forecast,
     the last `n_timesteps` rows have to be whole.
@@ -170,8 +175,11 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
             tables, covariates, int(self.n_timesteps), int(self.horizon), self.target,
             self.handle_unknown,
         )  # fmt: skip
+        if answers_each_step(self.estimator):
+            reader.refuse_short_windows("a net that answers each step (pooling=None)")
         rows = reader.read(tables, covariates, reader.whole)
         windows, targets, n_left_out = reader.windows(rows, int(self.step))
+        targets = targets_for(self.estimator, targets, reader.n_timesteps)
         fitted = clone(self.estimator).fit(windows, targets)
         # Not before all has gone well: a call that fails changes nothing.
         self.__dict__.pop("feature_names_in_", None)
@@ -181,7 +189,7 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
         self.estimator_, self._reader, self.n_features_in_ = fitted, reader, len(labels)
         self.n_windows_, self.n_windows_left_out_ = len(windows), n_left_out
         self.categories_, self.input_names_ = reader.categories, reader.input_names
-        self.forecast_names_ = _forecast_names(reader.targets, _net_of(fitted))
+        self.forecast_names_ = forecast_names(reader.targets, fitted)
         return self
 
     def predict(self, X: Any, exog: Any = None) -> Any:
@@ -318,7 +326,8 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
         tables, covariates = read_tables(X, exog)
         rows = self._reader.read(tables, covariates, self._reader.whole)
         windows, targets, _ = self._reader.windows(rows, 1)
-        return float(self.estimator_.score(windows, targets))
+        y = targets_for(self.estimator_, targets, self._reader.n_timesteps)
+        return float(self.estimator_.score(windows, y))
 
     def _forecasts(self, rows, origins):
         """Those from the origins of each table: arrays (n_origins, horizon, n_columns)."""
@@ -326,7 +335,7 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
         shape = len(whole), self._reader.horizon, len(self.forecast_names_)
         forecasts = np.full(shape, np.nan)
         if len(windows):
-            predicted = _predict(self.estimator_, windows, shape[1])
+            predicted = predict(self.estimator_, windows, shape[1])
             forecasts = forecasts.astype(predicted.dtype)
             forecasts[whole] = predicted
         return np.split(forecasts, np.cumsum([len(its) for its in origins])[:-1])
@@ -353,44 +362,3 @@ def _refuse_y(y):
         raise ValueError(
             "y must be None: the columns to forecast are columns of X, which target names."
         )
-
-
-def _net_of(estimator):
-    """The estimator that a pipeline or search ends with."""
-    if hasattr(estimator, "best_estimator_"):
-        return _net_of(estimator.best_estimator_)
-    if hasattr(estimator, "steps"):
-        return _net_of(estimator.steps[-1][1])
-    return estimator
-
-
-def _quantiles_of(net):
-    """Its quantiles, if they are several or in a list; else None."""
-    if getattr(net, "_fitted_loss", None) != "quantile":
-        return None
-    return net._fitted_quantile if isinstance(net._fitted_quantile, tuple) else None
-
-
-def _forecast_names(targets, net):
-    if getattr(net, "_fitted_loss", None) == "gaussian":
-        return [name for target in targets for name in (target, f"{target}_std")]
-    quantiles = _quantiles_of(net)
-    if quantiles is None:
-        return list(targets)
-    return [f"{target}_{quantile:g}" for target in targets for quantile in quantiles]
-
-
-def _predict(estimator, windows, horizon):
-    """What a fitted net says of windows: an array (n_windows, horizon, n_columns)."""
-    # Imported here, since it takes as long as the half of sklstm.
-    with interrupts_held_back():
-        from sklearn.pipeline import Pipeline
-
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    net = _net_of(estimator)
-    if getattr(net, "_fitted_loss", None) != "gaussian":
-        return estimator.predict(windows).reshape(len(windows), horizon, -1)
-    if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
-        windows = estimator[:-1].transform(windows)
-    both = np.stack(net.predict(windows, return_std=True), axis=-1)
-    return both.reshape(len(both), horizon, -1)

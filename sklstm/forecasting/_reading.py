@@ -65,15 +65,21 @@ class Reader:
         encoder = ColumnEncoder(tables.tables, handle_unknown)
         known = [table for table in covariates if table is not None]
         exog_encoder = ColumnEncoder(known, handle_unknown) if known else None
-        if known and n_timesteps < horizon:
-            raise ValueError(
-                f"n_timesteps must be at least horizon={horizon} with exog, whose values of the "
-                f"rows to forecast the last {horizon} steps carry, got {n_timesteps}."
-            )
         first = tables.tables[0]
         distance = first.times.check(first.name).distance
         targets = _target_labels(first, target, encoder)
-        return cls(n_timesteps, horizon, encoder, exog_encoder, distance, targets)
+        reader = cls(n_timesteps, horizon, encoder, exog_encoder, distance, targets)
+        if known:
+            reader.refuse_short_windows("exog")
+        return reader
+
+    def refuse_short_windows(self, what):
+        """Refuse windows with fewer steps than there are rows to forecast, one at each."""
+        if self.n_timesteps < self.horizon:
+            raise ValueError(
+                f"n_timesteps must be at least horizon={self.horizon} with {what}, as each of the "
+                f"last steps is for one of the rows to forecast, got {self.n_timesteps}."
+            )
 
     @property
     def categories(self):
@@ -152,7 +158,7 @@ class Reader:
         Returns
         -------
         X : Windows
-        y : ndarray of shape (n_windows,) or (n_windows, horizon * n_targets)
+        y : ndarray of shape (n_windows, horizon, n_targets)
         n_left_out : int
             How many windows hold NaN.
         """
@@ -177,8 +183,7 @@ class Reader:
                 f"{n_left_out} windows of {self.n_timesteps} + {self.horizon} rows: fill them, "
                 "for example with interpolate() of pandas."
             )
-        y = y.reshape(len(y), -1)
-        return X, y[:, 0] if y.shape[1] == 1 else y, n_left_out
+        return X, y, n_left_out
 
     def windows_before(self, rows, origins):
         """The windows that end before given rows, and which of them hold no NaN.
