@@ -13,7 +13,7 @@ PAGES = [
 ]
 # Blocks that are no doctests, which pytest runs by itself, and where they are run word by word.
 RUN_BY = {
-    "README.md": (1, ".ci/run"),
+    "README.md": (2, ".ci/run"),
     "docs/extending.md": (12, "tests/test_extending.py"),
     "docs/user_guide/integration.md": (5, "tests/test_promises_of_integration.py"),
     "docs/user_guide/long_memory.md": (1, "tests/test_promises_of_long_memory.py"),
