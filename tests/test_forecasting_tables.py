@@ -45,6 +45,7 @@ INDICES = {
     "positions": pd.RangeIndex(N + H),
     "later positions": pd.RangeIndex(100, 100 + N + H, name="row"),
     "numbers": pd.Index(0.5 * np.arange(N + H)),
+    "hours since the start": pd.timedelta_range("0h", periods=N + H, freq="h"),
 }
 
 
@@ -78,7 +79,7 @@ NOT_IN_ORDER = {
     "a missing hour": (
         table(HOURS).drop(HOURS[20]),
         "X must have its rows at equal distances, got 2024-01-01 21:00:00 after 2024-01-01 "
-        "19:00:00 (row 20), where most are h apart: add the missing rows, for example with "
+        "19:00:00 (row 20), where most are 1h apart: add the missing rows, for example with "
         "asfreq('h')",
     ),
     "an hour twice": (
@@ -306,7 +307,7 @@ def test_polars_refuses_what_pandas_does():
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame({"when": HOURS.to_numpy(), "load": COUNT})
     wrong = {
-        "rows at equal distances, got 2024-01-01 21:00:00 after .* where most are h apart": frame[
+        "rows at equal distances, got 2024-01-01 21:00:00 after .* where most are 1h apart": frame[
             [*range(20), *range(21, N)]
         ],
         r"rows in the order of time, got .* sort\(\)": frame[::-1],
@@ -345,7 +346,12 @@ WRONG_EXOG = {
     ),
     "not one row more": (
         {"exog": KNOWN[:-1].to_numpy()},
-        "and for 3 rows after it, got none for 2024-01-02 18:00:00",
+        "exog must have 43 rows, 40 of X and 3 after it, as they have no times in common to be "
+        "found by, got 42",
+    ),
+    "more rows than there can be": (
+        {"X": table(HOURS)[-T:], "exog": KNOWN.to_numpy()},
+        "exog must have 8 rows, 5 of X and 3 after it",
     ),
     "none": ({"exog": None}, "exog must be given as in fit, got None: the values that are known"),
     "other columns": (
@@ -365,7 +371,7 @@ WRONG_EXOG = {
 def test_covariates_that_are_not_there_are_missed(arguments, message):
     model = counting().fit(table(HOURS), exog=KNOWN)
     with pytest.raises(ValueError, match=re.escape(message)):
-        model.predict(table(HOURS), **arguments)
+        model.predict(**{"X": table(HOURS), **arguments})
 
 
 # --- Refused --------------------------------------------------------------------------------
@@ -403,6 +409,14 @@ REFUSED = {
         "X[1] must have the columns of X[0], ['load', 'sun'], but it lacks ['sun'] and has ['snu']",
     ),
     "y": ({}, {"y": COUNT}, "y must be None: the columns to forecast are columns of X"),
+    "exog in the place of y": ({}, {"y": KNOWN}, "known in advance are passed as exog="),
+    "times as words": (
+        {}, {"X": table(HOURS).reset_index().astype({"hour": str})},
+        "X must have words that come again, got 40 different ones in 40 rows of column 'hour': if "
+        "they are times, make an index of them",
+    ),
+    "sequences": ({}, {"X": np.zeros((3, 4, 5))}, "X must be a table, one row a time step: a"),
+    "nothing": ({}, {"X": None}, "or a list or dict of these; got None"),
     "a short window for exog": (
         {"n_timesteps": 2}, {"exog": KNOWN.reset_index(drop=True)},
         "n_timesteps must be at least horizon=3 with exog",
@@ -434,6 +448,7 @@ def test_a_refused_call_leaves_the_forecaster_as_it_was():
 REFUSED_LATER = {
     "a column missing": ({"X": table()[["load"]]}, "X must have the columns of fit, .* lacks"),
     "one more": ({"X": table().assign(more=1)}, r"columns of fit, .* but it has \['more'\]"),
+    "another column": ({"X": table()[["sun"]].set_axis(["snu"], axis=1)}, "columns of fit"),
     "an array": ({"X": table().to_numpy()}, "X must be a table with names, as fit had, got an arr"),
     "words for numbers": ({"X": table().assign(sun="high")}, "must have numbers in column 'sun'"),
     "exog": ({"X": table(), "exog": KNOWN}, "exog must be given to fit too"),

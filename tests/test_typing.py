@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sklstm import (
     LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer, sliding_windows,
 )
+from sklstm.forecasting import WindowForecaster
 from sklstm.windows import Windows
 
 series: npt.NDArray[np.float64] = np.sin(0.3 * np.arange(60.0))
@@ -110,6 +111,22 @@ integrated_gradients(net, X, baseline=X)
 by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
 by_both.importances_mean[0, 0]
 """
+FORECASTING = """
+model = WindowForecaster(LSTMRegressor(3, max_iter=1), n_timesteps=8, horizon=2, target=0)
+assert_type(model.fit(series), WindowForecaster)
+assert_type(model.fit({"a": series, "b": series}, exog=None), WindowForecaster)
+assert_type(model.n_windows_left_out_, int)
+assert_type(model.forecast_names_, list[Any])
+forecast: npt.NDArray[np.float64] = model.predict(series)
+tests: npt.NDArray[np.float64] = model.backtest(series, start=20, every=5)
+assert_type(model.score(series), float)
+"""
+WRONG_FORECASTING = {
+    'WindowForecaster(LSTMRegressor(), n_timesteps="3")': 'has incompatible type "str"',
+    "WindowForecaster(LSTMRegressor(), 3)": "Too many positional arguments",
+    "WindowForecaster(LSTMRegressor())": 'Missing named argument "n_timesteps"',
+    "WindowForecaster(LSTMRegressor(), n_timesteps=3).fit(series, series)": 'Argument 2 to "fit"',
+}
 WRONG_SERIES = {
     'sliding_windows(series, n_timesteps="3")': 'No overload variant of "sliding_windows"',
     "sliding_windows(series, 3, target=1.5)": 'No overload variant of "sliding_windows"',
@@ -151,15 +168,17 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION],
-    ids=["series", "estimators", "inspection"],
+    [SERIES, ESTIMATORS, INSPECTION, FORECASTING],
+    ids=["series", "estimators", "inspection", "forecasting"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
 
 
 @pytest.mark.parametrize(
-    "code", [SERIES, ESTIMATORS, INSPECTION], ids=["series", "estimators", "inspection"]
+    "code",
+    [SERIES, ESTIMATORS, INSPECTION, FORECASTING],
+    ids=["series", "estimators", "inspection", "forecasting"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
@@ -167,8 +186,8 @@ def test_what_passes_runs(code):
 
 @pytest.mark.parametrize(
     "wrong",
-    [WRONG_SERIES, WRONG_ESTIMATORS],
-    ids=["series", "estimators"],
+    [WRONG_SERIES, WRONG_ESTIMATORS, WRONG_FORECASTING],
+    ids=["series", "estimators", "forecasting"],
 )
 def test_what_cannot_work_is_found_before_it_runs(wrong, tmp_path):
     passes, errors = mypy(HEAD + "\n".join(wrong), tmp_path)

@@ -7,6 +7,8 @@ import numpy as np
 from sklstm._frames import place, quoted, refuse_column
 
 _WORDS = "categor", "enum", "str", "utf8"
+# So many words may be in a column of few rows.
+_MANY_WORDS = 20
 
 
 class ColumnEncoder:
@@ -30,7 +32,15 @@ class ColumnEncoder:
         for i, label in enumerate(self.labels):
             columns = [self._column(table, label, i) for table in tables]
             if any(is_words(column) for column in columns):
-                self.categories[label] = _all_words(columns)
+                self.categories[label] = words = _all_words(columns)
+                n_rows = sum(map(len, columns))
+                if len(words) > max(_MANY_WORDS, n_rows / 2) and not _are_declared(columns[0]):
+                    raise ValueError(
+                        f"{tables[0].name} must have words that come again, got {len(words)} "
+                        f"different ones in {n_rows} rows of column {quoted(label)}: if they are "
+                        "times, make an index of them, for example with pandas.to_datetime; if "
+                        "they say which series a row is of, pass a dict of tables."
+                    )
 
     @property
     def width(self):
@@ -85,7 +95,6 @@ class ColumnEncoder:
         return matrix
 
     def _column(self, table, label, i):
-        # A Series may have lost its name.
         by_name = self._named and len(self.labels) > 1
         return table.columns[table.labels.index(label) if by_name else i]
 
@@ -94,7 +103,8 @@ class ColumnEncoder:
             kinds = "a table with names", "an array"
             wanted, got = kinds if self._named else kinds[::-1]
             raise ValueError(f"{table.name} must be {wanted}, as {whose} had, got {got}.")
-        if len(self.labels) == len(table.labels) == 1:
+        if len(self.labels) == len(table.labels) == 1 and not hasattr(table.given, "columns"):
+            # A Series may have lost its name.
             return
         if not self._named:
             if len(table.labels) != len(self.labels):
@@ -167,13 +177,17 @@ def _all_words(columns):
     """The categories of a column, in their order: those that a dtype says, or those that occur."""
     found: dict[Any, None] = {}
     for column in columns:
-        declared = getattr(column.dtype, "categories", None)
-        if declared is not None and hasattr(column, "iloc"):
-            found.update(dict.fromkeys(declared.tolist()))
+        if _are_declared(column):
+            found.update(dict.fromkeys(column.dtype.categories.tolist()))
         else:
             occurring = {word for word in _words(column) if word is not None}
             found.update(dict.fromkeys(sorted(occurring, key=str)))
     return list(found)
+
+
+def _are_declared(column):
+    """Whether a type says which words there may be."""
+    return hasattr(column, "iloc") and hasattr(column.dtype, "categories")
 
 
 def _as_floats(column, name):

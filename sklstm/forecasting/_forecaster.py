@@ -360,5 +360,6 @@ class WindowForecaster(MetaEstimatorMixin, BaseEstimator):
 def _refuse_y(y):
     if y is not None:
         raise ValueError(
-            "y must be None: the columns to forecast are columns of X, which target names."
+            "y must be None: the columns to forecast are columns of X, which target names; "
+            "covariates that are known in advance are passed as exog=."
         )

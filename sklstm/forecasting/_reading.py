@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklstm._windows import Windows
 from sklstm.forecasting._columns import ColumnEncoder
 from sklstm.forecasting._tables import Table, Tables, covariates_of
+from sklstm.forecasting._times import Positions
 from sklstm.windows import position_of
 
 
@@ -136,9 +137,17 @@ class Reader:
         targets = matrix if places == list(range(matrix.shape[1])) else matrix[:, places]
         if known is None or self.exog_encoder is None:
             return Rows(table, matrix, targets)
-        ahead = np.arange(self.horizon, len(table) + self.horizon)
+        n, ahead = len(table), np.arange(self.horizon, len(table) + self.horizon)
+        first, last = needed(n)
+        by_place = type(known.times) is not type(times) or isinstance(times, Positions)
+        # Else the end of a table would be taken for its start.
+        if by_place and not last <= len(known) <= n + self.horizon:
+            after = f" and {self.horizon} after it" * (last > n)
+            raise ValueError(
+                f"{known.name} must have {last} rows, {n} of {table.name}{after}, as they have no "
+                f"times in common to be found by, got {len(known)}."
+            )
         found = table.times.found_in(known.times, ahead)
-        first, last = needed(len(table))
         missing = found[first - self.horizon : last - self.horizon] < 0
         if missing.any():
             row = first + int(np.argmax(missing))

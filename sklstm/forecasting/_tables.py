@@ -118,6 +118,12 @@ def read_table(given, name):
     if type(given).__module__.split(".")[0] == "polars":
         return _from_polars(given, name)
     refuse_non_numeric(given, name)
+    if np.ndim(given) not in (1, 2):
+        what = f"shape {np.shape(given)}" if np.ndim(given) else repr(given)
+        raise ValueError(
+            f"{name} must be a table, one row a time step: a DataFrame, a Series, an array "
+            f"(n_rows,) or (n_rows, n_columns), or a list or dict of these; got {what}."
+        )
     array = check_array(
         given, dtype=FLOATS, ensure_2d=False, ensure_all_finite=False, input_name=name
     )
@@ -131,7 +137,7 @@ def _from_pandas(given, name):
     if len(given) == 0:
         raise ValueError(f"{name} has no rows.")
     if not hasattr(given, "columns"):
-        label = "forecast" if given.name is None else given.name
+        label = _name_of(given, name)
         return Table(name, given, [label], [given], times)
     labels = list(given.columns)
     _refuse_repeated(labels, name)
@@ -145,6 +151,13 @@ def _from_pandas(given, name):
     return Table(name, given, labels, columns, times)
 
 
+def _name_of(series, name):
+    """What a Series calls its numbers, or what they are."""
+    if series.name not in (None, ""):
+        return series.name
+    return "exog" if name.startswith("exog") else "forecast"
+
+
 def _is_time(column):
     return getattr(column.dtype, "kind", "O") in "mM"
 
@@ -155,7 +168,7 @@ def _from_polars(given, name):
     if len(given) == 0:
         raise ValueError(f"{name} has no rows.")
     if not hasattr(given, "get_columns"):
-        label = given.name or "forecast"
+        label = _name_of(given, name)
         return Table(name, given, [label], [given], Positions(len(given), of_polars=True))
     columns = given.get_columns()
     dates = [column for column in columns if column.dtype.is_temporal()]

@@ -1,6 +1,7 @@
 """When the rows of a table are: in order, at equal distances, and which come next."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class PandasTimes:
         if kind == "M" and getattr(index, "tz", None) is not None:
             index = index.tz_convert("UTC").tz_localize(None)
         values = index.to_numpy()
-        return values.astype("M8[ns]").astype(np.int64) if kind == "M" else values
+        return values.astype(f"{kind}8[ns]").astype(np.int64) if kind in "mM" else values
 
     def _own_distance(self, steps):
         """What lies between two rows, None if it is not always the same."""
@@ -135,7 +136,8 @@ class PandasTimes:
         if isinstance(index, pd.PeriodIndex):
             return index.freq if (steps == 1).all() else None
         if not isinstance(index, pd.DatetimeIndex):
-            return steps[0] if len(steps) and np.allclose(steps, steps[0]) else None
+            regular = len(steps) and np.allclose(steps, steps[0])
+            return index[1] - index[0] if regular else None
         if index.freq is not None:
             return index.freq
         if len(steps) and (steps == steps[0]).all() and (index.tz is None or len(steps) < 2):
@@ -158,6 +160,8 @@ class PandasTimes:
             return pd.period_range(first, periods=n, freq=distance, name=self.index.name)
         if isinstance(self.index, pd.DatetimeIndex):
             return pd.date_range(first, periods=n, freq=distance, name=self.index.name)
+        if isinstance(self.index, pd.TimedeltaIndex):
+            return pd.timedelta_range(first, periods=n, freq=distance, name=self.index.name)
         return pd.Index(first + distance * np.arange(n), name=self.index.name)
 
     def labels(self, rows):
@@ -174,7 +178,11 @@ class PandasTimes:
 
     def first_from(self, label, name):
         """The first row that is not before a label."""
+        import pandas as pd
+
         try:
+            if isinstance(label, date):
+                label = pd.Timestamp(label)
             return self.index.slice_indexer(label, None).start or 0
         except (TypeError, ValueError, KeyError) as error:
             raise ValueError(
@@ -339,6 +347,7 @@ def _refuse_irregular(times, name, steps, mend):
     usual = _most_frequent(steps)
     row = int(np.argmax(steps != usual)) + 1
     apart = _in_words(usual) if _are_times(times) else usual
+    apart = f"1{apart}" if apart in _UNITS else apart
     raise ValueError(
         f"{name} must have its rows at equal distances, got {times.label(row)} after "
         f"{times.label(row - 1)} (row {row}), where most are {apart} apart: {mend}."
