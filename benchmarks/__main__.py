@@ -9,8 +9,8 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1] / "docs"
 # Those that change numbers of threads come last: the pools they leave behind disturb PyTorch's.
 PARTS = [
-    "training", "prediction", "latency", "streaming", "search", "process", "peak_memory",
-    "accuracy", "scaling", "parts", "defaults",
+    "training", "prediction", "latency", "shapes", "streaming", "plain_c", "search", "process",
+    "peak_memory", "accuracy", "scaling", "parts", "defaults",
 ]  # fmt: skip
 # Numbers of threads are set by --threads alone, the same for all.
 THREADS = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"]
@@ -33,7 +33,8 @@ def main():
     for part in [] if arguments.report else arguments.parts:
         start = time.perf_counter()
         print(f"\n{part}", flush=True)
-        measured = importlib.import_module(f"benchmarks.{part}").run(arguments.quick)
+        options = {"seed": arguments.seed, "count": arguments.count} if part == "shapes" else {}
+        measured = importlib.import_module(f"benchmarks.{part}").run(arguments.quick, **options)
         results[part] = {"machine": machine.describe(), **measured}
         print(f"\n{report.fragment(results[part])}\n({time.perf_counter() - start:.0f} s)")
         if arguments.docs is not None:
@@ -53,6 +54,8 @@ def parse():
         "--quick", action="store_true", help="fewer rounds, and nothing is written unless --docs"
     )
     parser.add_argument("--threads", type=int, help="processors to use (Linux); default: all")
+    parser.add_argument("--seed", type=int, default=0, help="of shapes; default: 0")
+    parser.add_argument("--count", type=int, default=40, help="of shapes; default: 40")
     parser.add_argument("--docs", type=Path, help="folder to write to; default: docs")
     parser.add_argument(
         "--report", action="store_true", help="measure nothing: write from results.json again"

@@ -31,6 +31,9 @@ def draw(results, folder):
     for name, tables in pictures.items():
         paths.append(folder / f"performance_{name}.png")
         _save(draw_ratios(tables), paths[-1])
+    if "shapes" in results:
+        paths.append(folder / "performance_shapes.png")
+        _save(draw_shapes(results["shapes"]["shapes"]), paths[-1])
     if "scaling" in results:
         paths.append(folder / "performance_scaling.png")
         _save(draw_scaling(results["scaling"]), paths[-1])
@@ -65,6 +68,35 @@ def draw_ratios(tables):
             *_once(axes), ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1),
             borderaxespad=0,
         )  # fmt: skip
+    return figure
+
+
+def draw_shapes(shapes):
+    """A point a shape and comparison: ratio against units times rows."""
+    import matplotlib.pyplot as plt
+
+    names = list(dict.fromkeys(each["comparison"] for each in shapes))
+    figure, plots = plt.subplots(
+        1, len(names), figsize=(3 * len(names), 3.4), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axes, name in zip(plots[0], names, strict=True):
+        some = [each for each in shapes if each["comparison"] == name]
+        peer = name.rpartition(", ")[2]
+        axes.scatter(
+            [each["units_times_rows"] for each in some], [each["ratio"] for each in some],
+            s=16, color=COLORS[peer],
+        )  # fmt: skip
+        axes.axhline(1, color="black", linewidth=1)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _one_two_five(axes.yaxis)
+        axes.set_title(name, fontsize=10, loc="left")
+        axes.set_xlabel("units times rows")
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    plots[0, 0].set_ylabel("time of the peer / time of sklstm")
     return figure
 
 

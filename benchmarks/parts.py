@@ -184,7 +184,7 @@ def _parts(workload):
 @compiled
 def _gather(net, cell, records, scaling, rows, work, starts):
     steps = starts.size - 1
-    shard._gather(net[0], cell["x"], records, scaling, rows, work, starts, 0, steps)
+    shard._gather(net[0], cell, records, scaling, rows, work, starts, 0, steps)
 
 
 @compiled

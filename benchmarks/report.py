@@ -39,6 +39,8 @@ def fragment(measured):
     """The tables of a part, and what they were measured on."""
     if "settings" in measured:
         return f"{study(measured)}\n\n{machine_line(measured['machine'])}"
+    if "shapes" in measured:
+        return f"{comparisons(measured)}\n\n{machine_line(measured['machine'])}"
     if "seeds" in measured:
         return f"{scores(measured)}\n\n{machine_line(measured['machine'])}"
     if "curves" in measured:
@@ -73,6 +75,27 @@ def slopes(curves):
     ]
     title = "**Slope of the time of an epoch on log-log axes, over the upper half of the sizes**"
     return f"{title}\n\n{_markdown(['size', 'from, to', 'theory', *names], lines)}"
+
+
+def comparisons(measured):
+    """A row a comparison, over all shapes; then the shapes that are lost."""
+    names = list(dict.fromkeys(each["comparison"] for each in measured["shapes"]))
+    lines, lost = [], []
+    for name in names:
+        some = [each for each in measured["shapes"] if each["comparison"] == name]
+        ratios = [each["ratio"] for each in some]
+        slower = sorted((each for each in some if each["ratio"] < 1), key=lambda e: e["ratio"])
+        lost += [[name, each["label"], f"{each['ratio']:.2f}"] for each in slower]
+        mean = f"{statistics.geometric_mean(ratios):.2f}"
+        lines.append([name, mean, f"{min(ratios):.2f}", f"{len(slower)} of {len(some)}"])
+    text = (
+        f"{_markdown(['comparison', 'geometric mean', 'worst', 'lost'], lines)}\n\n"
+        f"Time of the peer / time of sklstm for {measured['count']} random shapes (seed "
+        f"{measured['seed']}), each the median of {measured['rounds']} rounds."
+    )
+    if lost:
+        text += f"\n\n**What is lost**\n\n{_markdown(['comparison', 'shape', 'ratio'], lost)}"
+    return text
 
 
 def scores(measured):

@@ -17,8 +17,8 @@ from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._fit import Given, prepare_fit
 from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, seen_in_fit
 from sklstm._kernels.pooling import POOLINGS
+from sklstm._network import kept
 from sklstm._network.parameters import architecture_of, fold_scaling, named_views
-from sklstm._network.rounds import Predictor
 from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
 from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
@@ -256,11 +256,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         weights = self._weights
         expected = expected_after_fit(self, list_dtype=weights.dtype)
         sequences = read_sequences(X, expected, seen_in_fit(self), self._scaling)
-        if weights.dtype != sequences.dtype or not weights.flags.writeable:
-            # Weights from a read-only memory map would have kernels compiled anew for them.
-            weights = weights.astype(sequences.dtype)
-        with Predictor(architecture_of(self._shape), sequences, len(sequences)) as team:
-            return team.predict(weights, np.arange(len(sequences)), last=True), sequences
+        return kept.predict(architecture_of(self._shape), weights, sequences), sequences
 
     def _views(self):
         if not hasattr(self, "_weights"):

@@ -17,7 +17,7 @@ from sklstm._windows import Windows
 _BLOCK = 2**20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Sequences:
     """Sequences as they lie in memory: nothing is copied until a minibatch is gathered.
 
@@ -47,7 +47,8 @@ class Sequences:
     @cached_property
     def longest(self):
         """Steps of the longest sequence."""
-        return int(self.records["length"].max())
+        lengths = self.records["length"]
+        return int(lengths.max() if len(lengths) > 1 else lengths[0])
 
     @property
     def n_timesteps(self):
@@ -124,7 +125,7 @@ def check_numbers(form, expected, scaling=None, moments=None):
         part = source[some]
         if in_a_list:
             _check_arrays(part, first)
-        elif not np.isfinite(part).all():
+        elif np.count_nonzero(np.isfinite(part)) < part.size:  # `all` takes longer
             records["length"][some] = _own_lengths(form, expected, part, first)
         if moments is not None:
             moments.add(records[some], first, dtype)
@@ -173,8 +174,8 @@ def _check_windows(windows, i, finite, first):
 def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
     first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1], 0
-    records = np.array([first], SEQUENCE)
     # For a single row, all of this takes as long as the net.
+    records = np.array(first, np.int64).view(SEQUENCE)
     if len(X) > 1:
         records = records.repeat(len(X))
         records["address"] += np.arange(len(X), dtype=np.int64) * X.strides[0]

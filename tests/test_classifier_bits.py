@@ -51,17 +51,20 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch, n_classes, dtype
     X = np.random.RandomState(0).normal(size=(160, 10)).astype(dtype)
     y = np.arange(160) % n_classes
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
-    used, start = [], rounds._Team.__enter__
-    monkeypatch.setattr(
-        rounds._Team, "__enter__", lambda team: used.append(team.n_threads) or start(team)
-    )
+    used, make_plan = [], rounds.make_plan
+
+    def watched(*arguments, **options):
+        used.append(made := make_plan(*arguments, **options))
+        return made
+
+    monkeypatch.setattr(rounds, "make_plan", watched)
     results = []
     for n_threads in (1, 2, 3):
         monkeypatch.setattr(plan, "available_threads", lambda n=n_threads: n)
         model = small_classifier(batch_size=64, class_weight="balanced").fit(X, y)
         results.append((weights(model), model.loss_curve_, model.predict_proba(X)))
         # The fit, and the prediction.
-        assert used[-2:] == [n_threads, n_threads]
+        assert [made.n_threads for made in used[-2:]] == [n_threads, n_threads]
     assert_same_bits(results[1:], results[:1] * 2)
 
 

@@ -114,7 +114,7 @@ def test_a_worker_that_an_interrupt_did_not_count_ends_too(monkeypatch, workers)
 
 
 def test_no_work_tells_workers_to_leave_and_nothing_else():
-    control = np.zeros(kernels.CONTROL_SIZE, np.int64)
+    control = np.zeros(kernels.CREWS, np.int64)
     control[[kernels.GROUPS, kernels.TICKETS, kernels.UNFINISHED, kernels.ASLEEP]] = 5, 3, 4, 1
     assert kernels.publish(control, 0, True) == 1
     # A worker of a round that was given up still reads how many groups there were.

@@ -15,6 +15,7 @@ from sklstm._kernels.products import (
     pack_gates,
     pack_plain,
     plain_product,
+    some_columns,
 )
 from sklstm._machine.processor import SIMD_BYTES
 from sklstm._network.layout import WORTH_COPYING, round_up, split_units
@@ -45,8 +46,8 @@ def call_gates(
     # The first two rows of what is packed are of no use to the product.
     pack_gates(2 + depth, units, full, rest_width, source, s0, packed, p0)
     gates_product(
-        rows, full, rest_width, depth, a, a0, a_row, a_col, packed, p0, 2, 2 + depth,
-        c, c0, c_row, c_gate, rest0, accumulate,
+        rows, full, rest_width, 0, full + rest_width, depth, a, a0, a_row, a_col, packed, p0, 2,
+        2 + depth, c, c0, c_row, c_gate, rest0, accumulate,
     )  # fmt: skip
 
 
@@ -198,6 +199,37 @@ def test_bits_of_a_column_do_not_depend_on_the_columns_computed_with_it(dtype, p
         width = round_up(columns, dtype)
         alone = multiply(product, a, fewer, np.zeros((5, gates * width), dtype))
         assert_same_bits(alone.reshape(5, gates, width)[:, :, :columns], together[:, :, :columns])
+
+
+@njit
+def call_columns(rows, columns, width, bounds, depth, a, source, packed, c, accumulate):
+    pack_plain(depth, columns, width, source, 0, columns, 1, packed, 0)
+    for n in range(bounds.size - 1):
+        some_columns(
+            rows, width, bounds[n], bounds[n + 1], depth, a, 0, depth, 1, packed, 0, True,
+            c, 0, width, accumulate,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("n_vectors", range(1, 12))
+def test_columns_have_the_same_bits_in_any_pairs_of_vectors(dtype, n_vectors):
+    lanes, rng = lanes_of(dtype), np.random.default_rng(5)
+    width, columns, rows, depth = n_vectors * lanes, n_vectors * lanes - 1, 9, 7
+    a, b, start = (
+        rng.normal(size=shape).astype(dtype)
+        for shape in ((rows, depth), (depth, columns), (rows, width))
+    )
+    pairs = [0, *(2 * lanes * n for n in range(1, n_vectors // 2)), width]
+    results = []
+    for bounds in ([0, width], pairs, [*pairs[:2], width], [0, *pairs[-2:]]):
+        c, packed = start.copy().ravel(), np.zeros(depth * width, dtype)
+        call_columns(
+            rows, columns, width, np.array(sorted(set(bounds))), depth, a.ravel(), b.ravel(),
+            packed, c, True,
+        )  # fmt: skip
+        results.append(c)
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
 
 
 def test_plain_product_has_the_same_bits_for_all_forms_of_its_operands(dtype):

@@ -15,6 +15,7 @@ PAGES = [
 RUN_BY = {
     "README.md": (2, ".ci/run"),
     "docs/extending.md": (12, "tests/test_extending.py"),
+    "docs/user_guide/in_and_out.md": (5, "tests/test_promises_of_in_and_out.py"),
     "docs/user_guide/integration.md": (5, "tests/test_promises_of_integration.py"),
     "docs/user_guide/long_memory.md": (1, "tests/test_promises_of_long_memory.py"),
     "docs/user_guide/training.md": (1, "tests/test_promises_of_training.py"),

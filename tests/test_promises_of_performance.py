@@ -23,7 +23,8 @@ def test_the_tables_are_those_of_the_results(part):
 
 
 def test_every_table_is_on_a_page():
-    pages = PAGE + (DOCS / "user_guide" / "real_data.md").read_text("utf-8")
+    guide = [DOCS / "user_guide" / f"{name}.md" for name in ("real_data", "in_and_out")]
+    pages = PAGE + "".join(page.read_text("utf-8") for page in guide)
     assert {*re.findall(r"\{include\} (?:\.\./)?performance/(\w+)\.md", pages)} == {*RESULTS}
 
 

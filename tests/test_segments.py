@@ -21,7 +21,8 @@ from problems import (
 from sklstm import LSTMRegressor
 from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._network import plan
-from sklstm._network.rounds import Goal, Learner
+from sklstm._network.kept import LEAST_KEPT
+from sklstm._network.rounds import Goal, Learner, Predictor
 
 STEPS = 23
 
@@ -112,8 +113,15 @@ def test_what_memory_held_before_does_not_matter(monkeypatch, dtype, pooling):
 def test_sequences_that_fit_are_one_segment():
     architecture, dtype = make_problem(np.float32, (64,)).architecture, np.dtype(np.float32)
     for training, steps in ((False, 1), (False, 50), (True, 1), (True, 1000)):
-        chosen = plan.make_plan(architecture, dtype, steps, 32, training, True)
+        chosen = plan.make_plan(architecture, dtype, steps, 128, training, True)
         assert (chosen.segments, chosen.steps) == (1, steps)
+
+
+def test_a_prediction_of_few_rows_takes_no_more_memory_than_the_weights():
+    for units in ((64,), (200,), (400, 300)):
+        problem = make_problem(np.float32, units, batch=16, steps=100)
+        with Predictor(problem.architecture, problem.sequences, 16) as team:
+            assert team.nbytes < 2 * problem.weights.nbytes + LEAST_KEPT
 
 
 def test_two_directions_are_one_segment():

@@ -137,7 +137,7 @@ def test_the_data_outlives_the_kernels_that_know_its_address():
     source = sequences.source
     held = Predictor(Architecture(1, (4,), False, "last", 1), sequences, 8)
     del sequences
-    assert any(value is source for value in vars(held._workers._sequences).values())
+    assert held._workers._sequences[0].source is source
 
 
 # --- Interrupts -----------------------------------------------------------------------------
@@ -263,11 +263,11 @@ def test_a_cell_that_is_given_up_is_left_at_its_next_step(dtype):
         context.gradients[:] = 0
         context.cells["given_up"] = 1
         team.forward(problem.weights, problem.rows)
-        for cell in context.cells:
+        for cell in context.cells[:4]:
             for name in ("h", "c", "gates"):
                 assert not context.work[:, cell[name] : cell[name] + cell["stride"]].any()
         team.backward(problem.d_raw)
-        for cell in context.cells:
+        for cell in context.cells[:4]:
             size = cell["units"] * (cell["inputs"] + 1 + cell["units"])
             assert not context.gradients[:, cell["gradient"] : cell["gradient"] + size].any()
 
@@ -289,7 +289,7 @@ def test_workers_keep_the_sequences_that_they_read(monkeypatch):
     started = []
     monkeypatch.setattr(_thread, "start_new_thread", lambda f, arguments: started.append(arguments))
     with Predictor(problem.architecture, problem.sequences, len(problem.rows)) as held:
-        held._workers._started = -1  # none will say that it has left
         held.predict(problem.weights, problem.rows)
+        held._workers._left.put(1)  # as it would say that it has left
     assert any(argument is held._workers._sequences for argument in started[0])
     assert not any(argument is held._workers for argument in started[0])

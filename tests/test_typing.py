@@ -111,6 +111,19 @@ integrated_gradients(net, X, baseline=X)
 by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
 by_both.importances_mean[0, 0]
 """
+INTEROP = """
+from sklstm.interop import register_converters, to_c, to_onnx
+
+net = LSTMRegressor(3, tol=1).fit(series.reshape(10, 3, 2), series[:10])
+assert_type(to_c(net), str)
+assert_type(to_c(net, name="level"), str)
+
+
+def with_onnx() -> None:
+    register_converters()
+    to_onnx(net, lengths=True, dtype=np.float32).SerializeToString()
+    to_onnx(net, streaming=True, dtype="float64")
+"""
 FORECASTING = """
 model = WindowForecaster(LSTMRegressor(3, max_iter=1), n_timesteps=8, horizon=2, target=0)
 assert_type(model.fit(series), WindowForecaster)
@@ -168,8 +181,8 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, FORECASTING],
-    ids=["series", "estimators", "inspection", "forecasting"],
+    [SERIES, ESTIMATORS, INSPECTION, INTEROP, FORECASTING],
+    ids=["series", "estimators", "inspection", "interop", "forecasting"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
@@ -177,8 +190,8 @@ def test_what_users_write_passes(code, tmp_path):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, FORECASTING],
-    ids=["series", "estimators", "inspection", "forecasting"],
+    [SERIES, ESTIMATORS, INSPECTION, INTEROP, FORECASTING],
+    ids=["series", "estimators", "inspection", "interop", "forecasting"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})

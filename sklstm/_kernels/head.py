@@ -6,6 +6,7 @@ block of them is made at a time, forward and back, so that it stays in the cache
 """
 
 from sklstm._kernels import pooling, recurrence
+from sklstm._kernels.crew import part
 from sklstm._kernels.products import plain_product
 from sklstm._machine.compile import kernel
 from sklstm._machine.memory import clear
@@ -39,8 +40,9 @@ def start(net, rows, starts, t):
 
 @kernel
 def pool(net, top, sequences, rows, work, starts, begin, steps):
-    """Let the pooling take in the hidden states of a segment."""
-    for r in range(starts[1]):
+    """Let the pooling take in the hidden states of a segment; each of a crew does some rows."""
+    first, last = part(top[0], starts[1])
+    for r in range(first, last):
         some = min(sequences[rows[r]]["length"] - begin, steps)
         for direction in range(top.size):
             cell = top[direction]

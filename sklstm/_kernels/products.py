@@ -23,22 +23,23 @@ GATES = 4
 
 @kernel
 def gates_product(
-    rows, full, rest_width, depth, a, a0, a_row, a_col, b, b0, b_first, b_depth,
+    rows, full, rest_width, begin, end, depth, a, a0, a_row, a_col, b, b0, b_first, b_depth,
     c, c0, c_row, c_gate, rest0, accumulate,
 ):  # fmt: skip
     """C[rows, gate, full] and the rest (+)= A[rows, depth] @ B[b_first : b_first + depth].
 
-    B is packed by `pack_gates`, of `b_depth` rows. `c_gate` separates the gates of C, which is
-    written. So is the rest: in C, from `rest0` on, in rows of `rest_width`.
+    Of the units, only those from `begin` to `end` are computed, whole vectors; the rest is behind
+    all `full`. B is packed by `pack_gates`, of `b_depth` rows. `c_gate` separates the gates of C,
+    which is written. So is the rest: in C, from `rest0` on, in rows of `rest_width`.
     """
     lanes = SIMD_BYTES // c.itemsize
     pair = b_depth * 2 * lanes
-    for j in range(full // lanes):
+    for j in range(begin // lanes, min(end, full) // lanes):
         panel(
             4, rows, depth, a, a0, a_row, a_col, b, b0 + 2 * (j * pair + b_first * lanes),
             2 * lanes, lanes, pair, c, c0 + j * lanes, c_row, c_gate, accumulate,
         )  # fmt: skip
-    if rest_width > 0:
+    if rest_width > 0 and end > full:
         start = b0 + b_depth * GATES * full + b_first * rest_width
         panel(
             rest_width // lanes, rows, depth, a, a0, a_row, a_col, b, start, rest_width, lanes,
@@ -54,12 +55,25 @@ def plain_product(
 
     B is in the panels of `pack_plain`, or, if not `packed`, a matrix with rows of `width`.
     """
+    some_columns(
+        rows, width, 0, width, depth, a, a0, a_row, a_col, b, b0, packed, c, c0, c_row, accumulate
+    )
+
+
+@kernel
+def some_columns(
+    rows, width, begin, end, depth, a, a0, a_row, a_col, b, b0, packed, c, c0, c_row, accumulate
+):  # fmt: skip
+    """The columns of a plain product from `begin` to `end`: pairs of vectors, if not all.
+
+    B is in the panels of `pack_plain`, or, if not `packed`, a matrix with rows of `width`.
+    """
     lanes = SIMD_BYTES // c.itemsize
-    j = 0
-    while j < width:
+    j = begin
+    while j < end:
         left = (width - j) // lanes
         # 5 are 2 and 3, for a panel ends where something that is packed together ends.
-        vectors = 2 if left == 5 else min(left, 4)
+        vectors = 2 if left == 5 else min((end - j) // lanes, 4)
         across = _next_block(left) * lanes
         panel(
             vectors, rows, depth, a, a0, a_row, a_col,

@@ -11,11 +11,10 @@ of their own in which products write and read them, (rows, rest_width). Symbols 
 docs/mathematics.md.
 """
 
-import numba
-import numpy as np
-
 from sklstm._kernels.activations import apply_sigmoid, apply_tanh, multiply_tanh
-from sklstm._kernels.products import GATES, gates_product, plain_product
+from sklstm._kernels.cell import CELL_TYPE
+from sklstm._kernels.crew import is_whole, wait
+from sklstm._kernels.products import GATES, gates_product, some_columns
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
     DROPOUT,
@@ -23,6 +22,7 @@ from sklstm._machine.linkage import (
     INDEX,
     INDICES,
     SEGMENTS,
+    SHARED,
     linked,
     matrix_type,
     vector_type,
@@ -33,30 +33,6 @@ from sklstm._machine.processor import SIMD_BYTES
 
 INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 
-# Sizes of a cell, and where its parts start: in the packed weights, in a shard's gradient, in a
-# shard's workspace.
-CELL = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "inputs", "units", "width", "reverse",
-            "full", "rest_width",  # columns of the gates product: of each gate, and of the rest
-            "stride",  # between the rows of gates, c, tanh_c, h, dh and dc
-            "gate",  # between the gates
-            "weights",  # in the flat vector of all weights: (inputs + 1 + units, 4 units)
-            "packed", "packed_inputs_transposed", "packed_recurrent_transposed",
-            "gradient",
-            "x", "gates", "rest", "c", "tanh_c", "h", "dh", "dc",
-            "h_masked",  # what the recurrent product reads: h itself without recurrent dropout
-            "dh_masked",
-            "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
-            "h_masked_start", "dh_start",
-            "input_mask", "recurrent_mask",  # columns of the dropout masks
-            "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
-        )
-    ]
-)  # fmt: skip
-
 # Rows of the tape, or a few more, whose input products are taken at a time: these weights are then
 # read less often, and the gates are still in cache when their step comes.
 INPUT_BLOCK = 64
@@ -64,7 +40,7 @@ INPUT_BLOCK = 64
 DEPTH_BLOCK = 96
 
 
-@linked(numba.from_dtype(CELL), vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
+@linked(CELL_TYPE, vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
 def forward(cell, packed, work, starts, steps, before, masks, tape):
     """Run a cell over a segment; writes h, and with `tape` all that `backward` needs.
 
@@ -75,7 +51,7 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
     inputs, units, stride = cell["inputs"], cell["units"], cell["stride"]
     rest_width, h = cell["rest_width"], cell["h"]
     span = 1 + INPUT_BLOCK // starts[1] if tape else 1
-    if rest_width > 0:
+    if rest_width > 0 and cell["end"] == cell["width"]:
         # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
         all_rows = starts[steps] if tape else starts[1]
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
@@ -102,15 +78,22 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
         gates_of(cell, packed, work, carried, h_before, stride, inputs + 1, units, row, True)
         copy_rest(cell, work, row, rows, False)
         c_before = cell["c_start"] if i == 0 else _cell_state(cell, starts, i - 1, earlier, tape)
-        finish_step(
-            work, cell["gates"] + at, cell["gate"], c_before,
-            _cell_state(cell, starts, i, starts[t], tape), cell["tanh_c"] + at,
-            h + starts[t] * stride, carried * stride, rows * stride,
-        )  # fmt: skip
+        c = _cell_state(cell, starts, i, starts[t], tape)
+        if is_whole(cell):
+            finish_step(
+                work, cell["gates"] + at, cell["gate"], c_before, c, cell["tanh_c"] + at,
+                h + starts[t] * stride, carried * stride, rows * stride,
+            )  # fmt: skip
+        else:
+            finish_step_of_share(
+                cell, work, cell["gates"] + at, c_before, c, cell["tanh_c"] + at,
+                h + starts[t] * stride, carried, rows,
+            )  # fmt: skip
+        wait(cell)
 
 
 @linked(
-    numba.from_dtype(CELL), vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
+    CELL_TYPE, vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
     matrix_type, FLAG,
 )  # fmt: skip
 def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
@@ -123,26 +106,39 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
     """
     units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
     masked = cell["h_masked"] != cell["h"]
-    add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
-    clear(work, dc + after * stride, (starts[1] - after) * stride)
+    if is_whole(cell):
+        add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
+        clear(work, dc + after * stride, (starts[1] - after) * stride)
+    else:
+        add_of_share(cell, work, cell["dh_start"], dh + starts[steps - 1] * stride, after)
+        clear_of_share(cell, work, dc + after * stride, starts[1] - after)
     for i in range(steps - 1, -1, -1):
         if cell["given_up"]:
             return
         t, rows, carried, earlier = _step(i, steps, starts, cell["reverse"], before)
-        at, size, old = starts[t] * stride, rows * stride, carried * stride
-        start_step_back(
-            work, cell["gates"] + at, cell["gate"],
-            cell["c_start"] if i == 0 else cell["c"] + earlier * stride,
-            cell["tanh_c"] + at, dh + at, dc, old, size,
-        )  # fmt: skip
+        at = starts[t] * stride
+        c_before = cell["c_start"] if i == 0 else cell["c"] + earlier * stride
+        if is_whole(cell):
+            start_step_back(
+                work, cell["gates"] + at, cell["gate"], c_before, cell["tanh_c"] + at, dh + at, dc,
+                carried * stride, rows * stride,
+            )  # fmt: skip
+        else:
+            start_step_back_of_share(
+                cell, work, cell["gates"] + at, c_before, cell["tanh_c"] + at, dh + at, carried,
+                rows,
+            )  # fmt: skip
+        wait(cell)
         target = cell["dh_start"] if i == 0 else dh + earlier * stride
-        if i == 0:
-            clear(work, target, old)
+        if i == 0 and is_whole(cell):
+            clear(work, target, carried * stride)
+        elif i == 0:
+            clear_of_share(cell, work, target, carried)
         dh_before = cell["dh_masked"] if masked else target
         hidden_gradient(cell, packed, work, carried, starts[t], dh_before, not masked)
         if masked:
             mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
-            add(work, dh_before, work, target, old)
+            add(work, dh_before, work, target, carried * stride)
     if gradient.size > 0:
         weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
@@ -152,7 +148,7 @@ def gates_of(cell, packed, work, rows, a0, a_row, first, depth, row, accumulate)
     """Gates (+)= A[rows, depth] @ rows `first` on of the weights, from the tape's `row` on."""
     stride, rest_width = cell["stride"], cell["rest_width"]
     gates_product(
-        rows, cell["full"], rest_width, depth, work, a0, a_row, 1,
+        rows, cell["full"], rest_width, cell["begin"], cell["end"], depth, work, a0, a_row, 1,
         packed, cell["packed"], first, cell["inputs"] + 1 + cell["units"],
         work, cell["gates"] + row * stride, stride, cell["gate"],
         cell["rest"] + row * rest_width, accumulate,
@@ -164,14 +160,15 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
     """Write or add the gradient of the hidden states that gave gates, from the tape's `row` on."""
     units, width, stride = cell["units"], cell["width"], cell["stride"]
     for q in range(GATES):
-        plain_product(
-            rows, width, units, work, cell["gates"] + q * cell["gate"] + row * stride, stride, 1,
-            packed, cell["packed_recurrent_transposed"] + q * units * width, True,
+        some_columns(
+            rows, width, cell["begin"], cell["end"], units, work,
+            cell["gates"] + q * cell["gate"] + row * stride, stride, 1, packed,
+            cell["packed_recurrent_transposed"] + q * units * width, True,
             work, target, stride, q > 0 or accumulate,
         )  # fmt: skip
 
 
-@linked(numba.from_dtype(CELL), vector_type, INDICES, INDEX, links=SEGMENTS)
+@linked(CELL_TYPE, vector_type, INDICES, INDEX, links=SEGMENTS)
 def keep_state(cell, work, starts, steps):
     """Put what each row of a segment ends with, without a tape, where the next starts from."""
     stride = cell["stride"]
@@ -195,18 +192,21 @@ def _cell_state(cell, starts, i, row, tape):
 
 
 @kernel
-def inputs_gradient(cell, packed, work, rows, place, width, target, target_row, accumulate):
+def inputs_gradient(
+    cell, packed, work, rows, place, width, begin, end, target, target_row, accumulate
+):  # fmt: skip
     """Write or add the gradient of some of a cell's inputs, for all steps at once.
 
-    They are the block number `place`, of `width` columns with padding.
+    They are the columns from `begin` to `end` of block number `place`, which has `width` of them
+    with padding.
     """
     units, stride = cell["units"], cell["stride"]
     for q in range(GATES):
         if cell["given_up"]:
             return
-        plain_product(
-            rows, width, units, work, cell["gates"] + q * cell["gate"], stride, 1, packed,
-            cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
+        some_columns(
+            rows, width, begin, end, units, work, cell["gates"] + q * cell["gate"], stride, 1,
+            packed, cell["packed_inputs_transposed"] + (GATES * place + q) * width * units, True,
             work, target, target_row, q > 0 or accumulate,
         )  # fmt: skip
 
@@ -240,7 +240,7 @@ def copy_rest(cell, work, row, rows, collect):
     numbers too. In the rest, what is too much is overwritten by the next copy, or lies behind it.
     """
     rest_width, full, lanes = cell["rest_width"], cell["full"], SIMD_BYTES // work.itemsize
-    if rest_width == 0:
+    if rest_width == 0 or cell["end"] < cell["width"]:
         return
     for r in range(row, row + rows):
         for q in range(GATES):
@@ -287,9 +287,7 @@ def _recurrent_gradient(cell, work, h, at, depth, accumulate, gradient):
     )  # fmt: skip
 
 
-@linked(
-    numba.from_dtype(CELL), INDEX, vector_type, INDEX, INDEX, INDEX, INDEX, FLAG, vector_type, INDEX
-)
+@linked(CELL_TYPE, INDEX, vector_type, INDEX, INDEX, INDEX, INDEX, FLAG, vector_type, INDEX)
 def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, gradient, row):
     """gradient[row : row + rows] (+)= A[depth, rows]' @ dgates[at : at + depth]."""
     full, rest_width, stride = cell["full"], cell["rest_width"], cell["stride"]
@@ -301,14 +299,14 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
         if cell["given_up"]:
             return
         some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
-        for j in range(0, full, lanes):
+        for j in range(cell["begin"], min(cell["end"], full), lanes):
             panel(
                 WIDE, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
                 gradient, out + j, width, full, add_to,
             )  # fmt: skip
-        if rest_width > 0:
+        if rest_width > 0 and cell["end"] > full:
             panel(
                 rest_width // lanes, rows, some, work, a0 + start * a_width, 1, a_width,
                 work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
@@ -358,6 +356,44 @@ def start_step_back(work, gates0, gate, before0, tanh_c0, dh0, dc0, old, size):
         f[j] = dc_j * before[j] * f_j * (one - f_j)
         dc[j] = dc_j * f_j
     clear(work, gates0 + gate + old, size - old)
+
+
+# --- The same of a share, row by row --------------------------------------------------------
+
+
+@linked(CELL_TYPE, vector_type, *[INDEX] * 7, links=SHARED)
+def finish_step_of_share(cell, work, gates0, before0, c0, tanh_c0, h0, carried, rows):
+    size = cell["end"] - cell["begin"]
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        finish_step(
+            work, gates0 + at, cell["gate"], before0 + at, c0 + at, tanh_c0 + at, h0 + at,
+            size if r < carried else 0, size,
+        )  # fmt: skip
+
+
+@linked(CELL_TYPE, vector_type, *[INDEX] * 6, links=SHARED)
+def start_step_back_of_share(cell, work, gates0, before0, tanh_c0, dh0, carried, rows):
+    size = cell["end"] - cell["begin"]
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        start_step_back(
+            work, gates0 + at, cell["gate"], before0 + at, tanh_c0 + at, dh0 + at, cell["dc"] + at,
+            size if r < carried else 0, size,
+        )  # fmt: skip
+
+
+@linked(CELL_TYPE, vector_type, INDEX, INDEX, INDEX, links=SHARED)
+def add_of_share(cell, work, source, target, rows):
+    for r in range(rows):
+        at = r * cell["stride"] + cell["begin"]
+        add(work, source + at, work, target + at, cell["end"] - cell["begin"])
+
+
+@linked(CELL_TYPE, vector_type, INDEX, INDEX, links=SHARED)
+def clear_of_share(cell, work, start, rows):
+    for r in range(rows):
+        clear(work, start + r * cell["stride"] + cell["begin"], cell["end"] - cell["begin"])
 
 
 @kernel

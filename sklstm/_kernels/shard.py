@@ -4,6 +4,9 @@ Its sequences are read in segments of steps, one after the other; what a segment
 the shard's workspace, for the next to start from. With two directions there is but one segment, the
 whole: each direction would start where the other ends.
 
+A crew of threads may go through a shard together, each with a share of every cell (see ``crew``).
+What is no cell's is then done in parts, or by the first of them.
+
 Everything that meets weights has a trailing column of ones, so that a bias is a row of the weights.
 """
 
@@ -11,6 +14,8 @@ import numba
 import numpy as np
 
 from sklstm._kernels import head, recurrence
+from sklstm._kernels.cell import CELL_TYPE
+from sklstm._kernels.crew import part, wait
 from sklstm._kernels.products import GATES, pack_gates, pack_plain
 from sklstm._machine.compile import entry, kernel
 from sklstm._machine.linkage import (
@@ -26,7 +31,7 @@ from sklstm._machine.linkage import (
 from sklstm._machine.memory import copy, load
 from sklstm._machine.subnormals import flush_subnormals, restore
 
-# Sizes of the net, and where its head's parts start, as in recurrence.CELL.
+# Sizes of the net, and where its head's parts start, as in cell.CELL.
 NET = np.dtype(
     [
         (name, np.int64)
@@ -53,9 +58,9 @@ SEQUENCE = np.dtype(
 # What is larger saturates every gate, and its products must not overflow in float32.
 MOST = 1e30
 
-_NET_TYPE, _CELL_TYPE = numba.from_dtype(NET), numba.from_dtype(recurrence.CELL)
+_NET_TYPE = numba.from_dtype(NET)
 _SHARD_ARGUMENTS = (
-    _NET_TYPE[::1], _CELL_TYPE[::1], vector_type,
+    _NET_TYPE[::1], CELL_TYPE[::1], vector_type,
     numba.from_dtype(SEQUENCE)[::1], FLOAT64[:, ::1], INDICES, matrix_type, vector_type, INDICES,
     matrix_type, INDICES,
 )  # fmt: skip
@@ -74,7 +79,7 @@ def forward(
     """
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     # X may be in any units, and standardising makes numbers of usual size of it.
-    _gather(net[0], cells[0]["x"], sequences, scaling, rows, work, starts, begin, steps)
+    _gather(net[0], cells[0], sequences, scaling, rows, work, starts, begin, steps)
     mode = flush_subnormals()
     directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
@@ -84,25 +89,33 @@ def forward(
         first = cells[layer * directions]
         if layer > 0:
             _join_directions(cells, layer * directions, directions, work, starts[steps])
+        wait(first)
         if net[0]["dropout"]:
-            _mask_steps(
-                work, first["x"], first["inputs"] + 1, first["inputs"], starts, steps,
-                masks, first["input_mask"],
-            )  # fmt: skip
+            if first["member"] == 0:
+                _mask_steps(
+                    work, first["x"], first["inputs"] + 1, first["inputs"], starts, steps,
+                    masks, first["input_mask"],
+                )  # fmt: skip
+            wait(first)
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
+            if cell["mine"]:
+                recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
     top = cells[(layers - 1) * directions :]
     if not again and not head.reads_each_step(net[0]):
         head.pool(net[0], top, sequences, rows, work, starts, begin, steps)
-    # The way back needs what a segment started from; whoever goes back looks at the tape for more.
-    if net[0]["state_size"] > 0 and not tape:
-        for index in range(cells.size):
-            recurrence.keep_state(cells[index], work, starts, steps)
-    if after == 0 or head.reads_each_step(net[0]):
-        head.forward(
-            net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
-        )
+    wait(cells[0])
+    if cells[0]["member"] == 0:
+        # The way back needs what a segment started from; whoever goes back looks at the tape for
+        # more.
+        if net[0]["state_size"] > 0 and not tape:
+            for index in range(cells.size):
+                recurrence.keep_state(cells[index], work, starts, steps)
+        if after == 0 or head.reads_each_step(net[0]):
+            head.forward(
+                net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
+            )
+    wait(cells[0])
     restore(mode)
 
 
@@ -122,20 +135,24 @@ def backward(
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
     directions, layers = net[0]["directions"], net[0]["layers"]
     top = cells[(layers - 1) * directions :]
-    if after == 0 or head.reads_each_step(net[0]):
-        head.backward(
-            net[0], top, packed, rows, masks, work, starts, d_raw, places, begin, steps, gradient,
-            accumulate or after > 0,
-        )  # fmt: skip
-    if not head.reads_each_step(net[0]):
-        head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
+    if cells[0]["member"] == 0:
+        if after == 0 or head.reads_each_step(net[0]):
+            head.backward(
+                net[0], top, packed, rows, masks, work, starts, d_raw, places, begin, steps,
+                gradient, accumulate or after > 0,
+            )  # fmt: skip
+        if not head.reads_each_step(net[0]):
+            head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
+    wait(cells[0])
     for layer in range(layers - 1, -1, -1):
         for direction in range(directions):
             cell = cells[layer * directions + direction]
-            recurrence.backward(
-                cell, packed, work, gradient, starts, steps, before, after, masks,
-                accumulate or after > 0,
-            )  # fmt: skip
+            if cell["mine"]:
+                recurrence.backward(
+                    cell, packed, work, gradient, starts, steps, before, after, masks,
+                    accumulate or after > 0,
+                )  # fmt: skip
+        wait(cells[0])
         if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
     restore(mode)
@@ -234,12 +251,13 @@ def _still_running(sequences, rows, running, t):
 
 
 @kernel
-def _gather(net, x, sequences, scaling, rows, work, starts, begin, steps):
+def _gather(net, cell, sequences, scaling, rows, work, starts, begin, steps):
     """Write the standardised features of each step; differences are taken in float64."""
-    features = net["features"]
+    x, features = cell["x"], net["features"]
+    first, last = part(cell, steps)
     for r in range(starts[1]):
         sequence = sequences[rows[r]]
-        for t in range(min(sequence["length"] - begin, steps)):
+        for t in range(first, min(sequence["length"] - begin, last)):
             address = sequence["address"] + (begin + t) * sequence["step_stride"]
             at = x + (starts[t] + r) * (features + 1)
             for k in range(features):
@@ -259,22 +277,23 @@ def _mask_steps(work, start, stride, columns, starts, steps, masks, column):
         )  # fmt: skip
 
 
-@linked(_CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
+@linked(CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
 def _join_directions(cells, first, directions, work, rows):
     """The hidden states of the layer below, side by side, are the next layer's inputs."""
     x, inputs = cells[first]["x"], cells[first]["inputs"]
+    begin, end = part(cells[first], rows)
     for direction in range(directions):
         below = cells[first - directions + direction]
         units, stride = below["units"], below["stride"]
-        for r in range(rows):
+        for r in range(begin, end):
             to = x + r * (inputs + 1) + direction * units
             copy(work, below["h"] + r * stride, work, to, units)
-    for r in range(rows):
+    for r in range(begin, end):
         work[x + r * (inputs + 1) + inputs] = 1
 
 
 @linked(
-    _NET_TYPE, _CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
+    _NET_TYPE, CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
     links=UPPER_LAYERS,
 )  # fmt: skip
 def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):
@@ -283,17 +302,22 @@ def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks
     first = layer * directions
     columns, width = _input_block(net, cells, first)
     for place in range(_input_blocks(net, first)):
-        target, stride = net["d_x"], width
+        target, stride, begin, end = net["d_x"], width, 0, width
         if layer > 0:
             below = cells[first - directions + place]
             target, stride = below["dh"], below["stride"]
+            # Who computes a gradient reads it on the way back through the layer below.
+            begin, end = below["begin"], below["end"]
         for direction in range(directions):
             recurrence.inputs_gradient(
-                cells[first + direction], packed, work, starts[steps], place, width,
+                cells[first + direction], packed, work, starts[steps], place, width, begin, end,
                 target, stride, direction > 0,
             )  # fmt: skip
         if net["dropout"]:
-            _mask_steps(
-                work, target, stride, columns, starts, steps,
-                masks, cells[first]["input_mask"] + place * columns,
-            )  # fmt: skip
+            wait(cells[0])
+            if cells[0]["member"] == 0:
+                _mask_steps(
+                    work, target, stride, columns, starts, steps,
+                    masks, cells[first]["input_mask"] + place * columns,
+                )  # fmt: skip
+            wait(cells[0])

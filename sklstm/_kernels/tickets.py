@@ -4,23 +4,34 @@ A sleeping thread takes 50 to 150 microseconds to wake, as long as a shard takes
 worker stays inside one call, without the GIL, and spins between minibatches; when nothing comes for
 a while it returns, and its Python thread blocks. Which thread takes which group does not matter to
 the result: every shard has its own place for outputs, every group its own for a gradient.
+
+Where there are fewer groups than threads, a group has as many tickets as its crew (see ``crew``)
+may have threads.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import head, losses, shard
+from sklstm._kernels import crew, head, losses, shard
+from sklstm._kernels.counters import (
+    ASLEEP,
+    CREWS,
+    GIVEN_UP,
+    GROUPS,
+    LEFT_AT,
+    LEFT_TURN,
+    STOP,
+    TICKETS,
+    UNFINISHED,
+)
 from sklstm._machine.compile import entry, kernel, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
-# Counters in the control array, each on cache lines of its own.
-(
-    TICKETS, UNFINISHED, ASLEEP, STOP, GROUPS, GIVEN_UP, LEFT_AT, LEFT_TURN, CONTROL_SIZE
-) = range(0, 144, 16)  # fmt: skip
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
-# steps of a segment, and how many of these the caller does before it returns to look for signals.
-WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, TASK_SIZE = range(7)
+# steps of a segment, how many of these the caller does before it returns to look for signals, how
+# many threads a crew may have, and how often the first of them looks for the others.
+WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, TASK_SIZE = range(9)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -39,8 +50,8 @@ class RoundContext(NamedTuple):
         The counters.
     task : int64 ndarray of shape (TASK_SIZE,)
         What is to be done.
-    net, cells : ndarrays of shard.NET, of shape (1,), and recurrence.CELL
-        The net's layout.
+    net, cells : ndarrays of shard.NET, of shape (1,), and cell.CELL
+        The net's layout; of all cells each thread has copies, with its share.
     packed : ndarray of shape (size,)
         The packed weights.
     sequences : ndarray of shard.SEQUENCE, of shape (samples,)
@@ -55,7 +66,7 @@ class RoundContext(NamedTuple):
         Shard s holds rows[bounds[s] : bounds[s + 1]].
     work : ndarray of shape (slots, size)
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
-    starts : int64 ndarray of shape (slots, steps of a segment + 1)
+    starts : int64 ndarray of shape (slots or threads, steps of a segment + 1)
         Scratch.
     raw, d_raw : ndarrays of shape (outputs of all rows, outputs of one)
         The raw outputs, written; their gradient, read, or to LEARN written.
@@ -118,6 +129,8 @@ def run(member, context):
 @entry
 def _run(member, context):
     control, task = context.control, context.task
+    n_cells = context.net[0]["layers"] * context.net[0]["directions"]
+    cells = block(context.cells, member * n_cells, n_cells)
     idle, done = 0, 0
     while idle < PATIENCE:
         s, turn = -1, 0
@@ -129,9 +142,15 @@ def _run(member, context):
             ticket = atomic_add(control, TICKETS, -1)
             if ticket > 0:
                 # In order: the first shards have the longest sequences.
-                s = (control[GROUPS] - ticket) * task[GROUP]
+                s = (control[GROUPS] - ticket) // task[CREW] * task[GROUP]
+                if task[CREW] > 1:
+                    group, patience = s // task[GROUP], task[PATIENT]
+                    crew.join(control, group, task[CREW], patience, cells, context.packed)
+                    if cells[0]["member"] < 0:
+                        atomic_add(control, UNFINISHED, -1)
+                        continue
         if s >= 0:
-            what, learn = task[WHAT], task[WHAT] == LEARN
+            what, learn, first_of_crew = task[WHAT], task[WHAT] == LEARN, cells[0]["member"] == 0
             beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
             while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
@@ -143,8 +162,13 @@ def _run(member, context):
                 first = context.bounds[s]
                 size = context.bounds[s + 1] - first
                 batch, masks = block(context.rows, first, size), block(context.masks, first, size)
-                slot = s if what >= FORWARD else member
-                work, starts = context.work[slot], context.starts[slot]
+                slot = member
+                if what >= FORWARD:
+                    slot = s
+                elif task[CREW] > 1:
+                    slot = s // task[GROUP]
+                work = context.work[slot]
+                starts = context.starts[member if task[CREW] > 1 else slot]
                 places = block(context.places, first, size)
                 longest = context.sequences[batch[0]]["length"]
                 final = (longest - 1) // task[SEGMENT]
@@ -155,20 +179,21 @@ def _run(member, context):
                 begin = segment * task[SEGMENT]
                 end = min(begin + task[SEGMENT], longest)
                 back = what == BACKWARD or (learn and turn >= final)
-                if learn and final > 0:
+                if learn and final > 0 and first_of_crew:
                     shard.put_aside(context.net, work, segment, again)
                 if what != BACKWARD:
                     shard.forward(
-                        context.net, context.cells, context.packed, context.sequences,
+                        context.net, cells, context.packed, context.sequences,
                         context.scaling, batch, masks, work, starts, context.raw, places, begin,
                         end, back or what == FORWARD, again,
                     )  # fmt: skip
                 # A sequence with one output has it when all of it is read.
-                if learn and back and (not again or head.reads_each_step(context.net[0])):
+                once = not again or head.reads_each_step(context.net[0])
+                if learn and back and once and first_of_crew:
                     _lose(context, batch, places, begin, end - begin)
                 if back:
                     shard.backward(
-                        context.net, context.cells, context.packed, context.sequences,
+                        context.net, cells, context.packed, context.sequences,
                         context.scaling, batch, masks, work, starts, context.d_raw, places, begin,
                         end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
                     )  # fmt: skip
@@ -213,15 +238,17 @@ def _lose(context, batch, places, begin, steps):
 
 @entry
 def publish(control, groups, last):
-    """Offer a round of groups; returns how many workers are asleep and must be woken.
+    """Offer a round of groups, or of places in their crews; returns how many workers sleep.
 
-    After the `last` one, workers leave; of none, they do so at once, even from the midst of a
-    round that was given up.
+    They must be woken. After the `last` one, workers leave; of none, they do so at once, even from
+    the midst of a round that was given up.
     """
     if groups > 0:
         # Else a worker may be about to read how many the round has that it is in.
         control[GROUPS] = groups
         control[LEFT_AT] = -1
+        for place in range(CREWS, control.size):
+            control[place] = 0
         atomic_store(control, UNFINISHED, groups)
     else:
         atomic_store(control, GIVEN_UP, 1)

@@ -73,9 +73,10 @@ class Links:
                     self._n_loaded[dtype] += 1
 
 
-# What every net needs; what nets of several layers do, sequences in segments, and dropout.
+# What every net needs; what nets of several layers do, sequences in segments, dropout, and shards
+# that threads share.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
-SEGMENTS, DROPOUT = Links.named("segments"), Links.named("dropout")
+SEGMENTS, DROPOUT, SHARED = map(Links.named, ("segments", "dropout", "shared"))
 
 
 class AddressTable:

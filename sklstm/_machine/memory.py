@@ -1,14 +1,21 @@
 """Numbers at an address, blocks of numbers, and counters that threads share."""
 
 import ctypes
+import os
+import threading
+import time
 from functools import reduce
 
 import numpy as np
+from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
 from sklstm._machine.compile import kernel
 from sklstm._machine.numba_internals import cgutils
+
+# Without the compiler, a step of Python is not indivisible.
+_COUNTING = threading.Lock()
 
 
 def _load_twin(address, like):
@@ -143,9 +150,59 @@ def _atomic_store(typingctx, array, index, value):
     return types.void(array, types.intp, types.int64), codegen
 
 
+def _arrive_twin(address):
+    """Add 1 to the counter at an address, in one indivisible step; returns what it is then."""
+    with _COUNTING:
+        counter = ctypes.c_int64.from_address(int(address))
+        counter.value += 1
+        return counter.value
+
+
+@intrinsic
+def _arrive(typingctx, address):
+    def codegen(context, builder, signature, args):
+        counter = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        before = builder.atomic_rmw("add", counter, ir.IntType(64)(1), "seq_cst")
+        return builder.add(before, ir.IntType(64)(1))
+
+    return types.int64(types.int64), codegen
+
+
+def _arrived_twin(address):
+    """The counter at an address as it stands now."""
+    return ctypes.c_int64.from_address(int(address)).value
+
+
+@intrinsic
+def _arrived(typingctx, address):
+    def codegen(context, builder, signature, args):
+        counter = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(counter, "seq_cst", 8)
+
+    return types.int64(types.int64), codegen
+
+
+def _let_others_run_twin():
+    """Give the processor to another thread, if one waits for it."""
+    time.sleep(0)
+
+
+@intrinsic
+def _let_others_run(typingctx):
+    def codegen(context, builder, signature, args):
+        if os.name == "posix":
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
 if config.DISABLE_JIT:
     load, block, copy, clear = _load_twin, _block_twin, _copy_twin, _clear_twin
     atomic_add, atomic_load, atomic_store = _atomic_add_twin, _atomic_load_twin, _atomic_store_twin
+    arrive, arrived, let_others_run = _arrive_twin, _arrived_twin, _let_others_run_twin
 else:
     load, block, copy, clear = _load, _block, _copy, _clear
     atomic_add, atomic_load, atomic_store = _atomic_add, _atomic_load, _atomic_store
+    arrive, arrived, let_others_run = _arrive, _arrived, _let_others_run

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.cell import CELL
 from sklstm._kernels.head import BLOCK_ROWS
 from sklstm._kernels.pooling import PLACES, POOLINGS
 from sklstm._kernels.products import GATES
-from sklstm._kernels.recurrence import CELL
 from sklstm._kernels.shard import NET
 from sklstm._machine.processor import SIMD_BYTES
 
@@ -124,6 +124,7 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
     stride, columns = _tape_stride(width, dtype) if tape else width, GATES * full + rest_width
     cell["inputs"], cell["units"], cell["width"] = inputs, units, width
     cell["full"], cell["rest_width"], cell["stride"] = full, rest_width, stride
+    cell["mine"], cell["end"] = True, width
     cell["reverse"], cell["weights"] = not first, architecture.starts[index]
     packed, work = buffers.packed, buffers.work
     cell["packed"] = packed.take(depth * columns)

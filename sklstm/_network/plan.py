@@ -1,7 +1,9 @@
 """How a round is cut: rows to shards, groups of shards to threads, steps to segments.
 
 It depends on the data and the model alone, and gradients are added in the order of the shards: any
-number of threads gives the same bits.
+number of threads gives the same bits. Where there are fewer groups than threads, several share a
+group, each with some units of every cell (see `_kernels.crew`); this changes no bit, and so may
+depend on the number of threads.
 """
 
 import math
@@ -23,8 +25,10 @@ LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 # costs to read twice; and of what a segment of it, or of a prediction, takes: about what the cache
 # of a core holds.
 HUGE_TAPE, SEGMENT_BYTES = 256_000_000, 1_000_000
+# Bytes of a segment of a prediction, if the weights are no larger.
+LEAST_SEGMENT = 32_000
 # Steps that a segment has at least, so that it is worth its start.
-LEAST_STEPS = 16
+LEAST_STEPS = 8
 # Multiply-adds that a caller does before it returns to see signals: hundredths of a second. In a
 # segment of more than the second number, the start of a thread that does it instead is lost.
 BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
@@ -32,6 +36,18 @@ BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
 GATES_WORK = 128
 # Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
 WORTH_A_THREAD = 2_000_000
+# Multiply-adds of a cell's step that a thread of a crew has at least: it waits for the others then.
+WORTH_A_SHARE = 16_384
+# Multiply-adds of a unit at a step, so that a crew gains a tenth: what the others have computed
+# comes from the caches of their cores, which takes as long as some hundred of them.
+WORTH_A_CREW = 580
+# Multiply-adds of a group for each look at whether the others of its crew have come: a quarter of
+# the time that it takes alone is then the longest to be lost.
+WORTH_A_LOOK = 64
+# Looks for which a thread of a crew that sleeps is waited for: 50 microseconds.
+WORTH_WAKING = 150_000
+# Who has not come by then sleeps soundly: three milliseconds.
+MOST_PATIENCE = 10_000_000
 
 
 class Plan(NamedTuple):
@@ -51,6 +67,10 @@ class Plan(NamedTuple):
     at_a_time : int
         How many segments a caller does before it returns to see signals; 0 if one takes too long.
     n_threads : int
+    crew : int
+        How many threads may share a group.
+    patience : int
+        How often the first of a crew looks whether others have come.
     """
 
     shard_rows: int
@@ -61,6 +81,8 @@ class Plan(NamedTuple):
     segments: int
     at_a_time: int
     n_threads: int
+    crew: int
+    patience: int
 
     @property
     def most_rows(self):
@@ -68,7 +90,9 @@ class Plan(NamedTuple):
         return 3 * self.shard_rows // 2
 
 
-def make_plan(architecture, dtype, longest, max_rows, training, equal_lengths, whole=False):
+def make_plan(
+    architecture, dtype, longest, max_rows, training, equal_lengths, whole=False, shared=True
+):  # fmt: skip
     """The plan for sequences of up to `longest` steps.
 
     Parameters
@@ -82,6 +106,8 @@ def make_plan(architecture, dtype, longest, max_rows, training, equal_lengths, w
         Whether all sequences have the same number of steps.
     whole : bool
         Whether a sequence must be one segment.
+    shared : bool
+        Whether threads may share a group.
     """
     shard_rows, group = divide(architecture, dtype, longest, max_rows, training, equal_lengths)
     most_shards = count_shards(max_rows, shard_rows)
@@ -89,12 +115,18 @@ def make_plan(architecture, dtype, longest, max_rows, training, equal_lengths, w
     steps = longest
     if not (whole or architecture.bidirectional):
         rows = min(max_rows, 3 * shard_rows // 2)
-        steps = segment_steps(architecture, dtype, longest, rows, training)
+        steps = segment_steps(architecture, dtype, longest, rows, training, most_groups == 1)
     at_a_time = segments_at_a_time(architecture, shard_rows * steps * (3 if training else 1))
-    n_threads = _useful_threads(architecture, max_rows * longest, most_groups)
+    work = max_rows * longest * architecture.multiply_adds
+    n_threads = crew = 1
+    if work >= WORTH_A_THREAD:
+        threads = available_threads()
+        if shared:
+            crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
+        n_threads = most_groups * crew if crew > 1 else min(threads, most_groups)
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, -(-longest // steps), at_a_time,
-        n_threads,
+        n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
     )  # fmt: skip
 
 
@@ -143,11 +175,12 @@ def training_rows(architecture, dtype, longest):
     return FEW_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MANY_ROWS
 
 
-def segment_steps(architecture, dtype, longest, rows, training):
+def segment_steps(architecture, dtype, longest, rows, training, alone):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice. A prediction loses nothing.
+    twice. A prediction loses nothing; of a shard that is `alone`, it takes no more memory than the
+    weights, so that it can be kept with them.
     """
     if longest <= LEAST_STEPS:
         return longest
@@ -157,9 +190,13 @@ def segment_steps(architecture, dtype, longest, rows, training):
         for inputs, units in architecture.cells
     )
     step = numbers * rows * dtype.itemsize
-    if longest * step <= (HUGE_TAPE if training else SEGMENT_BYTES):
+    segment = SEGMENT_BYTES
+    if alone and not training:
+        weights = architecture.n_weights * dtype.itemsize
+        segment = min(segment, max(weights // 2, LEAST_SEGMENT))
+    if longest * step <= (HUGE_TAPE if training else segment):
         return longest
-    steps = max(LEAST_STEPS, SEGMENT_BYTES // step)
+    steps = max(LEAST_STEPS, segment // step)
     if training:
         # A state is put aside for each segment: tape and states together are least where they
         # are as large as each other, so that memory grows with the root of the length.
@@ -178,7 +215,17 @@ def segments_at_a_time(architecture, rows_and_steps):
     return 0 if work > LONG_SEGMENT else max(1, BETWEEN_SIGNALS // work)
 
 
-def _useful_threads(architecture, steps, groups):
-    if steps * architecture.multiply_adds < WORTH_A_THREAD:
-        return 1
-    return max(1, min(available_threads(), groups))
+def _crew(architecture, dtype, rows, threads):
+    """How many threads are to share a group of so many rows."""
+    step = rows * architecture.multiply_adds // len(architecture.cells)
+    crew = min(threads, step // WORTH_A_SHARE, most_shares(architecture, dtype))
+    if crew == architecture.n_directions == 2:
+        # Each has a direction, and all that it needs.
+        return crew
+    units = architecture.n_directions * sum(architecture.units)
+    return crew if crew > 1 and architecture.multiply_adds >= WORTH_A_CREW * units else 1
+
+
+def most_shares(architecture, dtype):
+    """How many threads can have a share of the widest layer: a pair of vectors, in a direction."""
+    return architecture.n_directions * (max(architecture.units) // (2 * round_up(1, dtype)))

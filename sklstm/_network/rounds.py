@@ -1,15 +1,15 @@
 """Rounds over the rows of a data set: to predict, to learn, or to go forward and then back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import losses, pooling, shard, tickets
-from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, UPPER_LAYERS
+from sklstm._kernels import counters, losses, pooling, shard, tickets
+from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
-from sklstm._network.plan import cut, make_plan
+from sklstm._network.plan import WORTH_WAKING, cut, make_plan
 from sklstm._network.workers import Workers
 
 # The most windows of many series whose records, of 40 bytes each, are all made at once.
@@ -61,13 +61,9 @@ class _Team:
         dtype, training = sequences.dtype, self._training
         # Kernels trust sizes: what they read at an address is checked where it is handed to them.
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
-        EVERY_NET.link(dtype)
-        pooling.link(architecture.pooling, dtype, training)
-        if len(architecture.units) > 1:
-            UPPER_LAYERS.link(dtype)
-        if dropout or recurrent_dropout:
-            DROPOUT.link(dtype)
-        self._n_weights = architecture.n_weights
+        masked = dropout or recurrent_dropout
+        _link(architecture, dtype, training, masked)
+        self._n_weights, self._n_cells = architecture.n_weights, len(architecture.cells)
         self._longest_first = self._order = self._n_bounded = None
         records, lengths = sequences.records, sequences.records["length"]
         # Of more windows than these, what kernels know of them is gathered for each round.
@@ -76,67 +72,58 @@ class _Team:
             or len(records) <= max(max_rows, _MOST_RECORDS)
             or architecture.reads_each_step
         )
-        self._all_records, some = records, slice(max_rows if self._gathers else None)
+        # Else there would be two to hold the memory of the sequences.
+        self._all_records: Any = records if self._gathers else None
+        some = slice(max_rows if self._gathers else None)
         self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(lengths, max_rows)
         self._plan = plan = make_plan(
             architecture, dtype, sequences.longest, max_rows, training, sequences.equal_lengths,
-            whole=self._keeps_tapes,
+            whole=self._keeps_tapes, shared=not recurrent_dropout,
         )  # fmt: skip
         self.n_threads = plan.n_threads
         if plan.segments > 1:
             SEGMENTS.link(dtype)
+        if plan.crew > 1:
+            SHARED.link(dtype)
         layout = make_layout(
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
             bool(dropout), bool(recurrent_dropout), plan.segments,
         )  # fmt: skip
-        n_outputs, slots = architecture.n_outputs, plan.n_threads
-        if self._keeps_tapes:
-            slots = plan.most_shards
         most_raw = max_rows
         if architecture.reads_each_step:
             most_raw = self._outputs.count(np.argsort(lengths)[-max_rows:])
-        raw = np.zeros((most_raw, n_outputs), dtype)
-        # What a round has not, it does not look at.
-        d_raw = targets = gradients = raw[:0]
-        sample_weight, target_places, parameters = raw[:0, 0], _NO_PLACES, _NO_NUMBERS
-        values: np.ndarray = _NO_VALUES
-        if training:
-            self._sum = GradientSum(architecture, layout, plan.most_groups, dtype)
-            gradients = self._sum.gradients
-            d_raw, values = np.zeros_like(raw), np.zeros(raw.shape)
-        if goal is not None:
-            targets, sample_weight, target_places = self._checked(
-                goal, n_outputs, len(lengths), dtype
-            )
-            self._all_targets, self._all_weights = targets, sample_weight
-            if self._gathers:
-                targets, sample_weight = targets[some].copy(), sample_weight[some].copy()
-                target_places = np.arange(max_rows)
-            parameters = np.array([0.0, *goal.settings])
-        mask_columns = sum(map(sum, architecture.mask_sizes)) if dropout or recurrent_dropout else 0
-        masks = np.zeros((max_rows, mask_columns), dtype)
+        raw = np.zeros((most_raw, architecture.n_outputs), dtype)
+        mask_columns = sum(map(sum, architecture.mask_sizes)) if masked else 0
+        slots = plan.most_shards if self._keeps_tapes else plan.n_threads // plan.crew
         self._context = tickets.RoundContext(
-            control=_new_control(), task=_new_task(plan, goal),
+            control=_new_control(plan), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
-            net=copied(layout.net), cells=copied(layout.cells),
+            net=copies(layout.net, 1), cells=copies(layout.cells, plan.n_threads),
             packed=aligned((layout.packed_size,), dtype),
             sequences=records[some], scaling=compiled_for(sequences.scaling),
-            rows=np.zeros(max_rows, np.int64), masks=masks,
+            rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
-            starts=np.zeros((slots, plan.steps + 1), np.int64),
-            raw=raw, d_raw=d_raw, places=np.arange(max_rows), gradients=gradients,
-            parameters=parameters, targets=targets, sample_weight=sample_weight,
-            target_places=target_places, values=values,
+            starts=np.zeros((max(slots, plan.n_threads), plan.steps + 1), np.int64),
+            raw=raw, places=np.arange(max_rows),
+            **self._for_gradients(architecture, layout, raw),
+            **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
         )  # fmt: skip
-        self._workers = Workers(plan.n_threads, self._context, sequences, plan.at_a_time == 0)
+        self._held = [sequences]
+        self._workers = Workers(
+            plan.n_threads, self._context, self._held, caller_waits=plan.at_a_time == 0
+        )
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
+        self.leave()
+
+    def leave(self):
+        """Send the workers away, and wait until they have gone: there are no more rounds."""
         self._workers.leave()
 
     def _begin(self, weights, rows, masks=None):
@@ -166,7 +153,9 @@ class _Team:
         if self._outputs.lengths is not None:
             context.places[:n] = self._outputs.starts(context.rows[:n])
         check_size("weights", weights, (self._n_weights,), context.raw.dtype)
-        shard.pack(context.net, context.cells, weights, context.packed, self._training)
+        shard.pack(
+            context.net, context.cells[: self._n_cells], weights, context.packed, self._training
+        )
         return n
 
     def _gather(self, rows):
@@ -178,24 +167,53 @@ class _Team:
             self._all_weights.take(rows, out=context.sample_weight[:n], mode="clip")
         return np.arange(n)
 
-    def _checked(self, goal, n_outputs, n_samples, dtype):
-        """The targets and weights of a goal, of the right sizes, as kernels are compiled for.
+    def _for_gradients(self, architecture, layout, raw):
+        """What training writes; what a round has not, it does not look at."""
+        if not self._training:
+            return {"d_raw": raw[:0], "gradients": raw[:0], "values": _NO_VALUES}
+        self._sum = GradientSum(architecture, layout, self._plan.most_groups, raw.dtype)
+        return {
+            "d_raw": np.zeros_like(raw),
+            "gradients": self._sum.gradients,
+            "values": np.zeros(raw.shape),
+        }
 
-        Third, where those of each sequence start.
+    def _for_losses(self, goal, n_outputs, n_samples, raw):
+        """What a loss reads: targets and weights of the right sizes, as kernels are compiled for.
+
+        And where those of each sequence start.
         """
+        if goal is None:
+            return {
+                "targets": raw[:0], "sample_weight": raw[:0, 0], "target_places": _NO_PLACES,
+                "parameters": _NO_NUMBERS,
+            }  # fmt: skip
         samples = np.arange(0 if self._gathers else n_samples)
         n = n_samples if self._gathers else self._outputs.count(samples)
         check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
         check_size("sample_weight", goal.sample_weight, (n,))
         # A read-only array, or one of other strides, would be compiled for once more.
-        arrays = [
-            np.require(array, dtype, ["C", "W"]) for array in (goal.targets, goal.sample_weight)
-        ]
-        return *arrays, self._outputs.starts(samples)
+        targets = np.require(goal.targets, raw.dtype, ["C", "W"])
+        sample_weight = np.require(goal.sample_weight, raw.dtype, ["C", "W"])
+        places = self._outputs.starts(samples)
+        if self._gathers:
+            # Those of a round are brought here.
+            self._all_targets, self._all_weights = targets, sample_weight
+            places = np.arange(len(raw))
+            targets, sample_weight = targets[: len(raw)].copy(), sample_weight[: len(raw)].copy()
+        return {
+            "targets": targets, "sample_weight": sample_weight, "target_places": places,
+            "parameters": np.array([0.0, *goal.settings]),
+        }  # fmt: skip
 
-    def _run(self, task, last=False):
-        self._context.task[tickets.WHAT] = task
-        self._workers.run(self._n_groups, last)
+    def _run(self, what, last=False):
+        plan, task = self._plan, self._context.task
+        task[tickets.WHAT] = what
+        if plan.crew > 1:
+            # It takes longer to wake them than a short round takes alone.
+            in_time = plan.patience >= WORTH_WAKING or not self._workers.asleep
+            task[tickets.PATIENT] = plan.patience if in_time else 0
+        self._workers.run(self._n_groups * self._plan.crew, last)
 
     def _raw(self, n):
         """The raw outputs of the last round, in the order of its rows; the array is new."""
@@ -235,6 +253,27 @@ class Predictor(_Team):
         n = self._begin(weights, rows)
         self._run(tickets.PREDICT, last)
         return self._raw(n)
+
+    def predict_others(self, sequences):
+        """Predict as in the last round, but other sequences.
+
+        They must be as many as those that the team was made for, all as long as they were, and the
+        round have been one of all in their order.
+        """
+        # Field by field, as NumPy would copy records, takes long.
+        self._context.sequences.view(np.int64)[:] = sequences.records[:].view(np.int64)
+        self._held[0] = sequences
+        self._run(tickets.PREDICT)
+        return self._raw(len(sequences))
+
+    def let_go(self):
+        """Hold no sequences any more, between rounds."""
+        self._held[0] = None
+
+    @property
+    def nbytes(self):
+        """The memory that its arrays take."""
+        return sum(array.nbytes for array in self._context)
 
 
 class Learner(_Team):
@@ -296,9 +335,20 @@ class TwoWay(_Team):
         return self._sum(self._n_groups).copy()
 
 
-def _new_control():
-    control = np.zeros(tickets.CONTROL_SIZE, np.int64)
-    control[tickets.LEFT_AT] = -1
+def _link(architecture, dtype, training, masked):
+    """Make all kernels ready that the rounds may call, but for those of losses and segments."""
+    EVERY_NET.link(dtype)
+    pooling.link(architecture.pooling, dtype, training)
+    if len(architecture.units) > 1:
+        UPPER_LAYERS.link(dtype)
+    if masked:
+        DROPOUT.link(dtype)
+
+
+def _new_control(plan):
+    crews = plan.most_groups if plan.crew > 1 else 0
+    control = np.zeros(counters.CREWS + crews * counters.CREW_SIZE, np.int64)
+    control[counters.LEFT_AT] = -1
     return control
 
 
@@ -306,11 +356,12 @@ def _new_task(plan, goal):
     task = np.zeros(tickets.TASK_SIZE, np.int64)
     task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
     task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
+    task[tickets.CREW] = plan.crew
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task
 
 
-def copied(records):
-    """A copy of records of int64, which as such NumPy would copy field by field."""
-    return records.view(np.int64).copy().view(records.dtype)
+def copies(records, n):
+    """Copies of records of int64, one after the other; NumPy would copy field by field."""
+    return np.tile(records.view(np.int64), n).view(records.dtype)

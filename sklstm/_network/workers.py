@@ -1,4 +1,4 @@
-"""Threads that spin for the next round, fall asleep when none comes, and leave with their team."""
+"""Threads that spin for the next round, fall asleep when none comes, and leave in the end."""
 
 import _thread
 import os
@@ -7,9 +7,11 @@ import weakref
 from queue import Empty, SimpleQueue
 
 from sklstm._kernels import tickets
+from sklstm._kernels.counters import ASLEEP, GIVEN_UP
 
-# Seconds after which a sleeping worker looks whether its team is still there.
-NAP = 0.1
+# Seconds after which a sleeping worker looks whether its team is still there, and how often it
+# does so before it leaves by itself.
+NAP, MOST_NAPS = 0.1, 10
 
 
 class Workers:
@@ -22,8 +24,8 @@ class Workers:
     n_threads : int
         The caller's own included.
     context : RoundContext
-    sequences : Sequences
-        The kernels see addresses alone: a worker keeps the memory behind them.
+    sequences : list
+        What is in it now. The kernels see addresses alone: a worker keeps the memory behind them.
     caller_waits : bool
         Whether another thread does what is the caller's, so that the caller sees signals in time.
     """
@@ -37,11 +39,19 @@ class Workers:
         self._started = 0
         self._process: int | None = None
 
+    @property
+    def alone(self):
+        """Whether there is no thread but the caller's."""
+        return self._n_threads == 1 and not self._caller_waits
+
     def run(self, groups, last=False):
         """Do a round of groups together; after the `last`, workers leave when there is no more."""
         self._release(tickets.publish(self._context.control, groups, last))
-        if self._process is None:
-            self._start()
+        if self._process != os.getpid():
+            self._process, self._started = os.getpid(), 0
+            self._start(range(1, self._n_threads))
+        elif self._started:
+            self._replace()
         if not (self._caller_waits and self._wait_for_another()):
             _do_the_callers(self._context)
 
@@ -58,10 +68,14 @@ class Workers:
             for _ in range(self._started):
                 self._left.get()
 
-    def _start(self):
-        self._process = os.getpid()
+    @property
+    def asleep(self):
+        """Whether some would have to be woken, or started."""
+        return self._started == 0 or self._context.control[ASLEEP] > 0
+
+    def _start(self, members):
         # `threading` would have this thread wait until each has begun, as long as a shard takes.
-        for member in range(1, self._n_threads):
+        for member in members:
             arguments = (
                 weakref.ref(self), self._sequences, self._wake, self._left, member, self._context
             )  # fmt: skip
@@ -71,6 +85,17 @@ class Workers:
                 # No more threads to be had: those that started do all the work.
                 return
             self._started += 1
+
+    def _replace(self):
+        """Start anew those that have left by themselves."""
+        while True:
+            try:
+                member = self._left.get_nowait()
+            except Empty:
+                break
+            self._started -= 1
+            if member is not None:
+                self._start([member])
 
     def _wait_for_another(self):
         """Wait for a thread that does what is the caller's; False if there is none to be had."""
@@ -100,7 +125,7 @@ def _do_the_callers(context):
     """Do what is the caller's of a round."""
     while not tickets.run(0, context):
         # What was given up, others may have left undone.
-        if context.control[tickets.GIVEN_UP]:
+        if context.control[GIVEN_UP]:
             return
         time.sleep(5e-5)
 
@@ -122,12 +147,15 @@ def _work(team, sequences, wake, left, member, context):
 
     An interrupt may come before a team can tell its workers to end: they then see that it is gone.
     """
+    naps = 0
     try:
         while not tickets.run(member, context):
             try:
                 wake.get(timeout=NAP)
+                naps = 0
             except Empty:
-                if team() is None:
+                naps += 1
+                if naps == MOST_NAPS or team() is None:
                     break
     finally:
-        left.put(None)
+        left.put(member)
