@@ -7,6 +7,8 @@ ORDER = [
     "first_steps",
     "quickstart",
     "multivariate_forecast",
+    "forecast_with_a_band",
+    "us_births",
     "variable_length",
     "what_mattered",
     "digits",

@@ -115,9 +115,12 @@ def prepare_fit(estimator, given, seeds):
         if form.from_2d and estimator.n_timesteps is None:
             warn_of_unlike_columns(given.X, form.source[:, :, 0])
         some = outputs.weighed(rows, sample_weight)
-        targets = targets.with_scale(y[some], sample_weight[some], form.dtype)
+        known, weight = y[some], sample_weight[some]
+        targets = targets.with_scale(known, weight, form.dtype)
         progress = _new_progress(estimator, architecture, settings, sequences, seeds[0])
-        baseline = targets.baseline(y[some], sample_weight[some])
+        baseline = targets.baseline(known, weight)
+        # Copies, of which a million targets would feel each.
+        del known, weight
         named_views(architecture, progress.weights)["output_bias"][:] = baseline
     else:
         progress = continued_progress(estimator, settings.solver, form.dtype)

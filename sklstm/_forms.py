@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from sklstm._numbers import refuse_non_numeric
+from sklstm._windows import Windows
 
 FLOATS = (np.float64, np.float32)
 # scikit-learn's word for any type of numbers.
@@ -55,7 +56,7 @@ class Form:
 
     Parameters
     ----------
-    source : ndarray of shape (n_samples, n_timesteps, n_features), or list of ndarray
+    source : ndarray or Windows of shape (n_samples, n_timesteps, n_features), or list of ndarray
         The arrays of a list have the shape (n_timesteps_i, n_features).
     columns : dict
         What scikit-learn calls `n_features_in_` and, if there are names, `feature_names_in_`.
@@ -96,14 +97,17 @@ def read_form(X, expected):
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
-            list of array-like of shape (n_timesteps_i, n_features)
+    X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), list \
+            of array-like of shape (n_timesteps_i, n_features), or Windows
     expected : Expected
 
     Returns
     -------
     form : Form
     """
+    if isinstance(X, Windows):
+        X = _from_windows(X, expected)
+        return Form(X, {"n_features_in_": X.shape[2]} if expected.in_fit else {})
     refuse_non_numeric(X, "X")
     if _is_list_of_sequences(X):
         source = _from_list(X, expected)
@@ -118,6 +122,17 @@ def read_form(X, expected):
         return Form(X, {"n_features_in_": X.shape[2]} if expected.in_fit else {})
     X, columns = _from_2d(X, expected)
     return Form(_as_blocks(X, expected.n_timesteps), columns, from_2d=True)
+
+
+def _from_windows(X, expected):
+    if len(X) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required by "
+            f"{expected.name}."
+        )
+    if expected.dtype is ANY_NUMBERS:
+        return np.asarray(X)
+    return X if expected.dtype is FLOATS else X.astype(expected.dtype)
 
 
 def _is_list_of_sequences(X):

@@ -25,7 +25,8 @@ class FeatureMoments:
     def __init__(self, n_features, sample_weight):
         # By a power of 2, which keeps all digits: a sum of weights may overflow.
         exponent = np.frexp(sample_weight.max())[1]
-        self._sample_weight = np.ldexp(sample_weight.astype(np.float64), -exponent)
+        weight = sample_weight.astype(np.float64)
+        self._sample_weight = np.ldexp(weight, -exponent, out=weight)
         self._start(np.ones(n_features))
 
     def _start(self, unit):
@@ -42,14 +43,14 @@ class FeatureMoments:
     def scaling(self, records, dtype):
         """What is subtracted from features, and what multiplies them then: (2, n_features).
 
-        `records` are all sequences, for a second look at features of extreme sizes.
+        `records` are those of all sequences, for a second look at features of extreme sizes.
         """
         square = self._square / self._total
         extreme = (self._largest > 0) & ~((square > 1 / _SAFE) & (square < _SAFE))
         if extreme.any() and np.isfinite(self._largest).all():
             exponents = np.frexp(self._largest)[1]
             self._start(np.where(extreme, np.ldexp(1.0, -exponents.clip(-1000, 1000)), 1.0))
-            self.add(records, 0, dtype)
+            self.add(records[:], 0, dtype)
             square = self._square / self._total
         deviation = _or_one(np.sqrt(square.clip(min=0)) / self._unit, self._mean)
         scaling = np.stack([self._mean, 1 / deviation])
@@ -79,9 +80,13 @@ def mean_and_deviation(y, sample_weight):
     mean = (share * y).sum(axis=0)
     difference = y - mean
     # Else squares of very small or large numbers vanish or overflow.
-    largest = np.abs(difference).max(axis=0)
+    largest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
     unit = np.where(largest > 0, largest, 1.0)
-    deviation = unit * np.sqrt((share * np.square(difference / unit)).sum(axis=0))
+    # In place: of millions of targets, each copy counts.
+    difference /= unit
+    np.square(difference, out=difference)
+    difference *= share
+    deviation = unit * np.sqrt(difference.sum(axis=0))
     return mean, _or_one(deviation, mean)
 
 

@@ -10,6 +10,7 @@ from sklearn.utils import assert_all_finite
 from sklstm._forms import read_form
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._messages import warn_user
+from sklstm._windows import Windows
 
 # Numbers that are looked at together in the search for NaN, so that a strided view of windows or a
 # memory map is never materialised whole.
@@ -22,19 +23,19 @@ class Sequences:
 
     Parameters
     ----------
-    records : ndarray of SEQUENCE, of shape (n_samples,)
+    records : ndarray of SEQUENCE, or Records, of shape (n_samples,)
         Where each sequence is, and its length.
     dtype : dtype
         float32 or float64.
     n_features : int
         Features of a time step.
-    source : ndarray of shape (n_samples, n_timesteps, n_features), or list of ndarray
+    source : ndarray or Windows of shape (n_samples, n_timesteps, n_features), or list of ndarray
         What owns the memory.
     scaling : ndarray of shape (2, n_features)
         What is subtracted from features where they are gathered, and what multiplies them then.
     """
 
-    records: np.ndarray
+    records: Any
     dtype: np.dtype
     n_features: int
     source: Any
@@ -112,6 +113,8 @@ def check_numbers(form, expected, scaling=None, moments=None):
     sequences : Sequences
     """
     source, dtype, n_features = form.source, form.dtype, form.n_features
+    if isinstance(source, Windows):
+        return _windows(form, expected, scaling, moments)
     in_a_list = form.n_timesteps is None
     records = _from_list(source) if in_a_list else _from_array(source)
     # A list may hold nothing but sequences without a step, which are refused below.
@@ -129,6 +132,43 @@ def check_numbers(form, expected, scaling=None, moments=None):
     if not form.from_2d:
         check_n_timesteps(records["length"], expected.n_timesteps, expected.name)
     return Sequences(records, dtype, n_features, source, scaling)
+
+
+def _windows(form, expected, scaling, moments):
+    """Windows of many series, whose rows are looked at once, and not once for each window."""
+    windows, n_timesteps = form.source, form.n_timesteps
+    for i, rows, first in windows.spans():
+        finite = _finite_rows(rows)
+        if not finite.all():
+            _check_windows(windows, i, finite, first)
+    check_n_timesteps(np.array([n_timesteps]), expected.n_timesteps, expected.name)
+    records = windows.records
+    if moments is not None:
+        block = max(1, _BLOCK // (n_timesteps * form.n_features))
+        for first in range(0, len(records), block):
+            moments.add(records[first : first + block], first, form.dtype)
+    return Sequences(records, form.dtype, form.n_features, windows, scaling)
+
+
+def _finite_rows(rows):
+    """Whether each row is finite; block by block, since rows may be a memory map."""
+    finite = np.empty(len(rows), bool)
+    block = max(1, _BLOCK // rows.shape[1])
+    for first in range(0, len(rows), block):
+        some = slice(first, first + block)
+        np.isfinite(rows[some]).all(axis=1, out=finite[some])
+    return finite
+
+
+def _check_windows(windows, i, finite, first):
+    """Refuse windows of series i that have a row which is not finite; others need not."""
+    before = np.concatenate([[0], np.cumsum(~finite)])
+    starts, series = windows.starts_and_series(slice(None))
+    (own,) = np.nonzero(series == i)
+    begin = starts[own] - first
+    wrong = own[before[begin + windows.shape[1]] > before[begin]]
+    if len(wrong):
+        _check_sequence(windows[wrong[0]], wrong[0])
 
 
 def _from_array(X):

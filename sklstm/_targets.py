@@ -107,7 +107,9 @@ class Targets(ABC):
     def _scaled(self, y):
         if not self.mean.any() and (self.deviation == 1).all():
             return y
-        return (y - self.mean) / self.deviation
+        scaled = y - self.mean
+        scaled /= self.deviation
+        return scaled
 
     def undo_scale(self, views):
         """Let the head of a net, given by its named views, answer in the units of y."""

@@ -16,7 +16,7 @@ PAGES = [
 ]
 # Blocks that are no doctests, which pytest runs by itself, and where they are run word by word.
 RUN_BY = {
-    "README.md": (1, ".ci/run"),
+    "README.md": (2, ".ci/run"),
     "docs/extending.md": (12, "tests/test_extending.py"),
     "docs/user_guide/coming_from.md": (6, "tests/test_promises_of_coming_from.py"),
     "docs/user_guide/in_and_out.md": (11, "tests/test_promises_of_in_and_out.py"),

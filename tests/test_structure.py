@@ -113,7 +113,9 @@ def run(code):
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-OPTIONAL = ("torch", "pandas", "matplotlib", "keras", "tensorflow", "onnx", "skl2onnx")
+OPTIONAL = (
+    "torch", "pandas", "polars", "matplotlib", "keras", "tensorflow", "onnx", "skl2onnx",
+)  # fmt: skip
 
 
 def test_import_loads_no_optional_package():
@@ -123,7 +125,8 @@ def test_import_loads_no_optional_package():
     assert "sklstm._kernels.tickets" in loaded
     assert {module.split(".")[0] for module in loaded}.isdisjoint(OPTIONAL)
     # Loaded by those who ask for it.
-    assert {"sklstm.inspection", "sklstm.interop"}.isdisjoint(loaded)
+    own = {"sklstm.inspection", "sklstm.interop", "sklstm.forecasting"}
+    assert own.isdisjoint(loaded)
 
 
 def test_import_needs_no_optional_package():
@@ -144,7 +147,7 @@ print("imported")
 
 def test_all_public_names_exist():
     import sklstm
-    from sklstm import inspection, interop
+    from sklstm import forecasting, inspection, interop
 
-    for module in (sklstm, inspection, interop):
+    for module in (sklstm, inspection, interop, forecasting):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []

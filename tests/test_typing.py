@@ -20,6 +20,8 @@ import numpy.typing as npt
 from sklstm import (
     LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer, sliding_windows,
 )
+from sklstm.forecasting import WindowForecaster
+from sklstm.windows import Windows
 
 series: npt.NDArray[np.float64] = np.sin(0.3 * np.arange(60.0))
 """
@@ -31,6 +33,11 @@ table = np.column_stack([series, -series])
 sliding_windows(table, 8, 2, step=3, target=1, exog=series.tolist())
 sliding_windows(table.tolist(), n_timesteps=8, horizon=2, target=[0, -1])
 sliding_windows([1, 2.5, 3], 2, target=np.array([0]), exog=None)
+of_a_list: Windows = sliding_windows([series, series[:20]], 8, exog=[-series, -series[:20]])[0]
+many, its_y = sliding_windows({"a": series, "b": series[:20].tolist()}, 8)
+assert_type(many, Windows)
+assert_type(many.groups, npt.NDArray[Any])
+LSTMRegressor(4, max_iter=2).fit(many, its_y).predict(many)
 
 scaler: Any = import_module("sklearn.preprocessing").StandardScaler()  # which has no types
 transformer = TimestepTransformer(scaler, n_timesteps=8)
@@ -147,10 +154,27 @@ def with_others(lstm: Any, linear: Any, model: Any) -> None:
     from_keras(to_keras(net)).predict(series.reshape(10, 3, 2))
     from_keras(model, loss="quantile", quantile=[0.1, 0.9])
 """
+FORECASTING = """
+model = WindowForecaster(LSTMRegressor(3, max_iter=1), n_timesteps=8, horizon=2, target=0)
+assert_type(model.fit(series), WindowForecaster)
+assert_type(model.fit({"a": series, "b": series}, exog=None), WindowForecaster)
+assert_type(model.n_windows_left_out_, int)
+assert_type(model.forecast_names_, list[Any])
+forecast: npt.NDArray[np.float64] = model.predict(series)
+tests: npt.NDArray[np.float64] = model.backtest(series, start=20, every=5)
+assert_type(model.score(series), float)
+"""
+WRONG_FORECASTING = {
+    'WindowForecaster(LSTMRegressor(), n_timesteps="3")': 'has incompatible type "str"',
+    "WindowForecaster(LSTMRegressor(), 3)": "Too many positional arguments",
+    "WindowForecaster(LSTMRegressor())": 'Missing named argument "n_timesteps"',
+    "WindowForecaster(LSTMRegressor(), n_timesteps=3).fit(series, series)": 'Argument 2 to "fit"',
+}
 WRONG_SERIES = {
-    'sliding_windows(series, n_timesteps="3")': '"sliding_windows" has incompatible type "str"',
-    "sliding_windows(series, 3, target=1.5)": '"sliding_windows" has incompatible type "float"',
-    "sliding_windows(series, 3, 1, 2)": 'Too many positional arguments for "sliding_windows"',
+    'sliding_windows(series, n_timesteps="3")': 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3, target=1.5)": 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3, 1, 2)": 'No overload variant of "sliding_windows"',
+    "sliding_windows(series, 3)[0].groups": 'has no attribute "groups"',
     "text: str = sliding_windows(series, 3)[1]": "Incompatible types in assignment",
     'TimestepTransformer(0, n_timesteps="3")': '"TimestepTransformer" has incompatible type "str"',
     "TimestepTransformer(0).fit(print)": 'Argument 1 to "fit" of "TimestepTransformer"',
@@ -187,8 +211,8 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
-    ids=["series", "estimators", "inspection", "displays", "interop"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING],
+    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
@@ -196,8 +220,8 @@ def test_what_users_write_passes(code, tmp_path):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP],
-    ids=["series", "estimators", "inspection", "displays", "interop"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING],
+    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
@@ -208,8 +232,8 @@ def test_what_passes_runs(code):
 
 @pytest.mark.parametrize(
     "wrong",
-    [WRONG_SERIES, WRONG_ESTIMATORS],
-    ids=["series", "estimators"],
+    [WRONG_SERIES, WRONG_ESTIMATORS, WRONG_FORECASTING],
+    ids=["series", "estimators", "forecasting"],
 )
 def test_what_cannot_work_is_found_before_it_runs(wrong, tmp_path):
     passes, errors = mypy(HEAD + "\n".join(wrong), tmp_path)

@@ -1,6 +1,6 @@
 """Rounds over the rows of a data set: to predict, to learn, or to go forward and then back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from sklstm._network.order import LongestFirst, Outputs
 from sklstm._network.plan import WORTH_WAKING, cut, make_plan
 from sklstm._network.workers import Workers
 
+# The most windows of many series whose records, of 40 bytes each, are all made at once.
+_MOST_RECORDS = 2**19
 # Of a round that does not train.
 _NO_PLACES, _NO_NUMBERS, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0))
 
@@ -63,7 +65,16 @@ class _Team:
         _link(architecture, dtype, training, masked)
         self._n_weights, self._n_cells = architecture.n_weights, len(architecture.cells)
         self._longest_first = self._order = self._n_bounded = None
-        lengths = sequences.records["length"]
+        records, lengths = sequences.records, sequences.records["length"]
+        # Of more windows than these, what kernels know of them is gathered for each round.
+        self._gathers = not (
+            isinstance(records, np.ndarray)
+            or len(records) <= max(max_rows, _MOST_RECORDS)
+            or architecture.reads_each_step
+        )
+        # Else there would be two to hold the memory of the sequences.
+        self._all_records: Any = records if self._gathers else None
+        some = slice(max_rows if self._gathers else None)
         self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(lengths, max_rows)
@@ -92,7 +103,7 @@ class _Team:
             # Kernels are compiled for arrays that can be written.
             net=copies(layout.net, 1), cells=copies(layout.cells, plan.n_threads),
             packed=aligned((layout.packed_size,), dtype),
-            sequences=sequences.records, scaling=compiled_for(sequences.scaling),
+            sequences=records[some], scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
@@ -127,6 +138,8 @@ class _Team:
             self._n_groups = -(-shards // self._plan.group)
         if masks is None and context.masks.size:
             context.masks[:n] = 1
+        if self._gathers:
+            rows = self._gather(rows)
         if self._longest_first is None:
             context.rows[:n] = rows
             if masks is not None:
@@ -145,6 +158,15 @@ class _Team:
             context.net, context.cells[: self._n_cells], weights, context.packed, self._training
         )
         return n
+
+    def _gather(self, rows):
+        """Bring what kernels have to know of these rows to the front; where it is now."""
+        context, n = self._context, len(rows)
+        context.sequences[:n] = self._all_records[rows]
+        if len(context.targets):
+            self._all_targets.take(rows, axis=0, out=context.targets[:n], mode="clip")
+            self._all_weights.take(rows, out=context.sample_weight[:n], mode="clip")
+        return np.arange(n)
 
     def _for_gradients(self, architecture, layout, raw):
         """What training writes; what a round has not, it does not look at."""
@@ -167,17 +189,23 @@ class _Team:
                 "targets": raw[:0], "sample_weight": raw[:0, 0], "target_places": _NO_PLACES,
                 "parameters": _NO_NUMBERS,
             }  # fmt: skip
-        samples = np.arange(n_samples)
-        n = self._outputs.count(samples)
+        samples = np.arange(0 if self._gathers else n_samples)
+        n = n_samples if self._gathers else self._outputs.count(samples)
         check_size("targets", goal.targets, (n, n_outputs // len(goal.settings)))
         check_size("sample_weight", goal.sample_weight, (n,))
         # A read-only array, or one of other strides, would be compiled for once more.
+        targets = np.require(goal.targets, raw.dtype, ["C", "W"])
+        sample_weight = np.require(goal.sample_weight, raw.dtype, ["C", "W"])
+        places = self._outputs.starts(samples)
+        if self._gathers:
+            # Those of a round are brought here.
+            self._all_targets, self._all_weights = targets, sample_weight
+            places = np.arange(len(raw))
+            targets, sample_weight = targets[: len(raw)].copy(), sample_weight[: len(raw)].copy()
         return {
-            "targets": np.require(goal.targets, raw.dtype, ["C", "W"]),
-            "sample_weight": np.require(goal.sample_weight, raw.dtype, ["C", "W"]),
-            "target_places": self._outputs.starts(samples),
+            "targets": targets, "sample_weight": sample_weight, "target_places": places,
             "parameters": np.array([0.0, *goal.settings]),
-        }
+        }  # fmt: skip
 
     def _run(self, what, last=False):
         plan, task = self._plan, self._context.task
@@ -234,7 +262,7 @@ class Predictor(_Team):
         round have been one of all in their order.
         """
         # Field by field, as NumPy would copy records, takes long.
-        self._context.sequences.view(np.int64)[:] = sequences.records.view(np.int64)
+        self._context.sequences.view(np.int64)[:] = sequences.records[:].view(np.int64)
         self._held[0] = sequences
         self._run(tickets.PREDICT)
         return self._raw(len(sequences))

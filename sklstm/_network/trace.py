@@ -58,7 +58,7 @@ class Trace:
         # The kernels see addresses alone: this keeps the memory behind them.
         self._sequences = sequences
         self._arguments = (
-            net, cells, packed, sequences.records, compiled_for(sequences.scaling), self._order,
+            net, cells, packed, sequences.records[:], compiled_for(sequences.scaling), self._order,
             np.ones((n, 0), dtype), self._work, self._starts,
         )  # fmt: skip
         # Of each sequence one output, or as many as the longest has steps.
