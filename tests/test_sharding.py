@@ -1,6 +1,7 @@
 """Threads that end whatever happens, and leave no trace in the result."""
 
 import _thread
+import os
 import signal
 import threading
 import time
@@ -281,6 +282,31 @@ def test_workers_leave_a_team_that_was_dropped_without_a_word(monkeypatch, worke
     assert len(workers.started) == 2
     del dropped
     assert workers.all_ended()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_replace_those_that_left_its_parent(monkeypatch):
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, 3)
+    with Predictor(problem.architecture, problem.sequences, len(problem.rows)) as team:
+        team.predict(problem.weights, problem.rows)
+        for member in (1, 2):
+            team._workers._left.put(member)  # as they would say that they have left
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            monkeypatch.setattr(_thread, "start_new_thread", lambda *given: started.append(given))
+            started = []
+            for _ in range(3):
+                team.predict(problem.weights, problem.rows)
+            os.write(write, repr([arguments[4] for _, arguments in started]).encode())
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as said:
+            assert said.read() == "[1, 2]"
+        os.waitpid(child, 0)
+        for _ in range(2):
+            team._workers._left.get()
 
 
 def test_workers_keep_the_sequences_that_they_read(monkeypatch):

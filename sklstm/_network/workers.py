@@ -48,7 +48,8 @@ class Workers:
         """Do a round of groups together; after the `last`, workers leave when there is no more."""
         self._release(tickets.publish(self._context.control, groups, last))
         if self._process != os.getpid():
-            self._process, self._started = os.getpid(), 0
+            # Those that left the parent have no place to be filled here.
+            self._process, self._started, self._left = os.getpid(), 0, SimpleQueue()
             self._start(range(1, self._n_threads))
         elif self._started:
             self._replace()
