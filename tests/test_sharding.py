@@ -284,6 +284,34 @@ def test_workers_leave_a_team_that_was_dropped_without_a_word(monkeypatch, worke
     assert workers.all_ended()
 
 
+def test_an_interrupt_that_replaces_a_worker_leaves_nobody_to_wait_for(monkeypatch, workers):
+    problem = mixed_problem(np.float64)
+    use_threads(monkeypatch, 2)
+    with Predictor(problem.architecture, problem.sequences, len(problem.rows)) as team:
+        team.predict(problem.weights, problem.rows)
+        # It leaves by itself, and Ctrl-C comes when the caller has just read so.
+        monkeypatch.setattr("sklstm._network.workers.NAP", 1e-3)
+        assert workers.all_ended()
+
+        class Interrupted:
+            queue = team._workers._left
+            put, get, empty = queue.put, queue.get, queue.empty
+
+            def get_nowait(self):
+                self.queue.get_nowait()
+                raise KeyboardInterrupt
+
+        team._workers._left = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            team.predict(problem.weights, problem.rows)
+        left = threading.Thread(target=team.leave, daemon=True)
+        left.start()
+        left.join(10)
+        waits = left.is_alive()
+        Interrupted.put(None)  # so that this test ends
+        assert not waits
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_does_not_replace_those_that_left_its_parent(monkeypatch):
     problem = mixed_problem(np.float64)

@@ -89,12 +89,10 @@ class Workers:
 
     def _replace(self):
         """Start anew those that have left by themselves."""
-        while True:
-            try:
-                member = self._left.get_nowait()
-            except Empty:
-                break
+        while not self._left.empty():
+            # First, for whoever leaves would wait for ever for one that an interrupt left counted.
             self._started -= 1
+            member = self._left.get_nowait()
             if member is not None:
                 self._start([member])
 
