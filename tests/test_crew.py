@@ -301,8 +301,11 @@ def test_rows_are_cut_where_there_are_enough(monkeypatch):
     assert (made((64,), 16).n_threads, made((64,), 16).crew) == (1, 1)
     # The directions of a layer need nothing of each other.
     assert made((64,), 16, bidirectional=True).crew == 2
+    # A row of 512 units is not much for a round, however many steps it has.
+    assert made((512,), 1, training=False, steps=100).at_a_time > 0
     monkeypatch.setattr(plan, "available_threads", lambda: 8)
     assert (made((512,), 32).n_threads, made((512,), 32).crew) == (8, 4)
+    assert made((64,), 16, bidirectional=True).crew == 2
 
 
 def test_two_ways_keep_their_tapes_between_forward_and_back(monkeypatch):

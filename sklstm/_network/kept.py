@@ -6,10 +6,12 @@ goes when the weights do.
 
 import weakref
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._machine.processor import available_threads
 from sklstm._network.rounds import Predictor
 
 # Bytes that may be kept of a net, or twice those of its weights.
@@ -30,9 +32,13 @@ def predict(architecture, weights, sequences):
     """
     n, dtype = len(sequences), sequences.dtype
     pool = pool_of(weights)
-    size = architecture, n, sequences.longest, dtype
+    size = architecture, n, sequences.longest, dtype, available_threads()
     kept = pool.take(size) if sequences.equal_lengths else None
-    team = Predictor(architecture, sequences, n) if kept is None else kept.team
+    if kept is None:
+        # Later calls write theirs in the place of these records.
+        team = Predictor(architecture, replace(sequences, records=sequences.records.copy()), n)
+    else:
+        team = kept.team
     try:
         if kept is None:
             if weights.dtype != dtype or not weights.flags.writeable:

@@ -116,7 +116,8 @@ def make_plan(
     if not (whole or architecture.bidirectional):
         rows = min(max_rows, 3 * shard_rows // 2)
         steps = segment_steps(architecture, dtype, longest, rows, training, most_groups == 1)
-    at_a_time = segments_at_a_time(architecture, shard_rows * steps * (3 if training else 1))
+    rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
+    at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
     n_threads = crew = 1
     if work >= WORTH_A_THREAD:
@@ -219,11 +220,11 @@ def _crew(architecture, dtype, rows, threads):
     """How many threads are to share a group of so many rows."""
     step = rows * architecture.multiply_adds // len(architecture.cells)
     crew = min(threads, step // WORTH_A_SHARE, most_shares(architecture, dtype))
-    if crew == architecture.n_directions == 2:
-        # Each has a direction, and all that it needs.
-        return crew
     units = architecture.n_directions * sum(architecture.units)
-    return crew if crew > 1 and architecture.multiply_adds >= WORTH_A_CREW * units else 1
+    if crew > 1 and architecture.multiply_adds < WORTH_A_CREW * units:
+        # Two that have a direction each need nothing of each other.
+        crew = architecture.n_directions
+    return max(1, crew)
 
 
 def most_shares(architecture, dtype):
