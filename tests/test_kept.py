@@ -14,6 +14,7 @@ import pytest
 from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm._network import plan
 from sklstm._network.kept import _POOLS, LEAST_KEPT, pool_of
 
 X = np.random.default_rng(0).normal(size=(300, 12, 3))
@@ -168,3 +169,15 @@ def test_a_memory_mapped_model_keeps_too(tmp_path):
     for _ in range(3):
         np.testing.assert_array_equal(mapped.predict_proba(X[:2]), model.predict_proba(X[:2]))
     assert kept_bytes(mapped) > 0
+
+
+def test_threads_leave_after_a_second_without_a_call(monkeypatch, workers):
+    monkeypatch.setattr(plan, "available_threads", lambda: 2)
+    model = fitted(200, np.float32)
+    rows = X[:4].astype(np.float32)
+    n_started = len(workers.started)
+    expected = model.predict(rows)
+    np.testing.assert_array_equal(model.predict(rows), expected)
+    assert len(workers.started) == n_started + 1
+    assert workers.all_ended()  # while the model is there
+    np.testing.assert_array_equal(model.predict(rows), expected)
