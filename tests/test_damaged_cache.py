@@ -24,7 +24,7 @@ from processes import SOME_KERNELS, copy_package, holds_machine_code, run, start
 from sklstm._kernels import updates
 from sklstm._machine import cache
 from sklstm._machine.compile import PINNED_SETTINGS, compiling, entry
-from sklstm._machine.linkage import FLOAT64, INDEX, Links, linked
+from sklstm._machine.linkage import INDEX, Links, linked, vector_type
 
 GRADIENT = np.random.RandomState(0).normal(size=50)
 
@@ -174,7 +174,7 @@ def test_a_damaged_linked_kernel_is_compiled_again(folder):
 
     def link():
         links = Links()
-        linked(INDEX, FLOAT64[::1], links=links)(double)
+        linked(INDEX, vector_type, links=links)(double)
         links.link(np.float64)
 
     link()
