@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklstm._kernels.shard import SEQUENCE
 from sklstm._machine.processor import available_threads
 from sklstm._network.rounds import Predictor
 
@@ -33,25 +34,29 @@ def predict(architecture, weights, sequences):
     n, dtype = len(sequences), sequences.dtype
     pool = pool_of(weights)
     size = architecture, n, sequences.longest, dtype, available_threads()
-    kept = pool.take(size) if sequences.equal_lengths else None
-    if kept is None:
-        # Later calls write theirs in the place of these records.
-        team = Predictor(architecture, replace(sequences, records=sequences.records.copy()), n)
-    else:
+    may_keep = sequences.equal_lengths and n * SEQUENCE.itemsize <= pool.most
+    kept = pool.take(size) if may_keep else None
+    if kept is not None:
         team = kept.team
+    elif may_keep:
+        # Later calls write theirs in the place of these records.
+        own = replace(sequences, records=sequences.records[:].copy())
+        team = Predictor(architecture, own, n)
+    else:
+        team = Predictor(architecture, sequences, n)
     try:
         if kept is None:
             if weights.dtype != dtype or not weights.flags.writeable:
                 # Those from a read-only memory map would have kernels compiled anew.
                 weights = weights.astype(dtype)
-            raw = team.predict(weights, np.arange(n), last=not sequences.equal_lengths)
+            raw = team.predict(weights, np.arange(n), last=not may_keep)
         else:
             raw = team.predict_others(sequences)
     except BaseException:
         team.leave()
         raise
     team.let_go()
-    if not (sequences.equal_lengths and pool.put_back(kept or _Kept(size, team, team.nbytes))):
+    if not (may_keep and pool.put_back(kept or _Kept(size, team, team.nbytes))):
         team.leave()
     return raw
 
@@ -83,7 +88,7 @@ class Pool:
     """
 
     def __init__(self, weights, n_bytes):
-        self.weights, self._most = weights, max(2 * n_bytes, LEAST_KEPT)
+        self.weights, self.most = weights, max(2 * n_bytes, LEAST_KEPT)
         # From the one that was used longest ago. Each of its methods is one step to other threads.
         self._free: deque[_Kept] = deque()
 
@@ -109,10 +114,10 @@ class Pool:
 
     def put_back(self, kept):
         """Keep a team for the next call, in the place of older ones; False if it is too large."""
-        if kept.nbytes > self._most:
+        if kept.nbytes > self.most:
             return False
         self._free.append(kept)
-        while self.nbytes > self._most:
+        while self.nbytes > self.most:
             try:
                 self._free.popleft()
             except IndexError:
