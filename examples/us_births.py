@@ -115,5 +115,5 @@ display = ForecastDisplay.from_predictions(
     with_calendar[0], history=past, y_true=truth, n_history=HORIZON
 )
 display.ax_.plot(past_alone[0], color="tab:orange", linestyle=":", label="past alone")
-display.ax_.legend()
+display.ax_.legend(loc="upper left", ncols=4, frameon=False)
 plt.show()
