@@ -33,10 +33,9 @@ from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTr
 from sklstm.inspection import gate_activations, input_gradients
 from sklstm.interop import from_keras, to_keras
 
-BACKENDS = [name for name in ("torch", "jax") if find_spec(name)]
-if not BACKENDS:
-    pytest.skip("Keras needs something to run on.", allow_module_level=True)
-os.environ.setdefault("KERAS_BACKEND", BACKENDS[0])
+# Keras needs one of these to run on.
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "torch" if find_spec("torch") else "jax")
+pytest.importorskip(BACKEND)
 keras = pytest.importorskip("keras")
 layers = keras.layers
 if keras.backend.backend() == "jax":
