@@ -1,11 +1,9 @@
 """Threads that share a shard: the same bits as of one alone, and nobody waits for ever."""
 
-import gc
 import os
 import signal
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,26 +226,6 @@ def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(monkeypatch, workers, 
     finally:
         timer.join()
         signal.signal(signal.SIGINT, before)
-    assert workers.all_ended()
-
-
-def test_a_crew_does_not_wait_for_a_caller_that_is_gone(monkeypatch, workers):
-    # As after two interrupts: the second comes before the team has told its workers.
-    use_crews(monkeypatch, 3)
-    use_short_segments(monkeypatch)
-    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 1)
-    problem = make_problem(np.float64, (64,), batch=4, steps=400)
-
-    def interrupted(seconds):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("sklstm._network.workers.time", SimpleNamespace(sleep=interrupted))
-    team = Predictor(problem.architecture, problem.sequences, 4)
-    with pytest.raises(KeyboardInterrupt):
-        team.predict(problem.weights, problem.rows)
-    del team
-    gc.collect()
-    assert len(workers.started) == 2
     assert workers.all_ended()
 
 

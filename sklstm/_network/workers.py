@@ -7,7 +7,7 @@ import weakref
 from queue import Empty, SimpleQueue
 
 from sklstm._kernels import tickets
-from sklstm._kernels.counters import ASLEEP, GIVEN_UP, STOP
+from sklstm._kernels.counters import ASLEEP, GIVEN_UP
 
 # Seconds after which a sleeping worker looks whether its team is still there, and how often it
 # does so before it leaves by itself.
@@ -68,13 +68,6 @@ class Workers:
         if self._process == os.getpid():
             for _ in range(self._started):
                 self._left.get()
-
-    def __del__(self):
-        # A second interrupt may come before `leave` has told them: in the midst of a round, those
-        # of a crew would wait for the caller for ever.
-        context = self._context
-        context.control[STOP] = context.control[GIVEN_UP] = 1
-        context.cells["given_up"] = 1
 
     @property
     def asleep(self):
