@@ -7,6 +7,7 @@ goes when the weights do.
 import weakref
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -63,15 +64,13 @@ def predict(architecture, weights, sequences):
 
 def pool_of(weights):
     """What is kept of the net that has this very array of weights."""
-    place, pools = id(weights), _POOLS
-    pool = pools.get(place)
+    place = id(weights)
+    pool = _POOLS.get(place)
     if pool is None or pool.weights() is not weights:
-
-        def forget(_):
-            # Before the address can be another's.
-            pools.pop(place, None)
-
-        pool = pools[place] = Pool(weakref.ref(weights, forget), weights.nbytes)
+        # When they go, before their address can be another's. It is called with the dead reference,
+        # which is then what `pop` would return; a function in Python would swallow Ctrl-C.
+        forget = partial(_POOLS.pop, place)
+        pool = _POOLS[place] = Pool(weakref.ref(weights, forget), weights.nbytes)
     return pool
 
 
