@@ -1,6 +1,7 @@
 """What several test files share: small data, a small net, comparison of bits."""
 
 import _thread
+import signal
 import time
 from types import SimpleNamespace
 
@@ -46,6 +47,14 @@ def targets(X3):
     """Targets that the sequences explain but for some noise."""
     noise = np.random.RandomState(1).normal(size=N_SAMPLES)
     return X3[:, -1, 0] + X3[:, -2, 1] + 0.1 * noise
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heeded, also in a process that was started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -209,6 +209,7 @@ def test_those_that_are_not_woken_are_not_waited_for(monkeypatch):
         assert task[tickets.PATIENT] == 0
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("round_", [predict, learn_once])
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
 def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(monkeypatch, workers, round_):
@@ -216,7 +217,6 @@ def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(monkeypatch, workers, 
     problem = make_problem(np.float64, (256, 256), batch=4, steps=20_000)
     use_crews(monkeypatch, 3)
     timer = threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident, 2))
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         timer.start()
         start = time.monotonic()
@@ -225,7 +225,6 @@ def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(monkeypatch, workers, 
         assert time.monotonic() - start < 30
     finally:
         timer.join()
-        signal.signal(signal.SIGINT, before)
     assert workers.all_ended()
 
 

@@ -156,6 +156,7 @@ def test_before_it_learns_a_chrono_start_remembers_longer():
     assert 10 < spans["chrono"] < 60
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_no_threads(monkeypatch):
     X = np.random.RandomState(0).normal(size=(3000, 50, 2))
     model = LSTMRegressor(32, max_iter=1, random_state=0).fit(X[:200], X[:200, 0, 0])
@@ -168,4 +169,4 @@ def test_an_interrupt_leaves_no_threads(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         integrated_gradients(model, X)
     timer.join()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before

@@ -104,6 +104,7 @@ def test_keyboard_interrupt_of_a_first_epoch_that_diverges_leaves_finite_weights
     assert np.isfinite(model.predict(X)).all()
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
     learn, calls = Learner.learn, []
@@ -115,12 +116,7 @@ def test_ctrl_c_is_such_an_interrupt(X, y, monkeypatch):
         return learn(self, weights, rows, *rest)
 
     monkeypatch.setattr(Learner, "learn", learn_with_signal)
-    # A process that was started in the background ignores the signal.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        model = fit_interrupted(small_net(max_iter=1000, tol=0, batch_size=64), X, y)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    model = fit_interrupted(small_net(max_iter=1000, tol=0, batch_size=64), X, y)
     assert 9 <= model.n_iter_ < 1000
     assert np.isfinite(model.predict(X)).all()
 

@@ -55,14 +55,6 @@ class Impatient(io.StringIO):
         return super().write(text)
 
 
-@pytest.fixture
-def interruptible():
-    """Also in a process that was started in the background, which ignores the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 @for_both
 def test_ctrl_c_in_a_fit_warns_and_keeps_the_best_weights_so_far(estimator, y):

@@ -41,6 +41,7 @@ def test_interrupts_of_cold_starts_spoil_nothing():
     assert (found["calls"], found["spoilt"], found["other errors"]) == (5, 0, 0)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise on Windows")
 def test_ctrl_c_while_another_thread_compiles_takes_effect_after_both():
     entered, compiled = threading.Event(), []
@@ -58,7 +59,6 @@ def test_ctrl_c_while_another_thread_compiles_takes_effect_after_both():
         with undisturbed():
             pass
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=compile_elsewhere)
     try:
         thread.start()
@@ -69,7 +69,6 @@ def test_ctrl_c_while_another_thread_compiles_takes_effect_after_both():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         thread.join()
-        signal.signal(signal.SIGINT, before)
     # Nobody holds the lock any more.
     again = threading.Thread(target=enter_and_leave, daemon=True)
     again.start()

@@ -224,6 +224,7 @@ def test_an_error_of_who_stands_in_is_the_callers(monkeypatch, workers):
     assert workers.all_ended()
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
 def test_who_stands_in_for_an_interrupted_caller_leaves_what_is_undone(monkeypatch, workers):
     problem, run, done = mixed_problem(np.float64), tickets.run, []
@@ -239,14 +240,12 @@ def test_who_stands_in_for_an_interrupted_caller_leaves_what_is_undone(monkeypat
     monkeypatch.setattr(tickets, "run", slow_run)
     to_this = threading.main_thread().ident, signal.SIGINT
     timer = threading.Timer(0.02, signal.pthread_kill, to_this)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             predict(problem)
     finally:
         timer.join()
-        signal.signal(signal.SIGINT, before)
     assert workers.all_ended()
     # A hundred rows are more shards.
     assert len(done) < 4
