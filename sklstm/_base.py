@@ -200,8 +200,9 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
         end = train(
             architecture=fit.architecture, data=fit.data, validation=fit.validation,
-            settings=fit.settings, progress=fit.progress, bit_generator=fit.bit_generator,
-            hooks=Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau),
+            settings=fit.settings, progress=fit.progress, course=fit.course,
+            bit_generator=fit.bit_generator,
+            hooks=Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau, lambda: None),
         )  # fmt: skip
         # In one step, to threads that predict meanwhile.
         self.__dict__.update(fitted_state(fit.known, fit.progress))

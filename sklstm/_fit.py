@@ -1,7 +1,7 @@
 """What a fit is made of, decided before the first step: data, net, settings, all checked."""
 
 from copy import copy
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from sklstm._sequences import check_agreement, check_numbers, read_sequences, re
 from sklstm._steps import labelled_steps, steps_in_a_row, weights_of_steps
 from sklstm._targets import Targets, refuse_none
 from sklstm._training.solvers import SOLVERS
-from sklstm._training.state import Data, Progress, Settings
+from sklstm._training.state import Course, Data, Progress, Settings
 
 # A byte more could not be addressed: weights and their like are kept several times.
 _MOST_WEIGHTS = np.iinfo(np.intp).max // 64
@@ -41,7 +41,7 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """All that is decided before training; only `progress` changes from then on.
+    """All that is decided before training; only `progress` and `course` change from then on.
 
     Parameters
     ----------
@@ -57,6 +57,8 @@ class Fit:
         What scikit-learn calls `n_features_in_` and, if there are names, `feature_names_in_`.
     n_timesteps : int or None
         Steps of all sequences; None if lengths may vary.
+    course : Course
+        Of a fit that goes on: where it was; else it begins.
     """
 
     architecture: Architecture
@@ -68,6 +70,7 @@ class Fit:
     targets: Targets
     columns: dict[str, Any]
     n_timesteps: int | None
+    course: Course = field(default_factory=Course)
 
     @property
     def known(self):

@@ -125,13 +125,44 @@ class Progress:
             moment[:] = 0
 
 
+@dataclass(eq=False)
+class Course:
+    """What a single fit carries from epoch to epoch, beside `Progress`; updated in place.
+
+    With both, and the state of the random bits, a fit that was killed can go on.
+
+    Parameters
+    ----------
+    epochs : int
+        Epochs of this fit so far.
+    plateaus : int
+        How often patience ran out and the learning rate fell.
+    sound : ndarray of shape (n_weights,) or None
+        Weights before the last epoch, whose loss was finite.
+    patience : Patience or None
+        None before training has begun.
+    end : End or None
+        Why the last epoch is a reason to stop; None: it is none.
+    last_weights : ndarray of shape (n_weights,) or None
+        Those of the last epoch, where training has ended and put the best ones in their place.
+    """
+
+    epochs: int = 0
+    plateaus: int = 0
+    sound: np.ndarray | None = None
+    patience: Any = None
+    end: End | None = None
+    last_weights: np.ndarray | None = None
+
+
 class Hooks(NamedTuple):
     """What is told of epochs.
 
     `begin()` and `end()`, which may return True to stop; `plateau(rate)` when patience has run out
-    and training goes on at a lower rate.
+    and training goes on at a lower rate; `keep()` when all is known of an epoch.
     """
 
     begin: Callable
     end: Callable
     plateau: Callable
+    keep: Callable

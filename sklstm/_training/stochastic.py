@@ -45,37 +45,46 @@ class Stochastic(Solver):
 
     def run(self, objective, watch, data, settings, progress, bit_generator):
         """Train for epochs of minibatches; returns the `End`."""
-        plateaus = 0
+        course = watch.course
         random_state = np.random.RandomState(bit_generator)
         dropout = Dropout(
             objective.architecture, objective.batch_size, settings.dropout,
             settings.recurrent_dropout, bit_generator, progress.weights.dtype,
         )  # fmt: skip
-        sound = progress.weights.copy()
-        for epoch in range(settings.max_iter):
-            clock = Clock(epoch, settings.max_iter, progress.samples, plateaus)
-            rate = float(self._rate(clock))
+        if course.sound is None:
+            course.sound = progress.weights.copy()
+        while not self._ends(watch, settings, progress):
+            if course.epochs == settings.max_iter:
+                return End.MAX_ITER
+            rate = float(self._rate(course, settings, progress))
             order = random_state.permutation(data.rows) if self.shuffle else data.rows
             before = progress.weights.copy()
             watch.begin()
             loss, first_loss = self._run_epoch(objective, dropout, progress, order, rate)
             if not (np.isfinite(loss) and np.isfinite(progress.weights).all()):
                 # The loss of `before` is the first that was computed.
-                progress.weights[:] = before if np.isfinite(first_loss) else sound
+                progress.weights[:] = before if np.isfinite(first_loss) else course.sound
                 progress.forget_steps()
-                return End.DIVERGED
-            sound = before
-            end = watch.end(loss)
-            if end is End.PATIENCE and self.learning_rate == "adaptive":
-                if rate <= LOWEST_ADAPTIVE_RATE:
-                    return end
-                plateaus += 1
-                watch.wait_anew(self._rate(clock._replace(plateaus=plateaus)))
-            elif end is not None:
-                return end
-        return End.MAX_ITER
+                course.end = End.DIVERGED
+            else:
+                course.sound = before
+                watch.end(loss)
+        return course.end
 
-    def _rate(self, clock):
+    def _ends(self, watch, settings, progress):
+        """Whether the last epoch ends training; if patience ran out, a lower rate may mend it.
+
+        Asked before each epoch, and so of the one that a fit goes on from too.
+        """
+        course = watch.course
+        may_slow_down = course.end is End.PATIENCE and self.learning_rate == "adaptive"
+        if may_slow_down and self._rate(course, settings, progress) > LOWEST_ADAPTIVE_RATE:
+            course.plateaus += 1
+            watch.wait_anew(self._rate(course, settings, progress))
+        return course.end is not None
+
+    def _rate(self, course, settings, progress):
+        clock = Clock(course.epochs, settings.max_iter, progress.samples, course.plateaus)
         return SCHEDULES[self.learning_rate](self.learning_rate_init, clock, self.power_t)
 
     def _run_epoch(self, objective, dropout, progress, order, rate):

@@ -36,14 +36,17 @@ class Watch:
     Parameters
     ----------
     progress : Progress
+    course : Course
     settings : Settings
     score : Scorer or None
         With it, patience goes by the validation score; without, by the objective.
     hooks : Hooks
     """
 
-    def __init__(self, progress, settings, score, hooks):
-        self._patience = Patience(settings.tol, settings.n_iter_no_change)
+    def __init__(self, progress, course, settings, score, hooks):
+        if course.patience is None:
+            course.patience = Patience(settings.tol, settings.n_iter_no_change)
+        self.course, self._patience = course, course.patience
         self._progress, self._score, self._hooks = progress, score, hooks
 
     @property
@@ -68,23 +71,25 @@ class Watch:
 
     def end(self, loss):
         """Take note of an epoch; why to stop, or None."""
-        progress = self._progress
+        progress, course = self._progress, self.course
         score, validation_loss = None, None
         if self._score is not None:
             score, validation_loss = self._score(progress.weights)
         # At once, and not before there is a score: an interrupt leaves all or none.
         progress.history.append((loss, score, validation_loss))
+        course.epochs += 1
         progress.best_loss = min(progress.best_loss, loss)
         impatient = self._patience.watch(loss if score is None else -score, progress.weights)
         if self.validates:
             progress.best_score = -self._patience.best
-        if self._hooks.end():
-            return End.CALLBACK
-        return End.PATIENCE if impatient else None
+        stopped = self._hooks.end()
+        course.end = End.CALLBACK if stopped else End.PATIENCE if impatient else None
+        self._hooks.keep()
+        return course.end
 
     def wait_anew(self, rate):
         """Have patience once more, with steps of another `rate`."""
-        self._patience.waited = 0
+        self._patience.waited, self.course.end = 0, None
         self._hooks.plateau(rate)
 
 
