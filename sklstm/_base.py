@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
+from sklstm._checkpoints import Checkpoints
 from sklstm._fit import Given, prepare_fit
 from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, seen_in_fit
 from sklstm._kernels.pooling import POOLINGS
@@ -182,14 +183,17 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         with compilation_told(self.verbose), np.errstate(all="ignore"):
             random_state = check_random_state(self.random_state)
             # Of a copy: a call that is refused draws nothing, as it changes nothing else.
-            fit = prepare_fit(self, given, _seeds(copy.deepcopy(random_state)))
+            seeds = _seeds(copy.deepcopy(random_state))
+            checkpoints = Checkpoints(self, given, seeds)
+            fit = checkpoints.gone_on(prepare_fit(self, given, checkpoints.seeds))
             _seeds(random_state)
-            self._train(fit, given)
+            self._train(fit, given, checkpoints)
         return self
 
-    def _train(self, fit, given):
+    def _train(self, fit, given, checkpoints):
         callbacks = FitCallbacks(
-            self, fit.settings.max_iter, lambda: fitted_state(fit.known, fit.progress.copy()),
+            self, fit.settings.max_iter - fit.course.epochs,
+            lambda: fitted_state(fit.known, fit.progress.copy()),
             given.X, given.y, given.sample_weight,
         )  # fmt: skip
         reporter = Reporter(self.verbose, fit.settings, fit.progress, fit.validation is not None)
@@ -202,12 +206,18 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             architecture=fit.architecture, data=fit.data, validation=fit.validation,
             settings=fit.settings, progress=fit.progress, course=fit.course,
             bit_generator=fit.bit_generator,
-            hooks=Hooks(callbacks.begin_epoch, end_epoch, reporter.plateau, lambda: None),
+            hooks=Hooks(
+                callbacks.begin_epoch, end_epoch, reporter.plateau, lambda: checkpoints.keep(fit)
+            ),
         )  # fmt: skip
         # In one step, to threads that predict meanwhile.
         self.__dict__.update(fitted_state(fit.known, fit.progress))
         if "feature_names_in_" not in fit.columns:
             self.__dict__.pop("feature_names_in_", None)
+        # Of a file that it was loaded from.
+        self.__dict__.pop("_standing", None)
+        if not (given.incremental or end is End.INTERRUPTED):
+            checkpoints.keep_end(fit)
         callbacks.end_fit()
         if not (given.incremental and end is End.MAX_ITER):
             reporter.end(end)

@@ -2,10 +2,29 @@
 
 try:
     from sklearn.callback import CallbackSupportMixin
+
+    THERE_ARE_CALLBACKS = True
 except ImportError:
+    THERE_ARE_CALLBACKS = False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
+
+
+# What scikit-learn sets on an estimator that has callbacks, or while it is fitted.
+_OF_CALLBACKS = {
+    "_skl_callbacks", "_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown",
+}  # fmt: skip
+
+
+def checkpoints_of(estimator):
+    """Those of its callbacks that keep what a fit needs to go on."""
+    return [each for each in getattr(estimator, "_skl_callbacks", []) if hasattr(each, "_keep_fit")]
+
+
+def without_callbacks(attributes):
+    """The attributes of an estimator, as if it had no callbacks."""
+    return {name: value for name, value in attributes.items() if name not in _OF_CALLBACKS}
 
 
 class FitCallbacks:

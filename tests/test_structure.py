@@ -125,7 +125,7 @@ def test_import_loads_no_optional_package():
     assert "sklstm._kernels.tickets" in loaded
     assert {module.split(".")[0] for module in loaded}.isdisjoint(OPTIONAL)
     # Loaded by those who ask for it.
-    own = {"sklstm.inspection", "sklstm.interop", "sklstm.forecasting"}
+    own = {"sklstm.inspection", "sklstm.interop", "sklstm.forecasting", "sklstm.callbacks"}
     assert own.isdisjoint(loaded)
 
 
@@ -147,7 +147,7 @@ print("imported")
 
 def test_all_public_names_exist():
     import sklstm
-    from sklstm import forecasting, inspection, interop
+    from sklstm import callbacks, forecasting, inspection, interop
 
-    for module in (sklstm, inspection, interop, forecasting):
+    for module in (sklstm, inspection, interop, forecasting, callbacks):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
