@@ -4,6 +4,7 @@ import re
 import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
@@ -226,6 +227,67 @@ def test_the_first_chunk_fixes_the_scale_so_let_it_be_typical():
     assert typical.score(X, Y) > odd.score(X, Y)
 
 
+# --- Long fits ------------------------------------------------------------------------------
+
+
+class Counter:
+    """Counts epochs; ends the process of a fit, or what stands for it, after some."""
+
+    def __init__(self, killed_after=None):
+        self.killed_after, self.epochs = killed_after, 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.epochs += context.task_name == "epoch"
+        if self.epochs == self.killed_after:
+            raise SystemExit
+
+    def on_fit_task_end(self, estimator, context):
+        return False
+
+
+def test_the_lines_of_a_long_fit_go_on_where_they_were_killed(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn.callback")
+    monkeypatch.chdir(tmp_path)
+    section = PAGE.read_text(encoding="utf-8").partition("## Long fits")[2].partition("\n## ")[0]
+    [lines] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    killed, gone_on = Counter(killed_after=18), Counter()
+    at_once = LSTMRegressor(dropout=0.1, max_iter=50, random_state=0).fit(X, Y)
+
+    def run(counter):
+        names = {"LSTMRegressor": LSTMRegressor, "X": X, "y": Y, "counter": counter}
+        exec(lines.replace("resume=True)", "resume=True), counter"), names)
+        return names["model"]
+
+    with pytest.raises(SystemExit):
+        run(killed)
+    assert joblib.load("model.joblib").n_iter_ == 15
+    model = run(gone_on)
+    # Of the 17 epochs that had ended, two are trained a second time.
+    assert gone_on.epochs == at_once.n_iter_ - 15
+    assert_same_bits(model._weights, at_once._weights)
+    assert_same_bits(model.loss_curve_, at_once.loss_curve_)
+    assert_same_bits(joblib.load("model.joblib").predict(X), at_once.predict(X))
+    # It has ended: the same lines train no more.
+    assert_same_bits(run(Counter(killed_after=1))._weights, at_once._weights)
+
+
+def test_a_long_fit_may_be_made_longer(tmp_path):
+    pytest.importorskip("sklearn.callback")
+    from sklstm.callbacks import Checkpoint
+
+    settings = {"n_iter_no_change": np.inf, "random_state": 0}
+    for max_iter in (5, 12):
+        model = LSTMRegressor(max_iter=max_iter, **settings)
+        model.set_callbacks(Checkpoint(tmp_path / "model.joblib", resume=True)).fit(X, Y)
+    assert_same_bits(model._weights, LSTMRegressor(max_iter=12, **settings).fit(X, Y)._weights)
+
+
 # --- Watching -------------------------------------------------------------------------------
 
 
@@ -233,7 +295,8 @@ def test_callbacks_watch_as_the_page_says(capsys):
     pytest.importorskip("sklearn.callback")
     pytest.importorskip("rich")
     page = PAGE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n((?!>>>).*?)^```$", page, re.MULTILINE | re.DOTALL)
+    section = page.partition("## Watching")[2]
+    (code,) = re.findall(r"^```python\n((?!>>>).*?)^```$", section, re.MULTILINE | re.DOTALL)
     names = {"LSTMRegressor": LSTMRegressor, "X": X, "y": Y}
     *before, last = code.strip().splitlines()
     exec("\n".join(before), names)

@@ -12,6 +12,7 @@ pytest.importorskip("mypy")
 ROOT = Path(__file__).parents[1]
 HEAD = """\
 from importlib import import_module
+from pathlib import Path
 from typing import Any, assert_type
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from sklstm import (
     LSTMClassifier, LSTMRegressor, StreamingPredictor, TimestepTransformer, sliding_windows,
 )
+from sklstm.callbacks import Checkpoint
 from sklstm.forecasting import WindowForecaster
 from sklstm.windows import Windows
 
@@ -164,6 +166,19 @@ forecast: npt.NDArray[np.float64] = model.predict(series)
 tests: npt.NDArray[np.float64] = model.backtest(series, start=20, every=5)
 assert_type(model.score(series), float)
 """
+CALLBACKS = """
+def with_callbacks(path: Path) -> None:
+    checkpoint = Checkpoint(path, every=5, resume=True)
+    assert_type(checkpoint, Checkpoint)
+    assert_type(Checkpoint("model.joblib").every, int)
+    LSTMRegressor(3, max_iter=2).set_callbacks(checkpoint).fit(series.reshape(10, 6), series[:10])
+"""
+WRONG_CALLBACKS = {
+    "Checkpoint()": 'Missing positional argument "path"',
+    "Checkpoint(3)": '"Checkpoint" has incompatible type "int"',
+    'Checkpoint("a", every="5")': '"Checkpoint" has incompatible type "str"',
+    'Checkpoint("a", resume=None)': '"Checkpoint" has incompatible type "None"',
+}
 WRONG_FORECASTING = {
     'WindowForecaster(LSTMRegressor(), n_timesteps="3")': 'has incompatible type "str"',
     "WindowForecaster(LSTMRegressor(), 3)": "Too many positional arguments",
@@ -211,8 +226,8 @@ def mypy(code, folder):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING],
-    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING, CALLBACKS],
+    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting", "callbacks"],
 )
 def test_what_users_write_passes(code, tmp_path):
     assert mypy(HEAD + code, tmp_path) == (True, [])
@@ -220,8 +235,8 @@ def test_what_users_write_passes(code, tmp_path):
 
 @pytest.mark.parametrize(
     "code",
-    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING],
-    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting"],
+    [SERIES, ESTIMATORS, INSPECTION, DISPLAYS, INTEROP, FORECASTING, CALLBACKS],
+    ids=["series", "estimators", "inspection", "displays", "interop", "forecasting", "callbacks"],
 )
 def test_what_passes_runs(code):
     exec(HEAD + code, {})
@@ -232,8 +247,8 @@ def test_what_passes_runs(code):
 
 @pytest.mark.parametrize(
     "wrong",
-    [WRONG_SERIES, WRONG_ESTIMATORS, WRONG_FORECASTING],
-    ids=["series", "estimators", "forecasting"],
+    [WRONG_SERIES, WRONG_ESTIMATORS, WRONG_FORECASTING, WRONG_CALLBACKS],
+    ids=["series", "estimators", "forecasting", "callbacks"],
 )
 def test_what_cannot_work_is_found_before_it_runs(wrong, tmp_path):
     passes, errors = mypy(HEAD + "\n".join(wrong), tmp_path)
