@@ -12,6 +12,10 @@ from sklstm._training.stopping import Patience
 
 # Raised when older versions could not go on from what is kept.
 _FORMAT = 1
+_PARTS = {
+    "estimator", "parameters", "seeds", "identity", "progress", "course", "patience",
+    "bit_generator",
+}  # fmt: skip
 # Parameters that may change: the first says how far to go on, the other what is printed.
 _MAY_CHANGE = "max_iter", "verbose"
 # Sequences of X, and numbers of each, that are kept to recognise the data by.
@@ -60,9 +64,11 @@ class Checkpoints:
             return fit
         self._refuse(_other_data(self._kept["identity"], self._identity))
         self._refuse_length(fit)
+        # It is not needed any more, and as large as several nets.
+        kept, self._kept = self._kept, None
         try:
-            return _restored(fit, self._kept)
-        except (KeyError, TypeError, ValueError) as error:
+            return _restored(fit, kept)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{self._path} is damaged: {error!r}.") from error
 
     def keep(self, fit):
@@ -84,6 +90,8 @@ class Checkpoints:
         if "feature_names_in_" not in fit.columns:
             model.__dict__.pop("feature_names_in_", None)
         if self._cannot_go_on is not None:
+            # Of a file that the estimator was loaded from.
+            model.__dict__.pop("_standing", None)
             return model
         model._standing = {
             "format": _FORMAT,
@@ -147,7 +155,8 @@ def _why_not_to_go_on(estimator, given):
 
 def _refuse_format(kept, path):
     """Refuse a file that another version has written in a way that this one cannot read."""
-    if not isinstance(kept, dict) or kept.get("format") != _FORMAT:
+    is_known = isinstance(kept, dict) and kept.get("format") == _FORMAT
+    if not is_known or not kept.keys() >= _PARTS:
         raise ValueError(
             f"{path} cannot be gone on from: another version of sklstm has written it, or no "
             "Checkpoint. Name another file, or delete this one."

@@ -367,6 +367,11 @@ def test_lbfgs_and_partial_fit_write_files_that_cannot_be_gone_on_from(X, y, pat
         stream.partial_fit(X, y)
         if stream.n_iter_ > 1:
             assert joblib.load(path).n_iter_ <= n_iter
+    # Also where it began with a file that could be.
+    small_net().set_callbacks(Checkpoint(path)).fit(X, y)
+    joblib.load(path).set_callbacks(Checkpoint(path)).partial_fit(X, y)
+    assert not hasattr(joblib.load(path), "_standing")
+    stream.partial_fit(X, y).partial_fit(X, y)
     kept = joblib.load(path)
     assert_same_bits(kept.predict(X), stream.predict(X))
     assert_same_bits(kept.partial_fit(X, y).predict(X), stream.partial_fit(X, y).predict(X))
