@@ -28,7 +28,8 @@ class Checkpoint:
     Every so many epochs, and when the fit has ended, `joblib.load` makes of the file an estimator,
     fitted so far: of an epoch its weights, of a fit that has ended those that it keeps. The file is
     written whole or not at all: beside it, then put in its place. If that fails, for example as
-    the disk is full, a warning says so once a fit, and training goes on.
+    the disk is full, a warning says so once a fit, and training goes on. A link stays one: what it
+    points at is replaced.
 
     With `resume`, `fit` goes on from the file, if there is one. It then ends with the bits of the
     fit that was not killed: weights, loss curves, all. So the same lines are run again, and again.
@@ -37,8 +38,8 @@ class Checkpoint:
     Parameters
     ----------
     path : str or os.PathLike
-        The file. Each fit needs one of its own. It is a pickle: go on from none that you do not
-        trust.
+        The file. Each fit needs one of its own. A relative path is one in the folder of now. It is
+        a pickle: go on from none that you do not trust.
     every : int, default=1
         It is written after each so many epochs, as `n_iter_` counts them.
     resume : bool, default=False
@@ -90,7 +91,9 @@ class Checkpoint:
         given: Any = every
         if not isinstance(given, Integral) or given < 1:
             raise ValueError(f"every must be an integer of at least 1, got {every!r}.")
-        self.path, self.every, self.resume = os.fspath(path), int(every), bool(resume)
+        # Of now: whoever changes the folder in the midst of a fit does not part it from its file.
+        self.path = os.path.abspath(os.fsdecode(path))
+        self.every, self.resume = int(every), bool(resume)
         self._has_warned = False
 
     def __repr__(self) -> str:
@@ -137,28 +140,32 @@ class Checkpoint:
         """Put a model in the place of the file, or warn that it cannot be."""
         try:
             self._write(model)
-        except OSError as error:
+        except Exception as error:
+            # What a user has set on the estimator, or made a class of, may be no pickle.
             if not self._has_warned:
                 self._has_warned = True
-                warn_user(f"{self.path} could not be written, training goes on: {error}.")
+                reason = str(error) or repr(error)
+                warn_user(f"{self.path} could not be written, training goes on: {reason}.")
 
     def _write(self, model):
-        part = f"{self.path}.{uuid.uuid4().hex}{_SUFFIX}"
+        # Of a link, what it points at.
+        path = os.path.realpath(self.path)
+        part = f"{path}.{uuid.uuid4().hex}{_SUFFIX}"
         try:
             # Not by joblib, which would write an array twice where two names mean the same one.
             with open(part, "xb") as file:
                 pickle.dump(model, file, protocol=5)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, self.path)
+            os.replace(part, path)
         except BaseException:
             with suppress(OSError):
                 os.remove(part)
             raise
-        _sync_folder(self.path)
+        _sync_folder(path)
 
     def _remove_what_was_left_behind(self):
-        path = Path(self.path)
+        path = Path(os.path.realpath(self.path))
         for part in path.parent.glob(f"{glob.escape(path.name)}.*{_SUFFIX}"):
             if time.time() - part.stat().st_mtime > _LEFT_BEHIND:
                 part.unlink()

@@ -460,6 +460,45 @@ def test_a_folder_that_may_not_be_written_warns_once(X, y, path):
         assert "Permission denied" in only_one_warning(net, X, y)
 
 
+def test_what_is_no_pickle_warns_once(X, y, path):
+    class Local(LSTMRegressor):
+        pass
+
+    net = Local(4, max_iter=3, random_state=0).set_callbacks(Checkpoint(path))
+    assert "could not be written, training goes on: " in only_one_warning(net, X, y)
+    assert list(path.parent.iterdir()) == []
+    assert net.n_iter_ == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are for those who may")
+def test_a_link_stays_one_and_what_it_points_at_is_replaced(X, y, path, tmp_path):
+    disk = tmp_path / "large disk"
+    disk.mkdir()
+    path.symlink_to(disk / "kept.joblib")
+    net = small_net(max_iter=6)
+    fit_killed(net, path, 4, X, y)
+    assert path.is_symlink()
+    assert [each.name for each in disk.iterdir()] == ["kept.joblib"]
+    assert_same_bits(state(goes_on(net, path).fit(X, y)), state(clone(net).fit(X, y)))
+
+
+def test_a_relative_path_means_the_folder_where_it_was_said(X, y, path, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(path.parent)
+
+    def move():
+        os.chdir(elsewhere)
+
+    for name in (path.name, os.fsencode(path.name), Path(path.name)):
+        os.chdir(path.parent)
+        net = small_net(max_iter=6).set_callbacks(Checkpoint(name), Callback(2, move))
+        net.fit(X, y)
+        assert list(elsewhere.iterdir()) == []
+        assert joblib.load(path).n_iter_ == 6
+        path.unlink()
+
+
 def test_ctrl_c_while_a_file_is_written_leaves_the_old_one(X, y, path, monkeypatch):
     net = small_net(max_iter=6)
     fit_killed(net, path, 3, X, y)
