@@ -72,6 +72,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "bptt_steps": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     # The parameters that all estimators have.
@@ -105,6 +106,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     dropout: float
     recurrent_dropout: float
     max_grad_norm: float | None
+    bptt_steps: int | None
 
     # What is fitted.
     n_features_in_: int

@@ -119,6 +119,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         A longer gradient is scaled down to this Euclidean norm [9]_; None: never. 1 can help where
         memory has to be long; elsewhere it can let rounding grow and losses of small data end
         higher, most of all with normalize_X=False. Not with solver="lbfgs".
+    bptt_steps : int or None, default=None
+        The gradient is cut every so many steps [10]_: a chunk starts from states that count as
+        constants, so that nothing is learned of what lies farther back than its first step. Chunks
+        are counted back from the last step of each sequence; only its first chunk may be shorter.
+        Those of the backward direction are counted from step 0, which it reads last. With
+        pooling="last" and one direction only the last chunk is read backwards, which saves time and
+        memory. None: the gradient is exact. Predictions read all steps, whatever it is.
 
     Attributes
     ----------
@@ -177,6 +184,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
        neural networks. NeurIPS.
     .. [9] Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
        networks. ICML.
+    .. [10] Williams & Peng (1990), An efficient gradient-based algorithm for on-line training of
+       recurrent network trajectories. Neural Computation 2(4).
 
     Examples
     --------
@@ -232,6 +241,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         max_grad_norm: float | None = None,
+        bptt_steps: int | None = None,
     ) -> None:
         self._store(locals())
 

@@ -253,7 +253,7 @@ def _settings(estimator, loss, max_iter):
     return Settings(
         loss, SOLVERS[estimator.solver].of(estimator), estimator.alpha, max_iter, estimator.tol,
         estimator.n_iter_no_change, estimator.dropout, estimator.recurrent_dropout,
-        estimator.max_grad_norm,
+        estimator.max_grad_norm, estimator.bptt_steps,
     )  # fmt: skip
 
 

@@ -27,6 +27,9 @@ def as_of_today(state):
         added["normalize_X"] = False
         if _is_shape(state.get("_shape")):
             added["_scaling"] = no_scaling(state["_shape"][0])
+    # Of before gradients could be cut.
+    if "bptt_steps" not in state:
+        added["bptt_steps"] = None
     # Of before one net could have several quantiles; the fitted one was the parameter.
     of_regressor = "_fitted_loss" in state and "_fitted_quantile" not in state
     if of_regressor and isinstance(state.get("quantile"), Real):

@@ -156,6 +156,7 @@ def draw(seed):
         "dropout": one_of(0.0, 0.3) if dropped else 0.0,
         "recurrent_dropout": one_of(0.0, 0.2) if dropped else 0.0,
         "max_grad_norm": None if solver == "lbfgs" else one_of(None, 1.0),
+        "bptt_steps": one_of(None, None, 1, 3, 10),
         "max_iter": one_of(1, 2, 3),
         "random_state": one_of(seed, np.random.RandomState(seed)),
     }

@@ -100,10 +100,11 @@ def make_problem(
     return Problem(architecture, weights, X, n_steps, d_raw)
 
 
-def train_once(problem, rows=None):
+def train_once(problem, rows=None, bptt_steps=None):
     """The raw outputs and the gradient of one round."""
     rows = problem.rows if rows is None else rows
-    with TwoWay(problem.architecture, problem.sequences, len(rows)) as team:
+    net = problem.architecture, problem.sequences, len(rows)
+    with TwoWay(*net, bptt_steps=bptt_steps) as team:
         raw = team.forward(problem.weights, rows)
         gradient = team.backward(problem.in_a_row(problem.d_raw[rows], rows))
         return problem.by_step(raw, rows), gradient
@@ -129,7 +130,7 @@ def predict(problem, rows=None):
         return problem.by_step(team.predict(problem.weights, rows), rows)
 
 
-def reference_round(problem, input_masks=None, recurrent_masks=None):
+def reference_round(problem, input_masks=None, recurrent_masks=None, bptt_steps=None):
     """As `train_once`, by the twin, in float64."""
     raw, trace = reference.forward(
         problem.X.astype(np.float64),
@@ -140,7 +141,7 @@ def reference_round(problem, input_masks=None, recurrent_masks=None):
         input_masks=input_masks,
         recurrent_masks=recurrent_masks,
     )
-    return raw, reference.backward(trace, problem.d_raw.astype(np.float64))
+    return raw, reference.backward(trace, problem.d_raw.astype(np.float64), bptt_steps)
 
 
 def assert_close(actual, expected, tolerance):

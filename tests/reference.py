@@ -152,7 +152,7 @@ def forward(
     return raw, trace
 
 
-def backward(trace, d_raw):
+def backward(trace, d_raw, bptt_steps=None):
     """Return the gradient of a loss whose derivative on the raw outputs is ``d_raw``.
 
     Parameters
@@ -160,13 +160,16 @@ def backward(trace, d_raw):
     trace : dict
         As `forward` returned it.
     d_raw : array of the shape of the raw outputs
+    bptt_steps : int or None
+        Each cell's steps, counted from the one that it reads last, are chunks of so many: what h
+        and c of one chunk are to the next is taken as a constant.
 
     Returns
     -------
     gradient : dict
         The same keys and shapes as ``weights``.
     """
-    return _backward(trace, d_raw)[0]
+    return _backward(trace, d_raw, bptt_steps)[0]
 
 
 def input_gradient(trace, d_raw):
@@ -174,7 +177,7 @@ def input_gradient(trace, d_raw):
     return _backward(trace, d_raw)[1]
 
 
-def _backward(trace, d_raw):
+def _backward(trace, d_raw, bptt_steps=None):
     weights, cells = trace["weights"], trace["cells"]
     n_directions, lengths = trace["n_directions"], trace["lengths"]
     n_layers = len(cells) // n_directions
@@ -216,6 +219,7 @@ def _backward(trace, d_raw):
                 lengths,
                 direction,
                 trace["recurrent_masks"][index],
+                bptt_steps,
             )
             gradient["input_weights"][index] = d_W
             gradient["recurrent_weights"][index] = d_U
@@ -257,7 +261,7 @@ def _cell_forward(x, W, U, b, lengths, direction, mask):
     return cell
 
 
-def _cell_backward(d_hidden, cell, x, W, U, lengths, direction, mask):
+def _cell_backward(d_hidden, cell, x, W, U, lengths, direction, mask, bptt_steps):
     """Return the derivatives on x, W, U and b.
 
     ``d_hidden`` is the derivative on h from outside the cell; what comes back through later steps
@@ -300,6 +304,10 @@ def _cell_backward(d_hidden, cell, x, W, U, lengths, direction, mask):
             d_x[sample, t] = gemm(W.T, d_z)
             d_h_later = mask[sample] * gemm(U.T, d_z)
             d_c_later = d_c * f[t]
+            if bptt_steps is not None and (len(steps) - k) % bptt_steps == 0:
+                # of the chunk before
+                d_h_later = np.zeros(units, dtype)
+                d_c_later = np.zeros(units, dtype)
     return d_x, d_W, d_U, d_b
 
 

@@ -107,6 +107,7 @@ def objective(estimator):
     settings = Settings(
         loss=SquaredError(), solver=Stochastic.of(estimator), alpha=estimator.alpha, max_iter=1,
         tol=0.0, n_iter_no_change=1, dropout=0.0, recurrent_dropout=0.0, max_grad_norm=None,
+        bptt_steps=None,
     )  # fmt: skip
     sequences = as_they_are(read_sequences(np.zeros((1, 2, 2)), Expected(estimator)))
     data = Data(sequences, np.zeros((1, 2)), np.ones(1), np.arange(1))

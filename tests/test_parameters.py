@@ -62,6 +62,7 @@ BAD_VALUES = {
     "dropout": NOT_A_DECAY,
     "recurrent_dropout": NOT_A_DECAY,
     "max_grad_norm": [0, -1, np.inf, np.nan, "1"],
+    "bptt_steps": [0, -1, 2.0, "3", np.nan, np.inf],
 }
 
 GOOD_VALUES = {
@@ -99,6 +100,7 @@ GOOD_VALUES = {
     "dropout": [0, 0.5],
     "recurrent_dropout": [0, 0.5],
     "max_grad_norm": [None, 0.1, 5],
+    "bptt_steps": [None, 1, np.int64(5), 10**30],
 }
 
 

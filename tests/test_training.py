@@ -22,6 +22,14 @@ STEPS = {
         "dropout": 0.2, "recurrent_dropout": 0.3, "hidden_layer_sizes": (3, 2),
         "bidirectional": True,
     },
+    "a gradient that is cut": {"bptt_steps": 4},
+    "cut, dropout, two layers in both directions": {
+        "bptt_steps": 2, "dropout": 0.2, "recurrent_dropout": 0.3, "hidden_layer_sizes": (3, 2),
+        "bidirectional": True, "pooling": "max",
+    },
+    "cut, recurrent dropout, longer than max_grad_norm": {
+        "bptt_steps": 1, "recurrent_dropout": 0.3, "max_grad_norm": 0.01, "pooling": "mean",
+    },
     "absolute error": {"loss": "absolute_error"},
     "huber": {"loss": "huber", "huber_delta": 0.5},
     "quantile": {"loss": "quantile", "quantile": 0.8},
@@ -55,7 +63,7 @@ def test_a_step_is_the_gradient_of_the_penalised_loss_clipped(X3, y, parameters,
     )
     value, gradient = twin_objective(
         architecture, start, X3, y, alpha=model.alpha, masks=masks, sample_weight=sample_weight,
-        loss=model.loss, settings=settings_of_twin(model),
+        loss=model.loss, settings=settings_of_twin(model), bptt_steps=model.bptt_steps,
     )  # fmt: skip
     if model.max_grad_norm is not None:
         assert (np.linalg.norm(gradient) > model.max_grad_norm) == (model.max_grad_norm < 1)

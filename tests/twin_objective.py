@@ -39,7 +39,7 @@ def as_lists(architecture, masks):
 
 def twin_objective(
     architecture, flat, X, y, *, alpha=0.0, sample_weight=None, loss="squared_error", settings=None,
-    masks=None, lengths=None,
+    masks=None, lengths=None, bptt_steps=None,
 ):  # fmt: skip
     """The penalised mean loss, and its gradient on the flat vector, by the slow twin.
 
@@ -67,7 +67,7 @@ def twin_objective(
     d_raw[some] = share * kind.gradient(raw, y, **settings)
     gradient, penalised = np.zeros_like(flat), flat.copy()
     views = named_views(architecture, gradient)
-    pieces = reference.backward(trace, d_raw)
+    pieces = reference.backward(trace, d_raw, bptt_steps)
     for name in ("input_weights", "recurrent_weights", "biases"):
         for view, piece in zip(views[name], pieces[name], strict=True):
             view[:] = piece

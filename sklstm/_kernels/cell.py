@@ -21,6 +21,7 @@ CELL = np.dtype(
             "h_start", "c_start",  # the state that a segment starts from, (rows, stride)
             "h_masked_start", "dh_start",
             "input_mask", "recurrent_mask",  # columns of the dropout masks
+            "cut",  # steps of a chunk, which no gradient leaves; 0: there are no chunks
             "given_up",  # not zero, from another thread: whoever reads it leaves, nothing is wanted
             "mine", "begin", "end",  # whether this thread computes some units, and which: ``crew``
             "member", "members", "crew",  # its place in its crew, its size, its counter's address

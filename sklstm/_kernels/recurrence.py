@@ -97,19 +97,19 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
 
 
 @linked(
-    CELL_TYPE, vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX,
+    CELL_TYPE, vector_type, vector_type, vector_type, INDICES, INDEX, INDEX, INDEX, INDICES,
     matrix_type, FLAG,
 )  # fmt: skip
-def backward(cell, packed, work, gradient, starts, steps, before, after, masks, accumulate):
+def backward(cell, packed, work, gradient, starts, steps, before, after, left, masks, accumulate):
     """Backward through a segment, from dh of every step; writes the gradient of the weights.
 
     Of size 0, it is not wanted. With `accumulate`, it is added to what is there. Replaces the gates
     by their gradients, and dh by its total. Of the first `after` rows, which go on, `dh_start` and
     dc hold the gradient of the state that the segment ends with; of the first `before`, that of the
-    state that it started from is written there.
+    state that it started from is written there. Where the gradient is cut, `left` says how many
+    steps each row has from the segment's first step on.
     """
-    units, stride, dh, dc = cell["units"], cell["stride"], cell["dh"], cell["dc"]
-    masked = cell["h_masked"] != cell["h"]
+    stride, dh, dc = cell["stride"], cell["dh"], cell["dc"]
     if is_whole(cell):
         add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
         clear(work, dc + after * stride, (starts[1] - after) * stride)
@@ -138,13 +138,57 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, masks, 
             clear(work, target, carried * stride)
         elif i == 0:
             clear_of_share(cell, work, target, carried)
-        dh_before = cell["dh_masked"] if masked else target
-        hidden_gradient(cell, packed, work, carried, starts[t], dh_before, not masked)
-        if masked:
-            mask_rows(work, dh_before, stride, units, carried, masks, cell["recurrent_mask"])
-            add(work, dh_before, work, target, carried * stride)
+        last = 0
+        while last < carried:
+            first, last = last, _same_way(cell, left, last, carried, t)
+            if _is_cut(cell, left, first, t):
+                if is_whole(cell):
+                    clear(work, dc + first * stride, (last - first) * stride)
+                else:
+                    clear_of_share(cell, work, dc + first * stride, last - first)
+            else:
+                _hand_back(cell, packed, work, starts[t], first, last, target, masks)
     if gradient.size > 0:
         weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
+
+
+@kernel
+def _hand_back(cell, packed, work, row, first, last, target, masks):
+    """Add the gradient of the hidden states that some rows of a step started from."""
+    stride, n = cell["stride"], last - first
+    target += first * stride
+    if cell["h_masked"] == cell["h"]:
+        hidden_gradient(cell, packed, work, n, row + first, target, True)
+        return
+    hidden_gradient(cell, packed, work, n, row + first, cell["dh_masked"], False)
+    mask_rows(
+        work, cell["dh_masked"], stride, cell["units"], n, block(masks, first, n),
+        cell["recurrent_mask"],
+    )  # fmt: skip
+    add(work, cell["dh_masked"], work, target, n * stride)
+
+
+@kernel
+def _is_cut(cell, left, row, t):
+    """Whether the gradient ends with step t of a row.
+
+    Chunks are counted from the step that is read last of all, so that none but the first is short.
+    """
+    if cell["cut"] == 0:
+        return False
+    behind = t + 1 if cell["reverse"] else left[row] - t
+    return behind % cell["cut"] == 0
+
+
+@kernel
+def _same_way(cell, left, first, end, t):
+    """Up to where rows are cut, or are not, as the first is."""
+    if cell["cut"] == 0:
+        return end
+    cut, last = _is_cut(cell, left, first, t), first + 1
+    while last < end and _is_cut(cell, left, last, t) == cut:
+        last += 1
+    return last
 
 
 @kernel

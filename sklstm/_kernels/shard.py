@@ -28,7 +28,7 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import copy, load
+from sklstm._machine.memory import block, copy, load
 from sklstm._machine.subnormals import flush_subnormals, restore
 
 # Sizes of the net, and where its head's parts start, as in cell.CELL.
@@ -133,6 +133,9 @@ def backward(
         return
     mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
+    left = block(starts, steps + 1, rows.size if cells[0]["cut"] > 0 else 0)
+    for r in range(left.size):
+        left[r] = sequences[rows[r]]["length"] - begin
     directions, layers = net[0]["directions"], net[0]["layers"]
     top = cells[(layers - 1) * directions :]
     if cells[0]["member"] == 0:
@@ -149,7 +152,7 @@ def backward(
             cell = cells[layer * directions + direction]
             if cell["mine"]:
                 recurrence.backward(
-                    cell, packed, work, gradient, starts, steps, before, after, masks,
+                    cell, packed, work, gradient, starts, steps, before, after, left, masks,
                     accumulate or after > 0,
                 )  # fmt: skip
         wait(cells[0], work)
@@ -159,10 +162,10 @@ def backward(
 
 
 @kernel
-def put_aside(net, work, segment, back):
-    """Put aside what a segment starts from, or with `back` put it back."""
+def put_aside(net, work, place, back):
+    """Put aside what a segment starts from, or with `back` put it back; the last has place 0."""
     size = net[0]["state_size"]
-    here, there = net[0]["state"], net[0]["aside"] + segment * size
+    here, there = net[0]["state"], net[0]["aside"] + place * size
     if back:
         copy(work, there, work, here, size)
     else:

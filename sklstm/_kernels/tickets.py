@@ -30,8 +30,9 @@ from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
 # steps of a segment, how many of these the caller does before it returns to look for signals, how
-# many threads a crew may have, and how often the first of them looks for the others.
-WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, TASK_SIZE = range(9)
+# many threads a crew may have, how often the first of them looks for the others, and how many of
+# the last steps of a sequence a gradient comes to; 0: to all.
+WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, TASK_SIZE = range(10)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -67,7 +68,7 @@ class RoundContext(NamedTuple):
     work : ndarray of shape (slots, size)
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
     starts : int64 ndarray of shape (slots or threads, steps of a segment + 1)
-        Scratch.
+        Scratch. Where gradients are cut, there is a place more for each row of a shard.
     raw, d_raw : ndarrays of shape (outputs of all rows, outputs of one)
         The raw outputs, written; their gradient, read, or to LEARN written.
     places : int64 ndarray
@@ -176,11 +177,16 @@ def _run(member, context):
                 # way back comes to one, it is read again, from the state that was put aside before.
                 again = learn and turn > final
                 segment = 2 * final - turn if again else turn
-                begin = segment * task[SEGMENT]
-                end = min(begin + task[SEGMENT], longest)
+                end, unreached = (segment + 1) * task[SEGMENT], 0
+                if task[REACH] > 0:
+                    # The last one ends with the longest sequence; it is the first that is short.
+                    end -= (final + 1) * task[SEGMENT] - longest
+                    shortest = context.sequences[batch[size - 1]]["length"]
+                    unreached = max(0, shortest - task[REACH])
+                begin, end = max(0, end - task[SEGMENT]), min(end, longest)
                 back = what == BACKWARD or (learn and turn >= final)
-                if learn and final > 0 and first_of_crew:
-                    shard.put_aside(context.net, work, segment, again)
+                if learn and final > 0 and first_of_crew and end > unreached:
+                    shard.put_aside(context.net, work, final - segment, again)
                 if what != BACKWARD:
                     shard.forward(
                         context.net, cells, context.packed, context.sequences,
@@ -198,7 +204,7 @@ def _run(member, context):
                         end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
                     )  # fmt: skip
                 turn += 1
-                if turn > (2 * final if learn else final):
+                if turn > (2 * final if learn else final) or (back and begin <= unreached):
                     s, turn = s + 1, 0
             atomic_add(control, UNFINISHED, -1)
             idle = 0

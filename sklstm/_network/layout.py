@@ -77,7 +77,7 @@ class _Buffers(NamedTuple):
 @lru_cache(maxsize=64)
 def make_layout(
     architecture, dtype, rows, steps, tape, dropout=False, recurrent_dropout=False, segments=1,
-    x_gradient=False,
+    x_gradient=False, aside=None,
 ):  # fmt: skip
     """Lay out the buffers for shards of up to `rows` sequences, in segments of up to `steps` steps.
 
@@ -94,13 +94,18 @@ def make_layout(
         How many may follow one another; with more than one, each starts from where another ended.
     x_gradient : bool
         Whether the backward pass ends at X, and not at the weights.
+    aside : int or None
+        Of how many the states are put aside; None: of all.
     """
+    aside = segments if aside is None else aside
     buffers = _Buffers(*(_Buffer(dtype) for _ in range(3)))
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
     net["x_width"] = round_up(architecture.n_features, dtype) if x_gradient else 0
     for index in range(len(cells)):
         _lay_out_cell(architecture, dtype, rows, steps, tape, net[0], cells, index, buffers)
-    _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net[0], cells, buffers.work)
+    _lay_out_states(
+        rows, steps, tape, recurrent_dropout, segments > 1, aside, net[0], cells, buffers.work
+    )
     _lay_out_head(architecture, dtype, rows, tape, net[0], buffers)
     net["layers"], net["directions"] = len(architecture.units), architecture.n_directions
     net["features"] = architecture.n_features
@@ -152,19 +157,19 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
         cell["dc"] = work.take(rows * stride)
 
 
-def _lay_out_states(rows, steps, tape, recurrent_dropout, segments, net, cells, work):
+def _lay_out_states(rows, steps, tape, recurrent_dropout, several, aside, net, cells, work):
     """Set the places of masked hidden states, and of those that segments start from."""
     for cell in cells:
         masked = cell["stride"] if recurrent_dropout else 0
         cell["h_masked"] = work.take(rows * steps * masked) if recurrent_dropout else cell["h"]
         cell["dh_masked"] = work.take(rows * masked)
-    of_state = rows if segments > 1 else 0
+    of_state = rows if several else 0
     net["state"] = work.size
     for cell in cells:
         cell["h_start"] = work.take(of_state * cell["stride"])
         cell["c_start"] = work.take(of_state * cell["stride"])
     net["state_size"] = work.size - net["state"]
-    net["aside"] = work.take(net["state_size"] * segments if tape else 0)
+    net["aside"] = work.take(net["state_size"] * aside if tape else 0)
     for cell in cells:
         cell["dh_start"] = work.take(of_state * cell["stride"] if tape else 0)
         cell["h_masked_start"] = cell["h_start"]

@@ -64,6 +64,8 @@ class Plan(NamedTuple):
         Of a segment, at most.
     segments : int
         Of a sequence, at most.
+    aside : int
+        Segments whose state may have to be put aside, to read them again.
     at_a_time : int
         How many segments a caller does before it returns to see signals; 0 if one takes too long.
     n_threads : int
@@ -79,6 +81,7 @@ class Plan(NamedTuple):
     most_groups: int
     steps: int
     segments: int
+    aside: int
     at_a_time: int
     n_threads: int
     crew: int
@@ -91,7 +94,8 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    architecture, dtype, longest, max_rows, training, equal_lengths, whole=False, shared=True
+    architecture, dtype, longest, max_rows, training, equal_lengths, whole=False, shared=True,
+    reach=None,
 ):  # fmt: skip
     """The plan for sequences of up to `longest` steps.
 
@@ -108,14 +112,25 @@ def make_plan(
         Whether a sequence must be one segment.
     shared : bool
         Whether threads may share a group.
+    reach : int or None
+        How many of a sequence's last steps a gradient comes to; None: to all.
     """
-    shard_rows, group = divide(architecture, dtype, longest, max_rows, training, equal_lengths)
+    # None of what the way back does not come to is on a tape; segments of one direction alone can
+    # be left out.
+    can_be_cut = not (whole or architecture.bidirectional)
+    taped = longest
+    if reach is not None and can_be_cut:
+        taped = min(longest, max(reach, LEAST_STEPS))
+    shard_rows, group = divide(architecture, dtype, taped, max_rows, training, equal_lengths)
     most_shards = count_shards(max_rows, shard_rows)
     most_groups = -(-most_shards // group)
     steps = longest
-    if not (whole or architecture.bidirectional):
+    if can_be_cut:
         rows = min(max_rows, 3 * shard_rows // 2)
-        steps = segment_steps(architecture, dtype, longest, rows, training, most_groups == 1)
+        steps = segment_steps(architecture, dtype, taped, rows, training, most_groups == 1)
+    aside = segments = -(-longest // steps)
+    if reach is not None and equal_lengths:
+        aside = min(segments, -(-reach // steps))
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
@@ -126,8 +141,8 @@ def make_plan(
             crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
         n_threads = min(threads, most_groups * crew)
     return Plan(
-        shard_rows, group, most_shards, most_groups, steps, -(-longest // steps), at_a_time,
-        n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        shard_rows, group, most_shards, most_groups, steps, segments, aside, at_a_time, n_threads,
+        crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
     )  # fmt: skip
 
 

@@ -50,14 +50,21 @@ class _Team:
         The data; the rows of a round are indices into it.
     max_rows : int
         The most rows that a round may have; all of them different.
+    dropout, recurrent_dropout : bool, default=False
+        Whether masks are applied to the inputs of layers and head, and to recurrent states.
+    goal : Goal or None
+        Of a round that learns.
+    bptt_steps : int or None
+        Steps of the chunks that no gradient leaves; None: there are none.
     """
 
     # Whether there is a tape, and whether every shard keeps its own until the next round.
     _training, _keeps_tapes = False, False
 
     def __init__(
-        self, architecture, sequences, max_rows, dropout=False, recurrent_dropout=False, goal=None
-    ):
+        self, architecture, sequences, max_rows, dropout=False, recurrent_dropout=False, goal=None,
+        bptt_steps=None,
+    ):  # fmt: skip
         dtype, training = sequences.dtype, self._training
         # Kernels trust sizes: what they read at an address is checked where it is handed to them.
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
@@ -78,9 +85,13 @@ class _Team:
         self._outputs = Outputs(lengths if architecture.reads_each_step else None)
         if not sequences.equal_lengths:
             self._longest_first = LongestFirst(lengths, max_rows)
+        # Within one chunk, nothing is cut.
+        bptt_steps = bptt_steps if (bptt_steps or 0) < sequences.longest else None
+        # The gradient starts from the last step alone, and stays in its chunk.
+        reach = bptt_steps if architecture.pooling == "last" else None
         self._plan = plan = make_plan(
             architecture, dtype, sequences.longest, max_rows, training, sequences.equal_lengths,
-            whole=self._keeps_tapes, shared=not recurrent_dropout,
+            whole=self._keeps_tapes, shared=not recurrent_dropout, reach=reach,
         )  # fmt: skip
         self.n_threads = plan.n_threads
         if plan.segments > 1:
@@ -89,7 +100,7 @@ class _Team:
             SHARED.link(dtype)
         layout = make_layout(
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
-            bool(dropout), bool(recurrent_dropout), plan.segments,
+            bool(dropout), bool(recurrent_dropout), plan.segments, aside=plan.aside,
         )  # fmt: skip
         most_raw = max_rows
         if architecture.reads_each_step:
@@ -99,15 +110,15 @@ class _Team:
         # A crew works where its group has a place.
         slots = plan.most_shards if self._keeps_tapes else plan.n_threads // plan.crew
         self._context = tickets.RoundContext(
-            control=_new_control(plan), task=_new_task(plan, goal),
+            control=_new_control(plan), task=_new_task(plan, goal, reach),
             # Kernels are compiled for arrays that can be written.
-            net=copies(layout.net, 1), cells=copies(layout.cells, plan.n_threads),
+            net=copies(layout.net, 1), cells=_new_cells(layout.cells, plan.n_threads, bptt_steps),
             packed=aligned((layout.packed_size,), dtype),
             sequences=records[some], scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
-            starts=np.zeros((max(slots, plan.n_threads), plan.steps + 1), np.int64),
+            starts=_new_starts(plan, slots, bptt_steps),
             raw=raw, places=np.arange(max_rows),
             **self._for_gradients(architecture, layout, raw),
             **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
@@ -287,17 +298,20 @@ class Learner(_Team):
     architecture, sequences, max_rows
         As above.
     goal : Goal
-    dropout, recurrent_dropout : bool, default=False
-        Whether masks are applied to the inputs of layers and head, and to recurrent states.
+    dropout, recurrent_dropout, bptt_steps
+        As above.
     """
 
     _training = True
 
     def __init__(
-        self, architecture, sequences, max_rows, goal, dropout=False, recurrent_dropout=False
-    ):
+        self, architecture, sequences, max_rows, goal, dropout=False, recurrent_dropout=False,
+        bptt_steps=None,
+    ):  # fmt: skip
         losses.link(goal.loss, sequences.dtype)
-        super().__init__(architecture, sequences, max_rows, dropout, recurrent_dropout, goal)
+        super().__init__(
+            architecture, sequences, max_rows, dropout, recurrent_dropout, goal, bptt_steps
+        )
 
     def learn(self, weights, rows, scale, masks=None):
         """The goal's loss of some sequences, and its gradient, which the next round overwrites.
@@ -317,7 +331,7 @@ class TwoWay(_Team):
 
     Parameters
     ----------
-    architecture, sequences, max_rows, dropout, recurrent_dropout
+    architecture, sequences, max_rows, dropout, recurrent_dropout, bptt_steps
         As of `Learner`.
     """
 
@@ -353,14 +367,25 @@ def _new_control(plan):
     return control
 
 
-def _new_task(plan, goal):
+def _new_task(plan, goal, reach):
     task = np.zeros(tickets.TASK_SIZE, np.int64)
     task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
     task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
-    task[tickets.CREW] = plan.crew
+    task[tickets.CREW], task[tickets.REACH] = plan.crew, reach or 0
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task
+
+
+def _new_cells(cells, n_threads, bptt_steps):
+    cells = copies(cells, n_threads)
+    cells["cut"] = bptt_steps or 0
+    return cells
+
+
+def _new_starts(plan, slots, bptt_steps):
+    rows = 0 if bptt_steps is None else plan.most_rows
+    return np.zeros((max(slots, plan.n_threads), plan.steps + 1 + rows), np.int64)
 
 
 def copies(records, n):

@@ -32,16 +32,17 @@ class Objective:
         self.batch_size = min(settings.solver.batch_size, len(data.rows))
         self._batch_weight = np.zeros(self.batch_size, data.sample_weight.dtype)
         loss, of_team = settings.loss, (architecture, data.sequences, self.batch_size)
-        masked = {
+        options: dict[str, Any] = {
             "dropout": settings.dropout > 0,
             "recurrent_dropout": settings.recurrent_dropout > 0,
+            "bptt_steps": settings.bptt_steps,
         }
         self._team: Any
         if loss.kernel is None:
-            self._team = TwoWay(*of_team, **masked)
+            self._team = TwoWay(*of_team, **options)
         else:
             goal = Goal(loss.kernel, loss.settings, data.targets, data.sample_weight)
-            self._team = Learner(*of_team, goal, **masked)
+            self._team = Learner(*of_team, goal, **options)
 
     def __enter__(self):
         self._team.__enter__()

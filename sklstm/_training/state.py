@@ -64,6 +64,7 @@ class Settings:
     dropout: float
     recurrent_dropout: float
     max_grad_norm: float | None
+    bptt_steps: int | None
 
 
 @dataclass(eq=False)
