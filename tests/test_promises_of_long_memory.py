@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ignores_convergence
 
-from sklstm import LSTMRegressor
+from sklstm import LSTMClassifier, LSTMRegressor
 
 PAGE = (Path(__file__).parents[1] / "docs" / "user_guide" / "long_memory.md").read_text("utf-8")
 STEPS = 400
@@ -58,3 +58,41 @@ def test_chrono_draws_a_length_for_each_cell_up_to_nearly_that_of_the_sequences(
     # Of 64 draws.
     assert STEPS / 2 < length.max() < STEPS
     assert length.min() < STEPS / 10
+
+
+@ignores_convergence
+def test_what_lies_farther_back_than_a_chunk_is_not_learned():
+    rng = np.random.default_rng(0)
+    letters = rng.integers(0, 4, (5000, 60))
+    X, y = np.eye(4, dtype=np.float32)[letters], letters[:, 0]
+    net = LSTMClassifier(
+        32, forget_bias="chrono", learning_rate="cosine", learning_rate_init=0.01, max_iter=10,
+        n_iter_no_change=np.inf, random_state=0,
+    )  # fmt: skip
+    accuracy = {}
+    for bptt_steps in (None, 30):
+        model = net.set_params(bptt_steps=bptt_steps).fit(X[:4000], y[:4000])
+        accuracy[bptt_steps] = model.score(X[4000:], y[4000:])
+        (row,) = re.findall(rf"^\| {bptt_steps} \| (\d+)%, ", PAGE, re.MULTILINE)
+        # Four standard deviations of the accuracy on 1000 sequences.
+        assert abs(accuracy[bptt_steps] - int(row) / 100) < 4 * np.sqrt(0.25 / 1000)
+    # Three standard deviations above a guess, and far below.
+    assert accuracy[30] < 0.5 < 0.99 < accuracy[None]
+
+
+def test_chunks_are_counted_back_from_the_last_step():
+    assert "Of 101 steps,\n`bptt_steps=50` makes chunks of 1, 50 and 50." in PAGE
+    # The second feature is 0, but for the step before the last fifty, which alone moves weights.
+    X = np.random.RandomState(0).normal(size=(20, 101, 2))
+    X[:, :, 1] = 0
+    X[:, 50, 1] = 1
+
+    def weights(bptt_steps, max_iter):
+        model = LSTMRegressor(
+            4, alpha=0, bptt_steps=bptt_steps, max_iter=max_iter, n_iter_no_change=np.inf,
+            normalize_X=False, random_state=0,
+        )  # fmt: skip
+        return model.fit(X, X[:, -1, 0]).input_weights_[0][:, 1]
+
+    assert np.array_equal(weights(50, 1), weights(50, 5))
+    assert not np.array_equal(weights(51, 1), weights(51, 5))
