@@ -29,7 +29,7 @@ from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._kernels.losses import SQUARED_ERROR
-from sklstm._network import plan
+from sklstm._network import plan, rounds
 from sklstm._network.parameters import named_views
 from sklstm._network.rounds import Goal, Learner
 
@@ -348,22 +348,59 @@ def test_partial_fit_and_warm_starts_may_change_it(X, y):
     assert stream.n_iter_ == 3
 
 
-@ignores_convergence
-def test_with_the_last_state_alone_no_more_than_a_chunk_is_on_a_tape():
-    def peak(bptt_steps, n_steps=5000):
+@pytest.mark.parametrize("pooling", ["last", None])
+def test_no_more_than_a_chunk_is_on_a_tape(pooling):
+    def memory(bptt_steps, n_steps):
+        problem = problem_of(np.float32, (64,), pooling=pooling, batch=16, steps=n_steps)
+        targets = problem.in_a_row(problem.d_raw, problem.rows)
+        goal = Goal(SQUARED_ERROR, (0.0,), targets, np.ones(len(targets), np.float32))
+        net = problem.architecture, problem.sequences, 16, goal
+        with Learner(*net, bptt_steps=bptt_steps) as team:
+            return team._context.work.nbytes
+
+    # Shards of 8 rows or more have 64 x 9 numbers of each row at a step on it.
+    assert memory(None, 1000) > 1000 * 8 * 64 * 9 * 4
+    # Beside it lie states, outputs and their like, whatever the length.
+    assert memory(50, 1000) < 60 * 16 * (64 * 9 + 20) * 4
+    assert memory(50, 10_000) == memory(50, 1000)
+
+
+def test_longer_sequences_take_no_more_memory_in_a_fit():
+    def peak(n_steps, pooling):
         X = np.random.RandomState(0).normal(size=(16, n_steps, 1)).astype(np.float32)
-        net = LSTMRegressor(64, max_iter=1, random_state=0, bptt_steps=bptt_steps)
+        y = X[:, :, 0] if pooling is None else X[:, -1, 0]
+        net = LSTMRegressor(
+            64, pooling=pooling, max_iter=1, n_iter_no_change=np.inf, bptt_steps=50, random_state=0
+        )
         tracemalloc.start()
         try:
-            net.fit(X, X[:, -1, 0])
-            return tracemalloc.get_traced_memory()[1] - 5 * X.size
+            net.fit(X, y)
+            return tracemalloc.get_traced_memory()[1] / X.size
         finally:
             tracemalloc.stop()
 
-    peak(50, 100)
-    # Shards of 8 rows or more have 64 x 9 numbers of each row at a step on it.
-    exact, cut = peak(None), peak(50)
-    assert exact > 5000 * 8 * 64 * 9 * 4
-    assert cut < exact / 20
-    # More steps before the chunk take no more.
-    assert peak(50, 20_000) < cut + 20_000 * 8
+    for pooling in ("last", None):
+        peak(100, pooling)
+        # Of a step: its flag while NaN is looked for; or its target, weight, output and gradients.
+        assert peak(20_000, pooling) < (20 if pooling == "last" else 200)
+
+
+@for_each_dtype
+def test_chunks_of_equal_sequences_go_back_at_once(monkeypatch, dtype):
+    # Read once: a step is never gathered again. Three segments have three ways back.
+    problem = problem_of(dtype, (67, 40), pooling=None, batch=9, steps=24)
+    made, make_plan = [], rounds.make_plan
+    monkeypatch.setattr(
+        rounds, "make_plan", lambda *a, **b: made.append(make_plan(*a, **b)) or made[-1]
+    )
+    expected = learn(problem, 8), learn(problem, 2), learn(problem, 8, dropout=True)
+    assert [(each.segments, each.steps, each.chunks) for each in made] == [(3, 8, True)] * 3
+    for bptt_steps, (_, gradient) in zip((8, 2), expected[:2], strict=True):
+        raw, twin = learned_by_twin(problem, bptt_steps)
+        assert_agrees(problem, (raw.astype(dtype), gradient), (raw, twin))
+    monkeypatch.setattr(plan, "BETWEEN_SIGNALS", 1)
+    poison_scratch(monkeypatch)
+    for n_threads in (1, 2, 3, 5, 8):
+        (use_threads if n_threads == 1 else use_crews)(monkeypatch, n_threads)
+        found = learn(problem, 8), learn(problem, 2), learn(problem, 8, dropout=True)
+        assert_same_bits(found, expected)

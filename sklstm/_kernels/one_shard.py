@@ -26,7 +26,7 @@ def backward(
     """As `shard.backward`; the gradient is written."""
     shard.backward(
         net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin,
-        end, gradient, False,
+        end, gradient, False, False,
     )  # fmt: skip
 
 

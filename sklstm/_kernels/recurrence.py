@@ -216,15 +216,15 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
         )  # fmt: skip
 
 
-@linked(CELL_TYPE, vector_type, INDICES, INDEX, links=SEGMENTS)
-def keep_state(cell, work, starts, steps):
-    """Put what each row of a segment ends with, without a tape, where the next starts from."""
+@linked(CELL_TYPE, vector_type, INDICES, INDEX, FLAG, links=SEGMENTS)
+def keep_state(cell, work, starts, steps, tape):
+    """Put what each row of a segment ends with where the next starts from."""
     stride = cell["stride"]
     for t in range(steps):
         rows = starts[t + 1] - starts[t]
         on = starts[t + 2] - starts[t + 1] if t + 1 < steps else 0
         size, shift = (rows - on) * stride, on * stride
-        c = _cell_state(cell, starts, t, 0, False)
+        c = _cell_state(cell, starts, t, starts[t], tape)
         copy(work, cell["h"] + starts[t] * stride + shift, work, cell["h_start"] + shift, size)
         copy(work, c + shift, work, cell["c_start"] + shift, size)
 

@@ -110,7 +110,7 @@ def forward(
         # more.
         if net[0]["state_size"] > 0 and not tape:
             for index in range(cells.size):
-                recurrence.keep_state(cells[index], work, starts, steps)
+                recurrence.keep_state(cells[index], work, starts, steps, False)
         if after == 0 or head.reads_each_step(net[0]):
             head.forward(
                 net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
@@ -119,20 +119,24 @@ def forward(
     restore(mode)
 
 
-@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG)
+@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG, FLAG)
 def backward(
     net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin, end,
-    gradient, accumulate,
+    gradient, accumulate, alone,
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
     With `accumulate`, it is added to what is there; of size 0, that of the weights is not wanted.
-    Segments come in the reverse of their order.
+    Segments come in the reverse of their order; or `alone`, in their order, if no gradient passes
+    from one to another, and the state that a segment ends with is then put where the next starts.
     """
     if cells[0]["given_up"]:
         return
     mode = flush_subnormals()
     steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
+    if alone:
+        accumulate, after = accumulate or begin > 0, 0
+    accumulate = accumulate or after > 0
     left = block(starts, steps + 1, rows.size if cells[0]["cut"] > 0 else 0)
     for r in range(left.size):
         left[r] = sequences[rows[r]]["length"] - begin
@@ -142,7 +146,7 @@ def backward(
         if after == 0 or head.reads_each_step(net[0]):
             head.backward(
                 net[0], top, packed, rows, masks, work, starts, d_raw, places, begin, steps,
-                gradient, accumulate or after > 0,
+                gradient, accumulate,
             )  # fmt: skip
         if not head.reads_each_step(net[0]):
             head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
@@ -153,11 +157,17 @@ def backward(
             if cell["mine"]:
                 recurrence.backward(
                     cell, packed, work, gradient, starts, steps, before, after, left, masks,
-                    accumulate or after > 0,
+                    accumulate,
                 )  # fmt: skip
         wait(cells[0], work)
         if layer > 0 or net[0]["x_width"] > 0:
             _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
+    if alone and net[0]["state_size"] > 0:
+        wait(cells[0], work)
+        if cells[0]["member"] == 0:
+            for index in range(cells.size):
+                recurrence.keep_state(cells[index], work, starts, steps, True)
+        wait(cells[0], work)
     restore(mode)
 
 

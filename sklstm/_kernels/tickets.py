@@ -30,9 +30,9 @@ from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
 # steps of a segment, how many of these the caller does before it returns to look for signals, how
-# many threads a crew may have, how often the first of them looks for the others, and how many of
-# the last steps of a sequence a gradient comes to; 0: to all.
-WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, TASK_SIZE = range(10)
+# many threads a crew may have, how often the first of them looks for the others, how many of the
+# last steps of a sequence a gradient comes to (0: to all), and whether none leaves a segment.
+WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, CHUNKS, TASK_SIZE = range(11)
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
 PREDICT, LEARN, FORWARD, BACKWARD = range(4)
@@ -175,17 +175,20 @@ def _run(member, context):
                 final = (longest - 1) // task[SEGMENT]
                 # To learn in several segments, all but the last are read without a tape. When the
                 # way back comes to one, it is read again, from the state that was put aside before.
+                # If no gradient leaves them, each goes back at once.
+                alone = learn and task[CHUNKS] > 0
                 again = learn and turn > final
                 segment = 2 * final - turn if again else turn
                 end, unreached = (segment + 1) * task[SEGMENT], 0
-                if task[REACH] > 0:
+                if task[REACH] > 0 or task[CHUNKS] > 0:
                     # The last one ends with the longest sequence; it is the first that is short.
                     end -= (final + 1) * task[SEGMENT] - longest
+                if task[REACH] > 0:
                     shortest = context.sequences[batch[size - 1]]["length"]
                     unreached = max(0, shortest - task[REACH])
                 begin, end = max(0, end - task[SEGMENT]), min(end, longest)
-                back = what == BACKWARD or (learn and turn >= final)
-                if learn and final > 0 and first_of_crew and end > unreached:
+                back = what == BACKWARD or (learn and (turn >= final or alone))
+                if learn and final > 0 and first_of_crew and end > unreached and not alone:
                     shard.put_aside(context.net, work, final - segment, again)
                 if what != BACKWARD:
                     shard.forward(
@@ -201,10 +204,11 @@ def _run(member, context):
                     shard.backward(
                         context.net, cells, context.packed, context.sequences,
                         context.scaling, batch, masks, work, starts, context.d_raw, places, begin,
-                        end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
+                        end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0, alone,
                     )  # fmt: skip
                 turn += 1
-                if turn > (2 * final if learn else final) or (back and begin <= unreached):
+                turns = 2 * final + 1 if learn and not alone else final + 1
+                if turn == turns or (back and begin <= unreached and not alone):
                     s, turn = s + 1, 0
             atomic_add(control, UNFINISHED, -1)
             idle = 0

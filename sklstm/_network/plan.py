@@ -66,6 +66,10 @@ class Plan(NamedTuple):
         Of a sequence, at most.
     aside : int
         Segments whose state may have to be put aside, to read them again.
+    reach : int
+        How many of a sequence's last steps a gradient comes to; 0: to all.
+    chunks : bool
+        Whether no gradient leaves a segment, so that each goes back at once.
     at_a_time : int
         How many segments a caller does before it returns to see signals; 0 if one takes too long.
     n_threads : int
@@ -82,6 +86,8 @@ class Plan(NamedTuple):
     steps: int
     segments: int
     aside: int
+    reach: int
+    chunks: bool
     at_a_time: int
     n_threads: int
     crew: int
@@ -95,7 +101,7 @@ class Plan(NamedTuple):
 
 def make_plan(
     architecture, dtype, longest, max_rows, training, equal_lengths, whole=False, shared=True,
-    reach=None,
+    bptt_steps=None,
 ):  # fmt: skip
     """The plan for sequences of up to `longest` steps.
 
@@ -112,15 +118,15 @@ def make_plan(
         Whether a sequence must be one segment.
     shared : bool
         Whether threads may share a group.
-    reach : int or None
-        How many of a sequence's last steps a gradient comes to; None: to all.
+    bptt_steps : int or None
+        Steps of the chunks that no gradient leaves; None: there are none.
     """
-    # None of what the way back does not come to is on a tape; segments of one direction alone can
-    # be left out.
     can_be_cut = not (whole or architecture.bidirectional)
-    taped = longest
-    if reach is not None and can_be_cut:
-        taped = min(longest, max(reach, LEAST_STEPS))
+    reach, chunk = 0, 0
+    if bptt_steps is not None and can_be_cut:
+        reach, chunk = _way_back(architecture, bptt_steps, equal_lengths)
+    # No more is on a tape than a gradient goes back through.
+    taped = min(longest, max(reach, chunk, LEAST_STEPS) if reach or chunk else longest)
     shard_rows, group = divide(architecture, dtype, taped, max_rows, training, equal_lengths)
     most_shards = count_shards(max_rows, shard_rows)
     most_groups = -(-most_shards // group)
@@ -129,8 +135,12 @@ def make_plan(
         rows = min(max_rows, 3 * shard_rows // 2)
         steps = segment_steps(architecture, dtype, taped, rows, training, most_groups == 1)
     aside = segments = -(-longest // steps)
-    if reach is not None and equal_lengths:
+    # A chunk that is too large for a tape is read again, as what is not cut.
+    chunks = segments > 1 and steps == chunk
+    if reach and equal_lengths:
         aside = min(segments, -(-reach // steps))
+    elif chunks:
+        aside = 0
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
@@ -141,9 +151,19 @@ def make_plan(
             crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
         n_threads = min(threads, most_groups * crew)
     return Plan(
-        shard_rows, group, most_shards, most_groups, steps, segments, aside, at_a_time, n_threads,
-        crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        shard_rows, group, most_shards, most_groups, steps, segments, aside, reach, chunks,
+        at_a_time, n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
     )  # fmt: skip
+
+
+def _way_back(architecture, bptt_steps, equal_lengths):
+    """To how many last steps a gradient comes, or the steps of a segment that none leaves; or 0."""
+    if architecture.pooling == "last":
+        return bptt_steps, 0
+    if architecture.reads_each_step and equal_lengths:
+        return 0, -(-LEAST_STEPS // bptt_steps) * bptt_steps
+    # A gradient starts when all is read, or from where each sequence has its own chunks.
+    return 0, 0
 
 
 def count_shards(n_rows, shard_rows):

@@ -87,11 +87,10 @@ class _Team:
             self._longest_first = LongestFirst(lengths, max_rows)
         # Within one chunk, nothing is cut.
         bptt_steps = bptt_steps if (bptt_steps or 0) < sequences.longest else None
-        # The gradient starts from the last step alone, and stays in its chunk.
-        reach = bptt_steps if architecture.pooling == "last" else None
         self._plan = plan = make_plan(
             architecture, dtype, sequences.longest, max_rows, training, sequences.equal_lengths,
-            whole=self._keeps_tapes, shared=not recurrent_dropout, reach=reach,
+            whole=self._keeps_tapes, shared=not recurrent_dropout,
+            bptt_steps=bptt_steps,
         )  # fmt: skip
         self.n_threads = plan.n_threads
         if plan.segments > 1:
@@ -110,7 +109,7 @@ class _Team:
         # A crew works where its group has a place.
         slots = plan.most_shards if self._keeps_tapes else plan.n_threads // plan.crew
         self._context = tickets.RoundContext(
-            control=_new_control(plan), task=_new_task(plan, goal, reach),
+            control=_new_control(plan), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
             net=copies(layout.net, 1), cells=_new_cells(layout.cells, plan.n_threads, bptt_steps),
             packed=aligned((layout.packed_size,), dtype),
@@ -367,11 +366,12 @@ def _new_control(plan):
     return control
 
 
-def _new_task(plan, goal, reach):
+def _new_task(plan, goal):
     task = np.zeros(tickets.TASK_SIZE, np.int64)
     task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
     task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
-    task[tickets.CREW], task[tickets.REACH] = plan.crew, reach or 0
+    task[tickets.CREW] = plan.crew
+    task[tickets.REACH], task[tickets.CHUNKS] = plan.reach, plan.chunks
     if goal is not None:
         task[tickets.LOSS] = goal.loss
     return task
