@@ -136,9 +136,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         The gradient is cut every so many steps [12]_: a chunk starts from states that count as
         constants, so that nothing is learned of what lies farther back than its first step. Chunks
         are counted back from the last step of each sequence; only its first chunk may be shorter.
-        Those of the backward direction are counted from step 0, which it reads last. With
-        pooling="last" and one direction only the last chunk is read backwards, which saves time and
-        memory. None: the gradient is exact. Predictions read all steps, whatever it is.
+        Those of the backward direction are counted from step 0, which it reads last. It saves time
+        and memory with pooling="last", where the gradient comes to the last chunk alone, and with
+        pooling=None; not with bidirectional=True. None: the gradient is exact. Predictions read all
+        steps, whatever it is.
 
     Attributes
     ----------
