@@ -65,7 +65,7 @@ def warm_up():
             model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
             model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
             LSTMRegressor(1, loss="gaussian", max_iter=1).fit(X, X[:, 0])
-            LSTMClassifier(1, dropout=0.5, max_iter=1).fit(X, np.arange(10) % 3)
+            LSTMClassifier(1, dropout=0.5, bptt_steps=1, max_iter=1).fit(X, np.arange(10) % 3)
             for pooling in POOLINGS:
                 model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X, X)
                 StreamingPredictor(model).predict(X[:1, :1])

@@ -17,6 +17,7 @@ from sklstm._kernels.crew import is_whole, wait
 from sklstm._kernels.products import GATES, gates_product, some_columns
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
+    CHUNKS,
     DROPOUT,
     FLAG,
     INDEX,
@@ -138,16 +139,10 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, left, m
             clear(work, target, carried * stride)
         elif i == 0:
             clear_of_share(cell, work, target, carried)
-        last = 0
-        while last < carried:
-            first, last = last, _same_way(cell, left, last, carried, t)
-            if _is_cut(cell, left, first, t):
-                if is_whole(cell):
-                    clear(work, dc + first * stride, (last - first) * stride)
-                else:
-                    clear_of_share(cell, work, dc + first * stride, last - first)
-            else:
-                _hand_back(cell, packed, work, starts[t], first, last, target, masks)
+        if cell["cut"] > 0:
+            hand_back_in_chunks(cell, packed, work, starts[t], carried, target, masks, left, t)
+        else:
+            _hand_back(cell, packed, work, starts[t], 0, carried, target, masks)
     if gradient.size > 0:
         weight_gradient(cell, work, gradient, starts, steps, before, accumulate)
 
@@ -155,17 +150,35 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, left, m
 @kernel
 def _hand_back(cell, packed, work, row, first, last, target, masks):
     """Add the gradient of the hidden states that some rows of a step started from."""
-    stride, n = cell["stride"], last - first
+    stride, n, masked = cell["stride"], last - first, cell["h_masked"] != cell["h"]
     target += first * stride
-    if cell["h_masked"] == cell["h"]:
-        hidden_gradient(cell, packed, work, n, row + first, target, True)
-        return
-    hidden_gradient(cell, packed, work, n, row + first, cell["dh_masked"], False)
-    mask_rows(
-        work, cell["dh_masked"], stride, cell["units"], n, block(masks, first, n),
-        cell["recurrent_mask"],
-    )  # fmt: skip
-    add(work, cell["dh_masked"], work, target, n * stride)
+    dh_before = cell["dh_masked"] if masked else target
+    hidden_gradient(cell, packed, work, n, row + first, dh_before, not masked)
+    if masked:
+        mask_rows(
+            work, dh_before, stride, cell["units"], n, block(masks, first, n),
+            cell["recurrent_mask"],
+        )  # fmt: skip
+        add(work, dh_before, work, target, n * stride)
+
+
+@linked(
+    CELL_TYPE, vector_type, vector_type, INDEX, INDEX, INDEX, matrix_type, INDICES, INDEX,
+    links=CHUNKS,
+)  # fmt: skip
+def hand_back_in_chunks(cell, packed, work, row, rows, target, masks, left, t):
+    """Add that of the rows whose chunk goes on before step t; of the others, write a dc of 0."""
+    last, stride = 0, cell["stride"]
+    while last < rows:
+        first, is_cut = last, _is_cut(cell, left, last, t)
+        while last < rows and _is_cut(cell, left, last, t) == is_cut:
+            last += 1
+        if not is_cut:
+            _hand_back(cell, packed, work, row, first, last, target, masks)
+        elif is_whole(cell):
+            clear(work, cell["dc"] + first * stride, (last - first) * stride)
+        else:
+            clear_of_share(cell, work, cell["dc"] + first * stride, last - first)
 
 
 @kernel
@@ -174,21 +187,8 @@ def _is_cut(cell, left, row, t):
 
     Chunks are counted from the step that is read last of all, so that none but the first is short.
     """
-    if cell["cut"] == 0:
-        return False
     behind = t + 1 if cell["reverse"] else left[row] - t
     return behind % cell["cut"] == 0
-
-
-@kernel
-def _same_way(cell, left, first, end, t):
-    """Up to where rows are cut, or are not, as the first is."""
-    if cell["cut"] == 0:
-        return end
-    cut, last = _is_cut(cell, left, first, t), first + 1
-    while last < end and _is_cut(cell, left, last, t) == cut:
-        last += 1
-    return last
 
 
 @kernel

@@ -76,7 +76,7 @@ class Links:
 # What every net needs; what nets of several layers do, sequences in segments, dropout, and shards
 # that threads share.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
-SEGMENTS, DROPOUT, SHARED = map(Links.named, ("segments", "dropout", "shared"))
+SEGMENTS, CHUNKS, DROPOUT, SHARED = map(Links.named, ("segments", "chunks", "dropout", "shared"))
 
 
 class AddressTable:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklstm._kernels import counters, losses, pooling, shard, tickets
-from sklstm._machine.linkage import DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
+from sklstm._machine.linkage import CHUNKS, DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
@@ -95,6 +95,8 @@ class _Team:
         self.n_threads = plan.n_threads
         if plan.segments > 1:
             SEGMENTS.link(dtype)
+        if bptt_steps is not None:
+            CHUNKS.link(dtype)
         if plan.crew > 1:
             SHARED.link(dtype)
         layout = make_layout(
