@@ -20,8 +20,9 @@ from sklstm._kernels import recurrence, shard, updates
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
+from sklstm._network.initial_weights import initial_weights
 from sklstm._network.layout import aligned, make_layout
-from sklstm._network.parameters import Architecture, initial_weights, penalized
+from sklstm._network.parameters import Architecture, penalized
 from sklstm._network.plan import GROUP_ROWS, count_shards, training_rows
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
