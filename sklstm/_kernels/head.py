@@ -2,7 +2,8 @@
 
 What the pooling of a sequence says is a row; or, of a pooling that keeps nothing, each of its steps
 is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next. A
-block of them is made at a time, forward and back, so that it stays in the cache.
+block of them is made at a time, forward and back, so that it stays in the cache. Each direction
+has its own rows of weights, and the bias comes last: hidden states are multiplied where they lie.
 """
 
 from sklstm._kernels import pooling, recurrence
@@ -56,7 +57,7 @@ def pool(net, top, sequences, rows, work, starts, begin, steps):
 @kernel
 def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps):
     """Write the raw outputs of all rows, given what the pooling has taken in."""
-    inputs, width = net["head_inputs"] + 1, net["output_width"]
+    width, bias = net["output_width"], _weights_of(net, net["packed"], net["head_inputs"])
     if not reads_each_step(net):
         _read_pooled(net, top, sequences, rows, work)
     first_time, n_times = times(net, begin, steps)
@@ -64,17 +65,21 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        _finish_rows(net, top, rows, masks, work, starts, t0, t1)
-        plain_product(
-            last - first, width, inputs, work, net["pooled"], inputs, 1,
-            packed, net["packed"], True, work, net["raw"], width, False,
-        )  # fmt: skip
+        _mask_inputs(net, top, rows, masks, work, starts, t0, t1)
+        for direction in range(top.size):
+            units = top[direction]["units"]
+            source, row = _inputs(net, top, direction, first)
+            plain_product(
+                last - first, width, units, work, source, row, 1,
+                packed, _weights_of(net, net["packed"], direction * units), True,
+                work, net["raw"], width, direction > 0,
+            )  # fmt: skip
         at, outputs = net["raw"], net["outputs"]
         for t in range(t0, t1):
             n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
             for r in range(n):
                 for j in range(outputs):
-                    raw[places[r] + first_time + t, j] = work[at + j]
+                    raw[places[r] + first_time + t, j] = work[at + j] + packed[bias + j]
                 at += width
 
 
@@ -86,7 +91,7 @@ def backward(
 
     Of steps, write dh of the top layer.
     """
-    inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    outputs, width = net["outputs"], net["output_width"]
     head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
     block = _times_of_a_block(rows)
@@ -104,10 +109,20 @@ def backward(
         if gradient.size > 0:
             if reads_each_step(net):
                 # `forward` has left no more than its last block.
-                _finish_rows(net, top, rows, masks, work, starts, t0, t1)
+                _mask_inputs(net, top, rows, masks, work, starts, t0, t1)
+            for direction in range(top.size):
+                units = top[direction]["units"]
+                source, row = _inputs(net, top, direction, first)
+                plain_product(
+                    units, width, last - first, work, source, 1, row, work, net["d_raw"], False,
+                    gradient, _weights_of(net, net["gradient"], direction * units), width,
+                    accumulate or t0 > 0,
+                )  # fmt: skip
+            work[net["one"]] = 1
             plain_product(
-                inputs, width, last - first, work, net["pooled"], 1, inputs,
-                work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+                1, width, last - first, work, net["one"], 0, 0, work, net["d_raw"], False,
+                gradient, _weights_of(net, net["gradient"], net["head_inputs"]), width,
+                accumulate or t0 > 0,
             )  # fmt: skip
         target, target_row = net["d_pooled"], head_width
         # Of one direction, the rows are what is handed back.
@@ -149,6 +164,21 @@ def _kept(net, row, unit):
 
 
 @kernel
+def _weights_of(net, begin, row):
+    """Where a row of the head's weights is, packed or of the gradient; the bias is the last."""
+    return begin + row * net["output_width"]
+
+
+@kernel
+def _inputs(net, top, direction, first):
+    """Where the inputs of a direction are, from row `first` on, and how far apart."""
+    cell = top[direction]
+    if reads_each_step(net) and not net["dropout"]:
+        return cell["h"] + first * cell["stride"], cell["stride"]
+    return net["pooled"] + direction * cell["units"], net["head_inputs"]
+
+
+@kernel
 def _read_pooled(net, top, sequences, rows, work):
     """Write what the pooling says of each sequence."""
     for r in range(rows.size):
@@ -157,34 +187,26 @@ def _read_pooled(net, top, sequences, rows, work):
             units = top[direction]["units"]
             pooling.read_states(
                 net["pooling"], work, _kept(net, r, at), net["head_inputs"],
-                net["pooled"] + r * (net["head_inputs"] + 1) + at, units,
+                net["pooled"] + r * net["head_inputs"] + at, units,
                 sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
             )  # fmt: skip
             at += units
 
 
 @kernel
-def _finish_rows(net, top, rows, masks, work, starts, t0, t1):
-    """Write the rows of some times, if they are steps; then, of all, the last column and masks."""
-    inputs = net["head_inputs"] + 1
-    first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+def _mask_inputs(net, top, rows, masks, work, starts, t0, t1):
+    """With dropout, write the rows of some times, if they are steps, and multiply all by masks."""
+    if not net["dropout"]:
+        return
+    inputs = net["head_inputs"]
     if reads_each_step(net):
-        _read_steps(net, top, work, first, last)
-    _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
-    if net["dropout"]:
-        _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
-
-
-@kernel
-def _read_steps(net, top, work, first, last):
-    """Write the rows of steps: hidden states, of both directions side by side."""
-    for direction in range(top.size):
-        cell = top[direction]
-        units, source = cell["units"], cell["h"] + first * cell["stride"]
-        target = net["pooled"] + direction * units
-        _move_rows(
-            work, source, cell["stride"], target, net["head_inputs"] + 1, last - first, units
-        )
+        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+        for direction in range(top.size):
+            cell = top[direction]
+            units, source = cell["units"], cell["h"] + first * cell["stride"]
+            target = net["pooled"] + direction * units
+            _move_rows(work, source, cell["stride"], target, inputs, last - first, units)
+    _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
 
 
 @kernel
@@ -206,13 +228,6 @@ def _move_rows(work, source, source_row, target, target_row, rows, columns):
             work[target + j] = work[source + j]
         source += source_row
         target += target_row
-
-
-@kernel
-def _append_ones(work, at, stride, n):
-    for _ in range(n):
-        work[at] = 1
-        at += stride
 
 
 @kernel

@@ -41,6 +41,7 @@ NET = np.dtype(
             "weights", "packed", "packed_transposed", "gradient",
             "kept", "n_kept",  # what the pooling knows so far, (rows, n_kept, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
+            "one",  # the number 1
             "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
             "aside",  # the states that were put aside, (segments, state_size)
             "stream",  # whether the first segment starts from a state too
@@ -196,10 +197,13 @@ def pack(net, cells, weights, packed, transposed):
                     packed, cell["packed_inputs_transposed"] + (GATES * place + q) * below * units,
                 )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
-    pack_plain(
-        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
-        packed, net[0]["packed"],
-    )  # fmt: skip
+    # Each direction's weights by themselves, and the bias.
+    for row in range(0, inputs + 1, inputs // net[0]["directions"]):
+        pack_plain(
+            1 if row == inputs else inputs // net[0]["directions"], outputs,
+            net[0]["output_width"], weights, net[0]["weights"] + row * outputs, outputs, 1,
+            packed, net[0]["packed"] + row * net[0]["output_width"],
+        )  # fmt: skip
     if transposed:
         pack_plain(
             outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,
