@@ -41,6 +41,9 @@ def fragment(measured):
         return f"{study(measured)}\n\n{machine_line(measured['machine'])}"
     if "shapes" in measured:
         return f"{comparisons(measured)}\n\n{machine_line(measured['machine'])}"
+    if "rates" in measured:
+        how = f"Medians of {measured['rounds']} rounds. {machine_line(measured['machine'])}"
+        return f"{deepest_dips(measured['rates'])}\n\n{how}"
     if "seeds" in measured:
         return f"{scores(measured)}\n\n{machine_line(measured['machine'])}"
     if "curves" in measured:
@@ -96,6 +99,25 @@ def comparisons(measured):
     if lost:
         text += f"\n\n**What is lost**\n\n{_markdown(['comparison', 'shape', 'ratio'], lost)}"
     return text
+
+
+def deepest_dips(curves):
+    """A row a curve: the size whose rate is the lowest, beside its two neighbours'."""
+    lines = []
+    for curve in curves:
+        size, dip = min(curve["dips"].items(), key=lambda item: item[1])
+        share = [rate / curve["numpy"] for rate in curve["rates"]]
+        largest = curve["values"][-1]
+        lines.append([
+            f"{curve['axis']} ({curve['others']})", f"{curve['values'][0]} to {largest}",
+            f"{dip:.2f} at {size}", f"{curve['rates'][-1]:.0f}", f"{100 * share[-1]:.0f}%",
+        ])  # fmt: skip
+    header = ["sizes", "from, to", "deepest dip", "GFLOP/s of the largest", "of NumPy's"]
+    return (
+        f"{_markdown(header, lines)}\n\n"
+        "A dip is the rate of a size by that of its neighbours, on a straight line between them; of "
+        "units, from 64 on. Logical multiply-adds alone are counted, twice."
+    )
 
 
 def scores(measured):

@@ -119,7 +119,7 @@ def check_numbers(form, expected, scaling=None, moments=None):
     records = _from_list(source) if in_a_list else _from_array(source)
     # A list may hold nothing but sequences without a step, which are refused below.
     longest = form.n_timesteps or max(1, int(records["length"].max()))
-    block = max(1, _BLOCK // (longest * n_features))
+    block, padded = max(1, _BLOCK // (longest * n_features)), in_a_list
     for first in range(0, len(records), block):
         some = slice(first, first + block)
         part = source[some]
@@ -127,11 +127,16 @@ def check_numbers(form, expected, scaling=None, moments=None):
             _check_arrays(part, first)
         elif np.count_nonzero(np.isfinite(part)) < part.size:  # `all` takes longer
             records["length"][some] = _own_lengths(form, expected, part, first)
+            padded = True
         if moments is not None:
             moments.add(records[some], first, dtype)
     if not form.from_2d:
         check_n_timesteps(records["length"], expected.n_timesteps, expected.name)
-    return Sequences(records, dtype, n_features, source, scaling)
+    sequences = Sequences(records, dtype, n_features, source, scaling)
+    if not padded:
+        # For a single row, counting would take as long as some of its steps.
+        sequences.longest, sequences.equal_lengths = longest, True
+    return sequences
 
 
 def _windows(form, expected, scaling, moments):
@@ -175,7 +180,7 @@ def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
     first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1], 0
     # For a single row, all of this takes as long as the net.
-    records = np.array(first, np.int64).view(SEQUENCE)
+    records = np.ndarray(1, SEQUENCE, np.array(first, np.int64))
     if len(X) > 1:
         records = records.repeat(len(X))
         records["address"] += np.arange(len(X), dtype=np.int64) * X.strides[0]

@@ -2,8 +2,8 @@
 
 What the pooling of a sequence says is a row; or, of a pooling that keeps nothing, each of its steps
 is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next. A
-block of them is made at a time, forward and back, so that it stays in the cache. Each direction
-has its own rows of weights, and the bias comes last: hidden states are multiplied where they lie.
+block of them is made at a time, forward and back, so that it stays in the cache. Hidden states of
+one direction are multiplied where they lie, so the bias is added by itself.
 """
 
 from sklstm._kernels import pooling, recurrence
@@ -57,7 +57,8 @@ def pool(net, top, sequences, rows, work, starts, begin, steps):
 @kernel
 def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps):
     """Write the raw outputs of all rows, given what the pooling has taken in."""
-    width, bias = net["output_width"], _weights_of(net, net["packed"], net["head_inputs"])
+    inputs, width = net["head_inputs"], net["output_width"]
+    bias = net["packed"] + inputs * width
     if not reads_each_step(net):
         _read_pooled(net, top, sequences, rows, work)
     first_time, n_times = times(net, begin, steps)
@@ -65,15 +66,11 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        _mask_inputs(net, top, rows, masks, work, starts, t0, t1)
-        for direction in range(top.size):
-            units = top[direction]["units"]
-            source, row = _inputs(net, top, direction, first)
-            plain_product(
-                last - first, width, units, work, source, row, 1,
-                packed, _weights_of(net, net["packed"], direction * units), True,
-                work, net["raw"], width, direction > 0,
-            )  # fmt: skip
+        source, row = _finish_rows(net, top, rows, masks, work, starts, t0, t1)
+        plain_product(
+            last - first, width, inputs, work, source, row, 1,
+            packed, net["packed"], True, work, net["raw"], width, False,
+        )  # fmt: skip
         at, outputs = net["raw"], net["outputs"]
         for t in range(t0, t1):
             n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
@@ -91,7 +88,7 @@ def backward(
 
     Of steps, write dh of the top layer.
     """
-    outputs, width = net["outputs"], net["output_width"]
+    inputs, outputs, width = net["head_inputs"], net["outputs"], net["output_width"]
     head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
     block = _times_of_a_block(rows)
@@ -107,27 +104,21 @@ def backward(
                     work[at + j] = d_raw[places[r] + first_time + t, j]
                 at += width
         if gradient.size > 0:
+            source, row = net["pooled"], inputs
             if reads_each_step(net):
                 # `forward` has left no more than its last block.
-                _mask_inputs(net, top, rows, masks, work, starts, t0, t1)
-            for direction in range(top.size):
-                units = top[direction]["units"]
-                source, row = _inputs(net, top, direction, first)
-                plain_product(
-                    units, width, last - first, work, source, 1, row, work, net["d_raw"], False,
-                    gradient, _weights_of(net, net["gradient"], direction * units), width,
-                    accumulate or t0 > 0,
-                )  # fmt: skip
+                source, row = _finish_rows(net, top, rows, masks, work, starts, t0, t1)
+            plain_product(
+                inputs, width, last - first, work, source, 1, row,
+                work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+            )  # fmt: skip
             work[net["one"]] = 1
             plain_product(
                 1, width, last - first, work, net["one"], 0, 0, work, net["d_raw"], False,
-                gradient, _weights_of(net, net["gradient"], net["head_inputs"]), width,
-                accumulate or t0 > 0,
+                gradient, net["gradient"] + inputs * width, width, accumulate or t0 > 0,
             )  # fmt: skip
         target, target_row = net["d_pooled"], head_width
-        # Of one direction, the rows are what is handed back.
-        at_once = reads_each_step(net) and top.size == 1 and not net["dropout"]
-        if at_once:
+        if _in_place(net, top):
             target, target_row = top[0]["dh"] + first * top[0]["stride"], top[0]["stride"]
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
@@ -135,7 +126,7 @@ def backward(
         )  # fmt: skip
         if net["dropout"]:
             _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
-        if reads_each_step(net) and not at_once:
+        if reads_each_step(net) and not _in_place(net, top):
             _hand_back_steps(net, top, work, first, last)
 
 
@@ -164,18 +155,9 @@ def _kept(net, row, unit):
 
 
 @kernel
-def _weights_of(net, begin, row):
-    """Where a row of the head's weights is, packed or of the gradient; the bias is the last."""
-    return begin + row * net["output_width"]
-
-
-@kernel
-def _inputs(net, top, direction, first):
-    """Where the inputs of a direction are, from row `first` on, and how far apart."""
-    cell = top[direction]
-    if reads_each_step(net) and not net["dropout"]:
-        return cell["h"] + first * cell["stride"], cell["stride"]
-    return net["pooled"] + direction * cell["units"], net["head_inputs"]
+def _in_place(net, top):
+    """Whether rows are the hidden states themselves, and dh is what is handed back."""
+    return reads_each_step(net) and top.size == 1 and not net["dropout"]
 
 
 @kernel
@@ -194,19 +176,27 @@ def _read_pooled(net, top, sequences, rows, work):
 
 
 @kernel
-def _mask_inputs(net, top, rows, masks, work, starts, t0, t1):
-    """With dropout, write the rows of some times, if they are steps, and multiply all by masks."""
-    if not net["dropout"]:
-        return
+def _finish_rows(net, top, rows, masks, work, starts, t0, t1):
+    """Make the rows of some times, masked; returns where they are, and how far apart."""
     inputs = net["head_inputs"]
+    first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+    if _in_place(net, top):
+        return top[0]["h"] + first * top[0]["stride"], top[0]["stride"]
     if reads_each_step(net):
-        first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        for direction in range(top.size):
-            cell = top[direction]
-            units, source = cell["units"], cell["h"] + first * cell["stride"]
-            target = net["pooled"] + direction * units
-            _move_rows(work, source, cell["stride"], target, inputs, last - first, units)
-    _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+        _read_steps(net, top, work, first, last)
+    if net["dropout"]:
+        _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+    return net["pooled"], inputs
+
+
+@kernel
+def _read_steps(net, top, work, first, last):
+    """Write the rows of steps: hidden states, of both directions side by side."""
+    for direction in range(top.size):
+        cell = top[direction]
+        units, source = cell["units"], cell["h"] + first * cell["stride"]
+        target = net["pooled"] + direction * units
+        _move_rows(work, source, cell["stride"], target, net["head_inputs"], last - first, units)
 
 
 @kernel

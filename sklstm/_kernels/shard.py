@@ -197,12 +197,10 @@ def pack(net, cells, weights, packed, transposed):
                     packed, cell["packed_inputs_transposed"] + (GATES * place + q) * below * units,
                 )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
-    # Each direction's weights by themselves, and the bias.
-    for row in range(0, inputs + 1, inputs // net[0]["directions"]):
+    for first, depth in ((0, inputs), (inputs, 1)):
         pack_plain(
-            1 if row == inputs else inputs // net[0]["directions"], outputs,
-            net[0]["output_width"], weights, net[0]["weights"] + row * outputs, outputs, 1,
-            packed, net[0]["packed"] + row * net[0]["output_width"],
+            depth, outputs, net[0]["output_width"], weights, net[0]["weights"] + first * outputs,
+            outputs, 1, packed, net[0]["packed"] + first * net[0]["output_width"],
         )  # fmt: skip
     if transposed:
         pack_plain(

@@ -116,7 +116,7 @@ class Pool:
         if kept.nbytes > self.most:
             return False
         self._free.append(kept)
-        while self.nbytes > self.most:
+        while len(self._free) > 1 and self.nbytes > self.most:
             try:
                 self._free.popleft()
             except IndexError:
