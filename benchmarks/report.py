@@ -115,8 +115,8 @@ def deepest_dips(curves):
     header = ["sizes", "from, to", "deepest dip", "GFLOP/s of the largest", "of NumPy's"]
     return (
         f"{_markdown(header, lines)}\n\n"
-        "A dip is the rate of a size by that of its neighbours, on a straight line between them; of "
-        "units, from 64 on. Logical multiply-adds alone are counted, twice."
+        "A dip is the rate of a size by that of its neighbours, on a straight line between them; "
+        "of units, from 64 on. Logical multiply-adds alone are counted, twice."
     )
 
 

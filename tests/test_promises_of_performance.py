@@ -136,9 +136,11 @@ def groups(n_rows, equal_lengths=True):
     return plan.count_shards(n_rows, rows) // group, rows * group
 
 
-def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ():
+def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ_or_rows_are_few():
     assert groups(32) == (2, 16)  # that of the defaults: two groups, whatever the threads
-    assert groups(16) == (1, 16)
+    assert groups(11) == (1, 8)
+    assert groups(12) == groups(16) == groups(22) == (2, 8)
+    assert groups(23) == (2, 16)
     assert groups(256) == (16, 16)
     assert groups(32, equal_lengths=False) == (4, 8)
     assert groups(700)[1] == 16

@@ -12,8 +12,12 @@ from typing import NamedTuple
 from sklstm._machine.processor import available_threads
 from sklstm._network.layout import make_layout, round_up
 
-# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two.
-GROUP_ROWS = 16
+# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two. A
+# smaller one would be a single group: there, half as many make two of 12 rows or more.
+GROUP_ROWS, SMALL_MINIBATCH = 16, 23
+# Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
+# threads take a third to start.
+WORTH_CUTTING = 64_000_000
 # Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
 MOST_GROUPS = 32
 # Nominal rows of a shard, in training and in prediction: enough to fill the register tiles. The
@@ -115,7 +119,8 @@ def make_plan(
     steps = longest
     if not (whole or architecture.bidirectional):
         rows = min(max_rows, 3 * shard_rows // 2)
-        steps = segment_steps(architecture, dtype, longest, rows, training, most_groups == 1)
+        few = most_groups if max_rows < 2 * PREDICT_ROWS else None
+        steps = segment_steps(architecture, dtype, longest, rows, training, few)
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
@@ -157,12 +162,27 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
         group_rows //= 2
+    elif training and max_rows < SMALL_MINIBATCH and _stay_in_the_cache(architecture, dtype):
+        group_rows //= 2
     rows = min(rows, group_rows)
     group = group_rows // rows
     if training:
         most_shards = count_shards(max_rows, rows)
         group = max(group, most_shards // MOST_GROUPS)
+    elif (
+        max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING
+        and _stay_in_the_cache(architecture, dtype)
+    ):  # fmt: skip
+        # No bit of a prediction depends on this.
+        while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
+            rows //= 2
     return rows, group
+
+
+def _stay_in_the_cache(architecture, dtype):
+    """Whether the recurrent weights of a layer do, for a thread that reads all of them."""
+    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
+    return weights < LARGE_WEIGHTS
 
 
 def training_rows(architecture, dtype, longest):
@@ -172,16 +192,16 @@ def training_rows(architecture, dtype, longest):
     often, and must do so too.
     """
     tape = make_layout(architecture, dtype, MANY_ROWS, longest, True).work_size * dtype.itemsize
-    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
-    return FEW_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MANY_ROWS
+    few = tape > LARGE_TAPE and _stay_in_the_cache(architecture, dtype)
+    return FEW_ROWS if few else MANY_ROWS
 
 
-def segment_steps(architecture, dtype, longest, rows, training, alone):
+def segment_steps(architecture, dtype, longest, rows, training, few=None):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice. A prediction loses nothing; of a shard that is `alone`, it takes less memory than the
-    weights, so that it can be kept with them.
+    twice. A prediction loses nothing; if it is known to be of `few` shards, they take less memory
+    than the weights, so that it can be kept with them.
     """
     if longest <= LEAST_STEPS:
         return longest
@@ -192,9 +212,9 @@ def segment_steps(architecture, dtype, longest, rows, training, alone):
     )
     step = numbers * rows * dtype.itemsize
     segment = SEGMENT_BYTES
-    if alone and not training:
+    if few is not None and not training:
         weights = architecture.n_weights * dtype.itemsize
-        segment = min(segment, max(weights // 4, LEAST_SEGMENT))
+        segment = min(segment, max(weights // (4 * few), LEAST_SEGMENT))
     if longest * step <= (HUGE_TAPE if training else segment):
         return longest
     steps = max(LEAST_STEPS, segment // step)
