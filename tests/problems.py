@@ -245,8 +245,7 @@ def use_short_segments(monkeypatch):
 
 
 def use_groups(monkeypatch):
-    """Let several shards be a group, as those of long sequences or large minibatches are."""
-    monkeypatch.setattr(plan, "LARGE_TAPE", 0)
+    """Let several shards be a group, as those of large minibatches are."""
     monkeypatch.setattr(plan, "MOST_GROUPS", 4)
 
 

@@ -127,21 +127,21 @@ def test_float32_is_about_twice_as_fast():
     assert ((quotients > 1.9) & (quotients < 2.3)).all(), quotients
 
 
-def groups(n_rows, equal_lengths=True):
+def groups(n_rows, equal_lengths=True, units=64):
     """How many groups a minibatch is cut into, and the rows that one is meant to have."""
-    problem = make_problem(np.float32, (64,))
+    problem = make_problem(np.float32, (units,))
     rows, group = plan.divide(
         problem.architecture, np.dtype(np.float32), 24, n_rows, True, equal_lengths
     )
     return plan.count_shards(n_rows, rows) // group, rows * group
 
 
-def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ_or_rows_are_few():
-    assert groups(32) == (2, 16)  # that of the defaults: two groups, whatever the threads
+def test_a_minibatch_is_cut_into_groups_of_8_rows_whatever_the_threads():
+    assert groups(32) == groups(32, equal_lengths=False) == (4, 8)  # that of the defaults
     assert groups(11) == (1, 8)
-    assert groups(12) == groups(16) == groups(22) == (2, 8)
-    assert groups(23) == (2, 16)
-    assert groups(256) == (16, 16)
-    assert groups(32, equal_lengths=False) == (4, 8)
-    assert groups(700)[1] == 16
-    assert groups(750)[1] > 16
+    assert groups(12) == (2, 8)
+    assert groups(64) == (8, 8)
+    assert groups(256) == (32, 8)
+    assert groups(350)[1] == 8
+    assert groups(375)[1] > 8
+    assert groups(32, units=310) == (2, 16)

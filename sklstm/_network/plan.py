@@ -10,21 +10,19 @@ import math
 from typing import NamedTuple
 
 from sklstm._machine.processor import available_threads
-from sklstm._network.layout import make_layout, round_up
+from sklstm._network.layout import round_up
 
-# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two. A
-# smaller one would be a single group: there, half as many make two of 12 rows or more.
-GROUP_ROWS, SMALL_MINIBATCH = 16, 23
+# Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
+MOST_GROUPS = 32
+# Nominal rows of a shard: in training, a few, so that a minibatch of 32 is shared by four threads;
+# many, if the weights do not stay in the cache and are read less often so; in prediction, enough to
+# fill the register tiles. The rounding in `cut` makes them up to half as many more.
+FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
+# Bytes of recurrent weights that do not stay in the cache.
+LARGE_WEIGHTS = 1_500_000
 # Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
 # threads take a third to start.
 WORTH_CUTTING = 64_000_000
-# Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
-MOST_GROUPS = 32
-# Nominal rows of a shard, in training and in prediction: enough to fill the register tiles. The
-# rounding in `cut` makes them up to half as many more.
-MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
-# Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
-LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
 # Bytes of a tape that is not kept whole, as memory counts more than the third of the time that it
 # costs to read twice; and of what a segment of it, or of a prediction, takes: about what the cache
 # of a core holds.
@@ -155,45 +153,19 @@ def cut(n_rows, shard_rows):
 
 def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
     """The nominal rows of a shard, and how many shards are a group."""
-    rows, group_rows = PREDICT_ROWS, PREDICT_ROWS
+    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
+    in_the_cache = weights < LARGE_WEIGHTS
     if training:
-        rows, group_rows = training_rows(architecture, dtype, longest), GROUP_ROWS
-    if not equal_lengths:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
-        group_rows //= 2
-    elif training and max_rows < SMALL_MINIBATCH and _stay_in_the_cache(architecture, dtype):
-        group_rows //= 2
-    rows = min(rows, group_rows)
-    group = group_rows // rows
-    if training:
-        most_shards = count_shards(max_rows, rows)
-        group = max(group, most_shards // MOST_GROUPS)
-    elif (
-        max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING
-        and _stay_in_the_cache(architecture, dtype)
-    ):  # fmt: skip
+        rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
+        return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
+    rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
+    if in_the_cache and max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING:
         # No bit of a prediction depends on this.
         while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
             rows //= 2
-    return rows, group
-
-
-def _stay_in_the_cache(architecture, dtype):
-    """Whether the recurrent weights of a layer do, for a thread that reads all of them."""
-    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
-    return weights < LARGE_WEIGHTS
-
-
-def training_rows(architecture, dtype, longest):
-    """The nominal rows of a shard in training, if lengths are equal.
-
-    With fewer rows, more of the tape stays in the cache, but the recurrent weights are read more
-    often, and must do so too.
-    """
-    tape = make_layout(architecture, dtype, MANY_ROWS, longest, True).work_size * dtype.itemsize
-    few = tape > LARGE_TAPE and _stay_in_the_cache(architecture, dtype)
-    return FEW_ROWS if few else MANY_ROWS
+    return rows, 1
 
 
 def segment_steps(architecture, dtype, longest, rows, training, few=None):
