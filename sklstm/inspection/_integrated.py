@@ -76,9 +76,10 @@ def integrated_gradients(
     Notes
     -----
     With pooling="max", and where several quantiles cross, the gradient jumps along the path, as
-    another step or quantile is read. These places are found, so that attributions add up as well;
-    it takes some times as long, and memory for the hidden states at 32 points. A step that is read
-    for less than a hundredth of a path may be overlooked: what it adds is then said of another.
+    another step or quantile is read. These places are found, so that attributions add up as well.
+    With pooling="max" that takes about ten times as long, and memory for the hidden states at 33
+    points. A step that is read for less than a hundredth of a path may be overlooked: what it adds
+    is then said of another.
 
     If attributions still miss what they should add up to, by more than a millionth of the largest
     difference, a warning says by how much. So it is with transformers of a pipeline that bend at
