@@ -32,21 +32,25 @@ def blocks_of(architecture, dtype, lengths):
     blocks : list of ndarray of int
         The rows of each block.
     """
+    order = np.argsort(-lengths, kind="stable")
+    blocks = []
+    while len(order):
+        n_rows = most_rows(architecture, dtype, lengths[order[0]])
+        blocks.append(order[:n_rows])
+        order = order[n_rows:]
+    return blocks
+
+
+def most_rows(architecture, dtype, length):
+    """How many sequences of this length, or shorter ones, are a block."""
     # The rest of a layout does not grow with the steps.
     few, more = (
         make_layout(architecture, dtype, MOST_ROWS, steps, True, x_gradient=True).work_size
         for steps in (1, 11)
     )
-    bytes_of_step = (more - few) / 10 / MOST_ROWS * dtype.itemsize
-    order = np.argsort(-lengths, kind="stable")
-    blocks = []
-    while len(order):
-        bytes_of_row = bytes_of_step * lengths[order[0]]
-        least = min(LEAST_ROWS, int(LARGE_TAPE_BYTES / bytes_of_row))
-        n_rows = min(max(int(TAPE_BYTES / bytes_of_row), least, 1), MOST_ROWS)
-        blocks.append(order[:n_rows])
-        order = order[n_rows:]
-    return blocks
+    bytes_of_row = (more - few) / 10 / MOST_ROWS * dtype.itemsize * length
+    least = min(LEAST_ROWS, int(LARGE_TAPE_BYTES / bytes_of_row))
+    return min(max(int(TAPE_BYTES / bytes_of_row), least, 1), MOST_ROWS)
 
 
 def run_blocks(function, blocks):
