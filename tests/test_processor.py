@@ -22,28 +22,35 @@ def eight(monkeypatch):
     monkeypatch.setattr(processor, "threading_layer_runs", lambda: False)
     monkeypatch.setattr(processor, "NUMBA_IS_TOLD", False)
     monkeypatch.setattr(processor, "CPUS", 8)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(processor, "SAID_AT_IMPORT", "")
 
 
 @pytest.mark.parametrize(
-    ("text", "threads"),
+    ("said", "threads"),
     [("1", 1), ("3", 3), (" 3 ", 3), ("3,2", 3), ("64", 8), ("", 8), ("0", 8), ("-1", 8), ("x", 8)],
 )
-def test_openmp_is_told_a_number_or_some_for_nested_levels(eight, monkeypatch, text, threads):
-    monkeypatch.setenv("OMP_NUM_THREADS", text)
+def test_openmp_is_told_a_number_or_some_for_nested_levels(eight, monkeypatch, said, threads):
+    monkeypatch.setattr(processor, "SAID_AT_IMPORT", said)
     assert processor.available_threads() == threads
 
 
-def test_it_may_change_from_call_to_call_as_in_workers_of_ray(eight, monkeypatch):
-    for text, threads in [("1", 1), ("4", 4), ("2", 2)]:
-        monkeypatch.setenv("OMP_NUM_THREADS", text)
+def test_what_is_said_to_children_of_this_process_does_not_count_here(eight, monkeypatch):
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert processor.available_threads() == 8
+
+
+def test_workers_of_ray_are_told_for_each_task(eight, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    for said, threads in [("1", 1), ("4", 4), ("2", 2)]:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
         assert processor.available_threads() == threads
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert processor.available_threads() == 8
 
 
 def test_what_numba_is_told_counts_alone(eight, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(processor, "SAID_AT_IMPORT", "2")
     monkeypatch.setattr(processor, "NUMBA_IS_TOLD", True)
     assert processor.available_threads() == 8
 
@@ -67,7 +74,7 @@ def test_a_task_of_dask_in_a_thread_of_this_process_has_that_thread(eight, monke
         assert processor.available_threads() == threads
     # Its user knows better.
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(get_worker=object))
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setattr(processor, "SAID_AT_IMPORT", "5")
     assert processor.available_threads() == 5
 
 

@@ -29,14 +29,15 @@ MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
 # Those that the process may run on, and of a container those that it has the time of.
 CPUS = joblib.cpu_count()
 NUMBA_IS_TOLD = "NUMBA_NUM_THREADS" in os.environ
+SAID_AT_IMPORT = os.environ.get("OMP_NUM_THREADS", "")
 
 
 def available_threads():
     """How many threads a call may use: Numba's number, or what the process is allowed if fewer.
 
     What starts processes that share a machine (dask, ray, a batch system) says so by
-    OMP_NUM_THREADS, which Numba does not know; ray sets it anew for each task. NUMBA_NUM_THREADS
-    is meant for Numba, as where joblib sets both, and is followed alone.
+    OMP_NUM_THREADS, which Numba does not know. NUMBA_NUM_THREADS is meant for Numba, as where
+    joblib sets both, and is followed alone.
     """
     if config.DISABLE_JIT:
         return 1
@@ -45,14 +46,16 @@ def available_threads():
     threads = numba.get_num_threads() if threading_layer_runs() else config.NUMBA_NUM_THREADS
     if threads == 1 or NUMBA_IS_TOLD:
         return threads
-    allowed = _openmp_threads(os.environ.get("OMP_NUM_THREADS", ""))
-    return min(threads, allowed or (1 if _in_a_task_of_dask() else CPUS))
+    # As OpenMP itself: a cluster of dask that this process starts sets it here too, for workers to
+    # inherit. But ray tells its workers anew for each task.
+    said = os.environ.get("OMP_NUM_THREADS", "") if "ray" in sys.modules else SAID_AT_IMPORT
+    return min(threads, _openmp_threads(said) or (1 if _in_a_task_of_dask() else CPUS))
 
 
 @functools.cache
-def _openmp_threads(text):
-    """The threads of OpenMP's outermost level, as it reads them: "4" or "4,2"; 0 if it does not."""
-    outermost = text.partition(",")[0].strip()
+def _openmp_threads(said):
+    """The threads of OpenMP's outermost level, as it reads "4" or "4,2"; 0 if nothing is said."""
+    outermost = said.partition(",")[0].strip()
     return int(outermost) if outermost.isdecimal() else 0
 
 

@@ -131,7 +131,7 @@ def make_plan(
 
 def threads_for(work):
     """How many threads a round of so many multiply-adds may have."""
-    # To ask takes a microsecond, of the twenty of a prediction of one row.
+    # To ask may take a microsecond, of the twenty of a prediction of one row.
     return available_threads() if work >= WORTH_A_THREAD else 1
 
 
