@@ -122,16 +122,20 @@ def make_plan(
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
-    n_threads = crew = 1
-    if work >= WORTH_A_THREAD:
-        threads = available_threads()
-        if shared:
-            crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
-        n_threads = min(threads, most_groups * crew)
+    threads, crew = threads_for(work), 1
+    if threads > 1 and shared:
+        crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, -(-longest // steps), at_a_time,
-        n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        min(threads, most_groups * crew), crew,
+        min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
     )  # fmt: skip
+
+
+def threads_for(work):
+    """How many threads a round of so many multiply-adds may have."""
+    # To ask may take a microsecond, of the twenty of a prediction of one row.
+    return available_threads() if work >= WORTH_A_THREAD else 1
 
 
 def count_shards(n_rows, shard_rows):
