@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
@@ -176,6 +177,14 @@ def test_halving_over_windows_finds_what_it_finds_over_the_array(mapped, setting
     assert by_windows.best_params_ == by_array.best_params_
     scores = "mean_test_score"
     assert_same_bits(by_windows.cv_results_[scores], by_array.cv_results_[scores])
+
+
+def test_workers_share_a_memory_map_and_windows_over_it(mapped):
+    def file_of(windows):
+        return str(windows._series[0].filename)
+
+    some = windows_of(mapped)[np.arange(0, N, 7)]
+    assert joblib.Parallel(n_jobs=2)([joblib.delayed(file_of)(some)]) == [str(mapped.filename)]
 
 
 # --- A few windows of a long file -----------------------------------------------------------
