@@ -49,7 +49,9 @@ def fragment(measured):
         tables, ratios = [table(each) for each in measured["tables"]], ""
         if any(row["ratios"] for each in measured["tables"] for row in each["rows"]):
             ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
-    how = f"Medians of {measured['rounds']} rounds{ratios}. {machine_line(measured['machine'])}"
+    rounds = measured["rounds"]
+    medians = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
+    how = f"{medians}{ratios}. {machine_line(measured['machine'])}"
     return "\n\n".join([*tables, how])
 
 
