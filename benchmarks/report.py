@@ -49,18 +49,25 @@ def fragment(measured):
     if "curves" in measured:
         tables, ratios = [slopes(measured["curves"])], ""
     else:
-        tables = [table(each) for each in measured["tables"]]
-        ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
-    how = f"Medians of {measured['rounds']} rounds{ratios}. {machine_line(measured['machine'])}"
+        tables, ratios = [table(each) for each in measured["tables"]], ""
+        if any(row["ratios"] for each in measured["tables"] for row in each["rows"]):
+            ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
+    rounds = measured["rounds"]
+    medians = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
+    how = f"{medians}{ratios}. {machine_line(measured['machine'])}"
     return "\n\n".join([*tables, how])
 
 
 def table(content):
-    """A row a workload; beside a peer's value stands how many times sklstm's it is."""
+    """A row a workload; beside a peer's value stands how many times sklstm's it is.
+
+    Before what was derived and not measured stands ≈. A note, if there is one, is below.
+    """
     names = list(dict.fromkeys(name for row in content["rows"] for name in row["values"]))
     header = [content["key"], *names]
     lines = [[row["label"], *(_cell(row, name) for name in names)] for row in content["rows"]]
-    return f"**{content['title']}, in {content['unit']}**\n\n{_markdown(header, lines)}"
+    text = f"**{content['title']}, in {content['unit']}**\n\n{_markdown(header, lines)}"
+    return f"{text}\n\n{content['note']}" if content.get("note") else text
 
 
 def slopes(curves):
@@ -192,6 +199,8 @@ def _cell(row, name):
     if name not in row["values"]:
         return ""
     value = number(row["values"][name]["median"])
+    if name in row.get("derived", []):
+        value = f"≈ {value}"
     if name not in row["ratios"]:
         return value
     return f"{value} ({row['ratios'][name]['median']:.2f} ×)"

@@ -117,6 +117,33 @@ def test_a_step_of_a_stream_takes_what_the_guide_says():
         assert fastest == ["nn.LSTMCell", "jax.jit(stateless_call)", "bound arrays"]
 
 
+def test_long_sequences_take_little_memory_and_no_longer_a_step():
+    # Steps, multiples of a short sequence's, memory; of training.
+    for table, column in ((1, 1.5), (2, 300)):
+        row = rows_of("long", table)["100,000"]
+        assert row["values"]["sklstm"]["median"] < column
+        assert "sklstm" not in row["derived"]
+    times = [row["values"]["sklstm"]["median"] for row in rows_of("long").values()]
+    assert "10,000 steps, whose tape is just kept, are the slowest" in " ".join(PAGE.split())
+    assert list(rows_of("long")) == ["1,000", "10,000", "100,000"]
+    assert times[1] == max(times)
+
+
+def test_a_chunk_of_a_file_takes_the_same_time_and_memory_however_large_the_file():
+    # As the page on data says. What is not the same is noise: the machine was busy.
+    times, memory, whole = (rows_of("scale", table) for table in range(3))
+    chunks = [row["values"]["all chunks"]["median"] for row in times.values()]
+    assert max(chunks) < 2 * min(chunks)
+    for column in ("its own", "resident, map opened for each chunk"):
+        held = [row["values"][column]["median"] for row in memory.values()]
+        assert max(held) - min(held) < 4
+    assert [name for name, row in whole.items() if row["derived"]] == ["1 TB of holes"]
+    searches = rows_of("scale", 3)
+    for row in searches.values():
+        assert row["values"]["`Windows` over it"]["median"] < 20
+    assert searches["`n_samples`"]["values"]["memory map"]["median"] > 400
+
+
 def test_float32_is_about_twice_as_fast():
     # As the pages on data say; of a minibatch of one row, Python takes the most.
     single, double = (
