@@ -34,6 +34,9 @@ def draw(results, folder):
     if "shapes" in results:
         paths.append(folder / "performance_shapes.png")
         _save(draw_shapes(results["shapes"]["shapes"]), paths[-1])
+    if "edges" in results:
+        paths.append(folder / "performance_edges.png")
+        _save(draw_rates(results["edges"]["rates"]), paths[-1])
     if "scaling" in results:
         paths.append(folder / "performance_scaling.png")
         _save(draw_scaling(results["scaling"]), paths[-1])
@@ -97,6 +100,30 @@ def draw_shapes(shapes):
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     plots[0, 0].set_ylabel("time of the peer / time of sklstm")
+    return figure
+
+
+def draw_rates(curves):
+    """A plot a curve: the rate of each size, and NumPy's of large matrices."""
+    import matplotlib.pyplot as plt
+
+    figure, plots = plt.subplots(
+        1, len(curves), figsize=(4.6 * len(curves), 3.3), squeeze=False, layout="constrained"
+    )
+    for axes, curve in zip(plots[0], curves, strict=True):
+        axes.plot(
+            curve["values"], curve["rates"], marker="o", markersize=3, color=COLORS["sklstm"],
+            label="an epoch of sklstm",
+        )  # fmt: skip
+        axes.axhline(curve["numpy"], color="black", linewidth=1, label="NumPy, large matrices")
+        axes.set_ylim(0, None)
+        axes.set_xlabel(curve["axis"])
+        axes.set_title(curve["others"], fontsize=10, loc="left")
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    plots[0, 0].set_ylabel("GFLOP/s")
+    plots[0, -1].legend(frameon=False, loc="lower right")
     return figure
 
 

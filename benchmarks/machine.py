@@ -76,3 +76,8 @@ def memory(field):
     """A field of Linux's account of this process, such as VmRSS or VmHWM, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+def forget_peak():
+    """Let VmHWM begin anew from what is resident now (Linux 4.0)."""
+    Path("/proc/self/clear_refs").write_text("5")

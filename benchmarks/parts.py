@@ -20,9 +20,10 @@ from sklstm._kernels import recurrence, shard, updates
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
+from sklstm._network.initial_weights import initial_weights
 from sklstm._network.layout import aligned, make_layout
-from sklstm._network.parameters import Architecture, initial_weights, penalized
-from sklstm._network.plan import GROUP_ROWS, count_shards, training_rows
+from sklstm._network.parameters import Architecture, penalized
+from sklstm._network.plan import count_shards, divide
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
 
@@ -105,7 +106,17 @@ def _derived(workload, seconds, serial):
 
 def _groups(workload):
     """How many parts of a minibatch there are for threads to take."""
-    return count_shards(workload.batch, GROUP_ROWS)
+    rows, group = _divided(workload)
+    return count_shards(workload.batch, rows) // group
+
+
+def _divided(workload):
+    """Rows of a shard, and shards of a group."""
+    return divide(_architecture(workload), DTYPE, workload.steps, workload.batch, True, True)
+
+
+def _architecture(workload):
+    return Architecture(workload.inputs, workload.units, False, "last", 1)
 
 
 def _epoch(model, workload, threads, rounds):
@@ -138,8 +149,8 @@ def _matmul_rate(threads):
 def _parts(workload):
     """Seconds of the parts: of a shard, or if they are serial, of a minibatch; a shard's rows."""
     X, _ = workload.data()
-    architecture = Architecture(workload.inputs, workload.units, False, "last", 1)
-    n_rows = training_rows(architecture, DTYPE, workload.steps)
+    architecture = _architecture(workload)
+    n_rows, _ = _divided(workload)
     layout = make_layout(architecture, DTYPE, n_rows, workload.steps, True)
     weights = initial_weights(architecture, DTYPE, 1.0, workload.steps, np.random.RandomState(0))
     sequences = as_they_are(read_sequences(X, Expected(Contender(workload)._model)))

@@ -41,23 +41,33 @@ def fragment(measured):
         return f"{study(measured)}\n\n{machine_line(measured['machine'])}"
     if "shapes" in measured:
         return f"{comparisons(measured)}\n\n{machine_line(measured['machine'])}"
+    if "rates" in measured:
+        how = f"Medians of {measured['rounds']} rounds. {machine_line(measured['machine'])}"
+        return f"{deepest_dips(measured['rates'])}\n\n{how}"
     if "seeds" in measured:
         return f"{scores(measured)}\n\n{machine_line(measured['machine'])}"
     if "curves" in measured:
         tables, ratios = [slopes(measured["curves"])], ""
     else:
-        tables = [table(each) for each in measured["tables"]]
-        ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
-    how = f"Medians of {measured['rounds']} rounds{ratios}. {machine_line(measured['machine'])}"
+        tables, ratios = [table(each) for each in measured["tables"]], ""
+        if any(row["ratios"] for each in measured["tables"] for row in each["rows"]):
+            ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
+    rounds = measured["rounds"]
+    medians = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
+    how = f"{medians}{ratios}. {machine_line(measured['machine'])}"
     return "\n\n".join([*tables, how])
 
 
 def table(content):
-    """A row a workload; beside a peer's value stands how many times sklstm's it is."""
+    """A row a workload; beside a peer's value stands how many times sklstm's it is.
+
+    Before what was derived and not measured stands ≈. A note, if there is one, is below.
+    """
     names = list(dict.fromkeys(name for row in content["rows"] for name in row["values"]))
     header = [content["key"], *names]
     lines = [[row["label"], *(_cell(row, name) for name in names)] for row in content["rows"]]
-    return f"**{content['title']}, in {content['unit']}**\n\n{_markdown(header, lines)}"
+    text = f"**{content['title']}, in {content['unit']}**\n\n{_markdown(header, lines)}"
+    return f"{text}\n\n{content['note']}" if content.get("note") else text
 
 
 def slopes(curves):
@@ -96,6 +106,25 @@ def comparisons(measured):
     if lost:
         text += f"\n\n**What is lost**\n\n{_markdown(['comparison', 'shape', 'ratio'], lost)}"
     return text
+
+
+def deepest_dips(curves):
+    """A row a curve: the size whose rate is the lowest, beside its two neighbours'."""
+    lines = []
+    for curve in curves:
+        size, dip = min(curve["dips"].items(), key=lambda item: item[1])
+        share = [rate / curve["numpy"] for rate in curve["rates"]]
+        largest = curve["values"][-1]
+        lines.append([
+            f"{curve['axis']} ({curve['others']})", f"{curve['values'][0]} to {largest}",
+            f"{dip:.2f} at {size}", f"{curve['rates'][-1]:.0f}", f"{100 * share[-1]:.0f}%",
+        ])  # fmt: skip
+    header = ["sizes", "from, to", "deepest dip", "GFLOP/s of the largest", "of NumPy's"]
+    return (
+        f"{_markdown(header, lines)}\n\n"
+        "A dip is the rate of a size by that of its neighbours, on a straight line between them; "
+        "of units, from 64 on. Logical multiply-adds alone are counted, twice."
+    )
 
 
 def scores(measured):
@@ -170,6 +199,8 @@ def _cell(row, name):
     if name not in row["values"]:
         return ""
     value = number(row["values"][name]["median"])
+    if name in row.get("derived", []):
+        value = f"≈ {value}"
     if name not in row["ratios"]:
         return value
     return f"{value} ({row['ratios'][name]['median']:.2f} ×)"

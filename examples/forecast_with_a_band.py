@@ -1,5 +1,5 @@
-"""Electricity demand: the next 24 hours, with a band that holds.
-===============================================================
+"""Electricity demand: the next 24 hours, with a band that holds
+==============================================================
 
 A year of demand in Victoria, Australia, with the temperature and a column that says whether it is a
 working day. From this table to a forecast for each of the next 24 hours, with a band that should

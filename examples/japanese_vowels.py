@@ -103,7 +103,7 @@ print(*(f"{accuracy:.1%}" for accuracy in accuracies))
 # are utterances of two speakers.
 
 figure, (left, middle, right) = plt.subplots(
-    1, 3, figsize=(11, 3.6), width_ratios=[1, 1, 1.5], layout="constrained"
+    1, 3, figsize=(9, 3.6), width_ratios=[1, 1, 1.6], layout="constrained"
 )
 for axes, speaker in ((left, "1"), (middle, "2")):
     utterance = next(x for x, who in zip(X_test, y_test, strict=True) if who == speaker)
@@ -119,7 +119,7 @@ for model in models:
 right.axhline(1 / 9, color="0.6", linestyle="--", linewidth=1)
 right.text(steps[-1], 1 / 9 + 0.02, "guessing, 1 of 9", ha="right", color="0.4")
 right.set(
-    title="Told apart, hearing the start alone (5 seeds)",
+    title="Hearing the start alone (5 seeds)",
     xlabel="time steps heard, of 7 to 29",
     ylabel="accuracy, test part",
     ylim=(0, 1.02),

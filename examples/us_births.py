@@ -1,5 +1,5 @@
-"""US births: 30 days ahead, beside published results.
-====================================================
+"""US births: 30 days ahead, beside published results
+===================================================
 
 Births in the United States, day by day from 1969 to 1988; the last 30 days are to be forecast. It
 is a series of a public collection ("US Births" of the Monash archive, Godahewa et al. 2021), on

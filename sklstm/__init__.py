@@ -2,6 +2,7 @@
 
 from sklstm._classifier import LSTMClassifier
 from sklstm._regressor import LSTMRegressor
+from sklstm._warm_up import warm_up
 from sklstm.preprocessing import TimestepTransformer
 from sklstm.streaming import StreamingPredictor
 from sklstm.windows import sliding_windows
@@ -15,4 +16,5 @@ __all__ = [
     "TimestepTransformer",
     "__version__",
     "sliding_windows",
+    "warm_up",
 ]

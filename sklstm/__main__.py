@@ -2,18 +2,11 @@
 
 import argparse
 import time
-import warnings
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-
-from sklstm import LSTMClassifier, LSTMRegressor, StreamingPredictor, __version__
-from sklstm._kernels.pooling import POOLINGS
+from sklstm import __version__, warm_up
 from sklstm._machine.cache import FOLDERS, NOT_KEPT
 from sklstm._machine.folders import access, share
 from sklstm._machine.processor import SIMD_BYTES, SIMD_NAME, available_threads
-from sklstm._training.optimizers import OPTIMIZERS
-from sklstm.inspection import input_gradients
 
 
 def main():
@@ -51,25 +44,6 @@ def cache():
             break
     nothing = "none: there is no folder that only this user can write to, each process compiles"
     return "\n         ".join(lines) or nothing
-
-
-def warm_up():
-    """Fit tiny nets until every kernel is compiled, or found on disk, for both types."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for dtype in (np.float32, np.float64):
-            X = np.arange(20, dtype=dtype).reshape(10, 2)
-            for solver in OPTIMIZERS:
-                LSTMRegressor((1, 1), solver=solver, max_iter=1).fit(X, X[:, 0])
-            # A loss that is a validation score is evaluated by itself.
-            model = LSTMRegressor(1, loss="quantile", max_iter=1, validation_fraction=0.2)
-            model.set_params(early_stopping=True).fit(X, X[:, 0]).predict(X)
-            LSTMRegressor(1, loss="gaussian", max_iter=1).fit(X, X[:, 0])
-            LSTMClassifier(1, dropout=0.5, bptt_steps=1, max_iter=1).fit(X, np.arange(10) % 3)
-            for pooling in POOLINGS:
-                model = LSTMRegressor(1, pooling=pooling, max_iter=1).fit(X, X)
-                StreamingPredictor(model).predict(X[:1, :1])
-                input_gradients(model, X)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from sklstm._forms import Expected, columns_of
 from sklstm._frames import warn_of_unlike_columns
 from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._messages import speaking_of
+from sklstm._network.initial_weights import initial_weights
 from sklstm._network.order import Outputs
-from sklstm._network.parameters import Architecture, initial_weights, named_views
+from sklstm._network.parameters import Architecture, named_views
 from sklstm._numbers import refuse_non_numeric
 from sklstm._scaling import FeatureMoments, no_scaling
 from sklstm._sequences import check_agreement, check_numbers, read_sequences, read_shape

@@ -119,7 +119,7 @@ def check_numbers(form, expected, scaling=None, moments=None):
     records = _from_list(source) if in_a_list else _from_array(source)
     # A list may hold nothing but sequences without a step, which are refused below.
     longest = form.n_timesteps or max(1, int(records["length"].max()))
-    block = max(1, _BLOCK // (longest * n_features))
+    block, padded = max(1, _BLOCK // (longest * n_features)), in_a_list
     for first in range(0, len(records), block):
         some = slice(first, first + block)
         part = source[some]
@@ -127,20 +127,29 @@ def check_numbers(form, expected, scaling=None, moments=None):
             _check_arrays(part, first)
         elif np.count_nonzero(np.isfinite(part)) < part.size:  # `all` takes longer
             records["length"][some] = _own_lengths(form, expected, part, first)
+            padded = True
         if moments is not None:
             moments.add(records[some], first, dtype)
     if not form.from_2d:
         check_n_timesteps(records["length"], expected.n_timesteps, expected.name)
-    return Sequences(records, dtype, n_features, source, scaling)
+    sequences = Sequences(records, dtype, n_features, source, scaling)
+    if not padded:
+        # For a single row, counting would take as long as some of its steps.
+        sequences.longest, sequences.equal_lengths = longest, True
+    return sequences
 
 
 def _windows(form, expected, scaling, moments):
     """Windows of many series, whose rows are looked at once, and not once for each window."""
     windows, n_timesteps = form.source, form.n_timesteps
-    for i, rows, first in windows.spans():
-        finite = _finite_rows(rows)
-        if not finite.all():
-            _check_windows(windows, i, finite, first)
+    spans = windows.spans()
+    if 4 * len(windows) * n_timesteps < sum(len(rows) for _, rows, _ in spans):
+        # A small part of a file, say: what lies between is not read.
+        _check_each_window(windows)
+    else:
+        for i, rows, first in spans:
+            if not _all_finite(rows):
+                _check_windows(windows, i, _finite_rows(rows), first)
     check_n_timesteps(np.array([n_timesteps]), expected.n_timesteps, expected.name)
     records = windows.records
     if moments is not None:
@@ -150,8 +159,26 @@ def _windows(form, expected, scaling, moments):
     return Sequences(records, form.dtype, form.n_features, windows, scaling)
 
 
+def _check_each_window(windows):
+    """Refuse windows with NaN or infinity, in the order in which they lie in memory."""
+    order = np.lexsort(windows.starts_and_series(slice(None)))
+    block = max(1, _BLOCK // (windows.shape[1] * windows.shape[2]))
+    for first in range(0, len(order), block):
+        some = order[first : first + block]
+        part = np.asarray(windows[some])
+        if not np.isfinite(part).all():
+            for window, i in zip(part, some.tolist(), strict=True):
+                _check_sequence(window, i)
+
+
+def _all_finite(rows):
+    """Whether there is no NaN or infinity; block by block, since rows may be a memory map."""
+    block = max(1, _BLOCK // rows.shape[1])
+    return all(np.isfinite(rows[i : i + block]).all() for i in range(0, len(rows), block))
+
+
 def _finite_rows(rows):
-    """Whether each row is finite; block by block, since rows may be a memory map."""
+    """Whether each row is finite; block by block, too."""
     finite = np.empty(len(rows), bool)
     block = max(1, _BLOCK // rows.shape[1])
     for first in range(0, len(rows), block):
@@ -175,7 +202,7 @@ def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
     first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1], 0
     # For a single row, all of this takes as long as the net.
-    records = np.array(first, np.int64).view(SEQUENCE)
+    records = np.ndarray(1, SEQUENCE, np.array(first, np.int64))
     if len(X) > 1:
         records = records.repeat(len(X))
         records["address"] += np.arange(len(X), dtype=np.int64) * X.strides[0]

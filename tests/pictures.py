@@ -13,6 +13,8 @@ from matplotlib.transforms import Bbox
 
 @pytest.fixture(autouse=True)
 def figures_are_closed():
+    # Docs that ran before leave theirs open.
+    plt.close("all")
     yield
     plt.close("all")
 

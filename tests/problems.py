@@ -10,8 +10,9 @@ import reference
 
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._network import gradients, plan, rounds
+from sklstm._network.initial_weights import initial_weights
 from sklstm._network.layout import aligned
-from sklstm._network.parameters import Architecture, initial_weights, named_views
+from sklstm._network.parameters import Architecture, named_views
 from sklstm._network.rounds import Predictor, TwoWay
 from sklstm._scaling import no_scaling
 
@@ -245,8 +246,7 @@ def use_short_segments(monkeypatch):
 
 
 def use_groups(monkeypatch):
-    """Let several shards be a group, as those of long sequences or large minibatches are."""
-    monkeypatch.setattr(plan, "LARGE_TAPE", 0)
+    """Let several shards be a group, as those of large minibatches are."""
     monkeypatch.setattr(plan, "MOST_GROUPS", 4)
 
 

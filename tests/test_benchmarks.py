@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import report, streaming, timing
+from benchmarks import long, report, scale, streaming, timing
 from benchmarks.contenders import check_steps, steps_of
 from benchmarks.defaults import ratio, reached
 from benchmarks.scaling import slope
@@ -157,6 +157,51 @@ def test_tables_are_written_from_what_was_saved(tmp_path, monkeypatch):
         "| large | 20.0 |  | 10.0 (0.50 ×) |",
     ]
     assert "A processor, 2 of 4 cores, AVX2, Linux x86_64; python 3.11.7; 2026-01-01." in lines[-1]
+
+
+def test_what_is_derived_is_marked_and_a_note_says_so():
+    row = timing.row("long", {"sklstm": [2, 2], "peer": [8, 8]}) | {"derived": ["peer"]}
+    content = {"title": "A step", "key": "net", "unit": "ms", "rows": [row], "note": "≈ is derived"}
+    lines = report.table(content).splitlines()
+    assert lines[-3:] == ["| long | 2.00 | ≈ 8.00 (4.00 ×) |", "", "≈ is derived"]
+
+
+def test_nothing_is_said_of_ratios_where_there_are_none():
+    row = timing.row("long", {"sklstm": [2, 2], "peer": [8, 8]})
+    part = {"machine": MACHINE, "rounds": 2}
+    for ratios in (row["ratios"], {}):
+        table = {"title": "A step", "key": "net", "unit": "ms", "rows": [row | {"ratios": ratios}]}
+        assert ("×" in report.fragment(part | {"tables": [table]})) == bool(ratios)
+
+
+def test_a_peer_that_would_need_too_much_memory_is_not_run():
+    calls, added = [], {1_000: 90, 10_000: 900, 100_000: 9_000}
+
+    def measured_apart(what, name, steps):
+        calls.append((name, steps))
+        return {"step": steps / 1_000, "added": added[steps]}
+
+    lengths = list(added)
+    results, derived = long.all_lengths("train", lengths, ["sklstm", "peer"], 2, measured_apart)
+    assert derived == {(100_000, "peer")}
+    assert ("peer", 100_000) not in calls
+    assert calls.count(("sklstm", 100_000)) == calls.count(("peer", 10_000)) == 2
+    assert results[100_000, "peer"] == 2 * [{"step": 10, "added": 9_000}]
+    step, growth, memory = long.tables_of("training", results, derived)
+    assert [row["derived"] for row in step["rows"]] == [[], [], ["peer"]]
+    assert growth["rows"][2]["values"]["sklstm"]["median"] == 100
+    assert growth["rows"][2]["ratios"] == {}
+    assert memory["note"] == long.NOTE
+
+
+def test_a_pass_over_a_file_of_which_a_part_was_read_is_derived():
+    half = {"chunk": 0.2, "first": 0.1, "last": 0.3, "seconds": 60, "own": 1, "resident": 17}
+    results = {"small": [half | {"share": 1, "once": 99}], "large": [half | {"share": 0.5}]}
+    times, memory, whole = scale.tables_of(results)
+    assert times["rows"][0]["values"]["last tenth"]["median"] == 300
+    assert [len(row["values"]) for row in memory["rows"]] == [3, 2]
+    assert [row["values"]["minutes"]["median"] for row in whole["rows"]] == [1, 2]
+    assert [row["derived"] for row in whole["rows"]] == [[], ["minutes"]]
 
 
 def test_slopes_stand_beside_theory():

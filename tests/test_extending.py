@@ -113,7 +113,8 @@ for name in ("_target_mean", "_target_deviation"):
 np.testing.assert_allclose(of_sum.predict(X), of_mean.predict(X), rtol=1e-12)
 # The way back, for sequences of all lengths; central differences err by the square of their step.
 from sklstm._forms import Expected
-from sklstm._network.parameters import Architecture, initial_weights
+from sklstm._network.initial_weights import initial_weights
+from sklstm._network.parameters import Architecture
 from sklstm._network.trace import Trace
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences

@@ -120,7 +120,7 @@ def some_of(problem, rows):
 
 @for_each_dtype
 @pytest.mark.parametrize(
-    ("batch", "lengths"), [(17, "equal"), (100, "equal"), (100, "ragged"), (100, "single")]
+    ("batch", "lengths"), [(60, "equal"), (100, "equal"), (100, "ragged"), (100, "single")]
 )
 def test_shards_of_a_group_add_up(dtype, batch, lengths, monkeypatch):
     problem = make_problem(dtype, (37, 16), True, "mean", batch, outputs=3, lengths=lengths)

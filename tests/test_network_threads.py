@@ -155,24 +155,23 @@ def test_no_more_threads_than_groups(monkeypatch):
     use_threads(monkeypatch, 64)
     problem = make_problem(batch=33)
     with TwoWay(problem.architecture, problem.sequences, 33) as team:
-        assert team.n_threads == count_shards(33, plan.GROUP_ROWS)
+        assert team.n_threads == 4
 
 
 @pytest.mark.parametrize(
-    ("dtype", "units", "steps", "expected"),
+    ("dtype", "units", "expected"),
     [
-        (np.float32, (64,), 24, plan.MANY_ROWS),
-        (np.float32, (128,), 50, plan.MANY_ROWS),
-        (np.float32, (128,), 100, plan.FEW_ROWS),  # the tape would leave the cache
-        (np.float64, (128,), 50, plan.FEW_ROWS),
-        (np.float32, (128, 128), 50, plan.FEW_ROWS),
-        (np.float32, (512,), 100, plan.MANY_ROWS),  # the weights do so in any case
-        (np.float64, (256,), 100, plan.MANY_ROWS),
+        (np.float32, (64,), plan.FEW_ROWS),
+        (np.float32, (128, 300), plan.FEW_ROWS),
+        (np.float32, (310,), plan.MANY_ROWS),
+        (np.float64, (210, 64), plan.FEW_ROWS),
+        (np.float64, (220,), plan.MANY_ROWS),
     ],
 )
-def test_rows_of_a_shard_are_those_that_keep_its_tape_in_the_cache(dtype, units, steps, expected):
+def test_rows_of_a_shard_are_many_where_weights_leave_the_cache(dtype, units, expected):
     architecture = make_problem(dtype, units).architecture
-    assert plan.training_rows(architecture, np.dtype(dtype), steps) == expected
+    assert plan.divide(architecture, np.dtype(dtype), 50, 32, True, True) == (expected, 1)
+    assert plan.divide(architecture, np.dtype(dtype), 50, 32, True, False) == (plan.FEW_ROWS, 1)
 
 
 @pytest.mark.parametrize("units", [(8,), (300,)])

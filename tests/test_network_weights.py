@@ -6,7 +6,8 @@ from conftest import assert_same_bits
 from problems import flat_list
 from scipy import stats
 
-from sklstm._network.parameters import Architecture, initial_weights, named_views, penalized
+from sklstm._network.initial_weights import initial_weights
+from sklstm._network.parameters import Architecture, named_views, penalized
 
 ARCHITECTURE = Architecture(3, (6, 5), True, "last", 2)
 

@@ -21,25 +21,34 @@ def normal_numbers(request):
 
 def test_rows_become_those_of_the_twin(matrix):
     rows = matrix.copy()
-    orthonormalize(rows, 0, len(rows))
+    orthonormalize(rows, len(rows), 0, len(rows))
     np.testing.assert_allclose(rows, reference.orthonormalize(matrix), **TOLERANCE)
 
 
 def test_rows_become_the_factor_of_a_qr_decomposition_with_a_positive_diagonal(matrix):
     rows = matrix.copy()
-    orthonormalize(rows, 0, len(rows))
+    orthonormalize(rows, len(rows), 0, len(rows))
     q, r = linalg.qr(matrix.T)
     np.testing.assert_allclose(rows, (q * np.sign(np.diagonal(r))).T, **TOLERANCE)
 
 
 def test_parts_are_the_whole_bit_for_bit(matrix):
-    whole, parts, half = matrix.copy(), matrix.copy(), len(matrix) // 2
-    orthonormalize(whole, 0, len(whole))
-    orthonormalize(parts, 0, half)
-    orthonormalize(parts, half, len(parts))
+    whole, parts, size = matrix.copy(), matrix.copy(), len(matrix)
+    orthonormalize(whole, size, 0, size)
+    for first in range(0, size, 3):
+        orthonormalize(parts, size, first, min(first + 3, size))
     assert_same_bits(parts, whole)
 
 
 def test_rows_become_orthonormal(matrix):
-    orthonormalize(matrix, 0, len(matrix))
+    orthonormalize(matrix, len(matrix), 0, len(matrix))
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(len(matrix)), **TOLERANCE)
+
+
+def test_what_follows_a_row_is_left_alone(matrix):
+    size = len(matrix)
+    wide = np.hstack([matrix, np.full((size, 3), np.nan)])
+    orthonormalize(wide, size, 0, size)
+    orthonormalize(matrix, size, 0, size)
+    assert_same_bits(wide[:, :size].copy(), matrix)
+    assert np.isnan(wide[:, size:]).all()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ignores_convergence
+from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from sklstm import LSTMClassifier, LSTMRegressor
@@ -36,6 +37,11 @@ def data_and_our_net():
 def test_our_net_learns_the_wave(names):
     assert names["r2"] > 0.99
     assert names["model"].n_iter_ == 30
+    assert "R2 is above 0.99, with any seed" in TEXT
+    for seed in range(1, 5):
+        another = clone(names["model"]).set_params(random_state=seed)
+        another.fit(names["X_train"], names["y_train"])
+        assert another.score(names["X_test"], names["y_test"]) > 0.99
 
 
 def test_the_multilayer_perceptron_takes_the_same_words(names):

@@ -117,6 +117,33 @@ def test_a_step_of_a_stream_takes_what_the_guide_says():
         assert fastest == ["nn.LSTMCell", "jax.jit(stateless_call)", "bound arrays"]
 
 
+def test_long_sequences_take_little_memory_and_no_longer_a_step():
+    # Steps, multiples of a short sequence's, memory; of training.
+    for table, column in ((1, 1.5), (2, 300)):
+        row = rows_of("long", table)["100,000"]
+        assert row["values"]["sklstm"]["median"] < column
+        assert "sklstm" not in row["derived"]
+    times = [row["values"]["sklstm"]["median"] for row in rows_of("long").values()]
+    assert "10,000 steps, whose tape is just kept, are the slowest" in " ".join(PAGE.split())
+    assert list(rows_of("long")) == ["1,000", "10,000", "100,000"]
+    assert times[1] == max(times)
+
+
+def test_a_chunk_of_a_file_takes_the_same_time_and_memory_however_large_the_file():
+    # As the page on data says. What is not the same is noise: the machine was busy.
+    times, memory, whole = (rows_of("scale", table) for table in range(3))
+    chunks = [row["values"]["all chunks"]["median"] for row in times.values()]
+    assert max(chunks) < 2 * min(chunks)
+    for column in ("its own", "resident, map opened for each chunk"):
+        held = [row["values"][column]["median"] for row in memory.values()]
+        assert max(held) - min(held) < 4
+    assert [name for name, row in whole.items() if row["derived"]] == ["1 TB of holes"]
+    searches = rows_of("scale", 3)
+    for row in searches.values():
+        assert row["values"]["`Windows` over it"]["median"] < 20
+    assert searches["`n_samples`"]["values"]["memory map"]["median"] > 400
+
+
 def test_float32_is_about_twice_as_fast():
     # As the pages on data say; of a minibatch of one row, Python takes the most.
     single, double = (
@@ -127,19 +154,21 @@ def test_float32_is_about_twice_as_fast():
     assert ((quotients > 1.9) & (quotients < 2.3)).all(), quotients
 
 
-def groups(n_rows, equal_lengths=True):
+def groups(n_rows, equal_lengths=True, units=64):
     """How many groups a minibatch is cut into, and the rows that one is meant to have."""
-    problem = make_problem(np.float32, (64,))
+    problem = make_problem(np.float32, (units,))
     rows, group = plan.divide(
         problem.architecture, np.dtype(np.float32), 24, n_rows, True, equal_lengths
     )
     return plan.count_shards(n_rows, rows) // group, rows * group
 
 
-def test_a_minibatch_is_cut_into_groups_of_16_rows_and_of_8_where_lengths_differ():
-    assert groups(32) == (2, 16)  # that of the defaults: two groups, whatever the threads
-    assert groups(16) == (1, 16)
-    assert groups(256) == (16, 16)
-    assert groups(32, equal_lengths=False) == (4, 8)
-    assert groups(700)[1] == 16
-    assert groups(750)[1] > 16
+def test_a_minibatch_is_cut_into_groups_of_8_rows_whatever_the_threads():
+    assert groups(32) == groups(32, equal_lengths=False) == (4, 8)  # that of the defaults
+    assert groups(11) == (1, 8)
+    assert groups(12) == (2, 8)
+    assert groups(64) == (8, 8)
+    assert groups(256) == (32, 8)
+    assert groups(350)[1] == 8
+    assert groups(375)[1] > 8
+    assert groups(32, units=310) == (2, 16)

@@ -14,7 +14,8 @@ PACKAGE = ROOT / "sklstm"
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 FOLDERS = "_kernels", "_machine", "_network", "_training"
-REQUIRED = {"numpy", "numba", "llvmlite", "scipy", "sklearn"}
+# What sklstm asks for, and what these ask for.
+REQUIRED = {"numpy", "numba", "llvmlite", "joblib", "scipy", "sklearn"}
 # Files that nobody imports who has not asked for such a package.
 OF_A_PEER = {"sklstm/interop/_torch_net.py": {"torch"}}
 
@@ -114,7 +115,8 @@ def run(code):
 
 
 OPTIONAL = (
-    "torch", "pandas", "polars", "matplotlib", "keras", "tensorflow", "onnx", "skl2onnx",
+    "torch", "pandas", "polars", "matplotlib", "keras", "tensorflow", "onnx", "skl2onnx", "dask",
+    "distributed", "ray",
 )  # fmt: skip
 
 

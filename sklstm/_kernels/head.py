@@ -2,7 +2,8 @@
 
 What the pooling of a sequence says is a row; or, of a pooling that keeps nothing, each of its steps
 is one. Rows of steps lie as the steps of cells do: all sequences' at one time, then at the next. A
-block of them is made at a time, forward and back, so that it stays in the cache.
+block of them is made at a time, forward and back, so that it stays in the cache. Hidden states of
+one direction are multiplied where they lie, so the bias is added by itself.
 """
 
 from sklstm._kernels import pooling, recurrence
@@ -56,7 +57,8 @@ def pool(net, top, sequences, rows, work, starts, begin, steps):
 @kernel
 def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps):
     """Write the raw outputs of all rows, given what the pooling has taken in."""
-    inputs, width = net["head_inputs"] + 1, net["output_width"]
+    inputs, width = net["head_inputs"], net["output_width"]
+    bias = net["packed"] + inputs * width
     if not reads_each_step(net):
         _read_pooled(net, top, sequences, rows, work)
     first_time, n_times = times(net, begin, steps)
@@ -64,9 +66,9 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
     for t0 in range(0, n_times, block):
         t1 = min(t0 + block, n_times)
         first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-        _finish_rows(net, top, rows, masks, work, starts, t0, t1)
+        source, row = _finish_rows(net, top, rows, masks, work, starts, t0, t1)
         plain_product(
-            last - first, width, inputs, work, net["pooled"], inputs, 1,
+            last - first, width, inputs, work, source, row, 1,
             packed, net["packed"], True, work, net["raw"], width, False,
         )  # fmt: skip
         at, outputs = net["raw"], net["outputs"]
@@ -74,7 +76,7 @@ def forward(net, top, packed, sequences, rows, masks, work, starts, raw, places,
             n = start(net, rows, starts, t + 1) - start(net, rows, starts, t)
             for r in range(n):
                 for j in range(outputs):
-                    raw[places[r] + first_time + t, j] = work[at + j]
+                    raw[places[r] + first_time + t, j] = work[at + j] + packed[bias + j]
                 at += width
 
 
@@ -86,7 +88,7 @@ def backward(
 
     Of steps, write dh of the top layer.
     """
-    inputs, outputs, width = net["head_inputs"] + 1, net["outputs"], net["output_width"]
+    inputs, outputs, width = net["head_inputs"], net["outputs"], net["output_width"]
     head_width = net["head_width"]
     first_time, n_times = times(net, begin, steps)
     block = _times_of_a_block(rows)
@@ -102,17 +104,21 @@ def backward(
                     work[at + j] = d_raw[places[r] + first_time + t, j]
                 at += width
         if gradient.size > 0:
+            source, row = net["pooled"], inputs
             if reads_each_step(net):
                 # `forward` has left no more than its last block.
-                _finish_rows(net, top, rows, masks, work, starts, t0, t1)
+                source, row = _finish_rows(net, top, rows, masks, work, starts, t0, t1)
             plain_product(
-                inputs, width, last - first, work, net["pooled"], 1, inputs,
+                inputs, width, last - first, work, source, 1, row,
                 work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
             )  # fmt: skip
+            work[net["one"]] = 1
+            plain_product(
+                1, width, last - first, work, net["one"], 0, 0, work, net["d_raw"], False,
+                gradient, net["gradient"] + inputs * width, width, accumulate or t0 > 0,
+            )  # fmt: skip
         target, target_row = net["d_pooled"], head_width
-        # Of one direction, the rows are what is handed back.
-        at_once = reads_each_step(net) and top.size == 1 and not net["dropout"]
-        if at_once:
+        if _in_place(net, top):
             target, target_row = top[0]["dh"] + first * top[0]["stride"], top[0]["stride"]
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
@@ -120,7 +126,7 @@ def backward(
         )  # fmt: skip
         if net["dropout"]:
             _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
-        if reads_each_step(net) and not at_once:
+        if reads_each_step(net) and not _in_place(net, top):
             _hand_back_steps(net, top, work, first, last)
 
 
@@ -149,6 +155,12 @@ def _kept(net, row, unit):
 
 
 @kernel
+def _in_place(net, top):
+    """Whether rows are the hidden states themselves, and dh is what is handed back."""
+    return reads_each_step(net) and top.size == 1 and not net["dropout"]
+
+
+@kernel
 def _read_pooled(net, top, sequences, rows, work):
     """Write what the pooling says of each sequence."""
     for r in range(rows.size):
@@ -157,7 +169,7 @@ def _read_pooled(net, top, sequences, rows, work):
             units = top[direction]["units"]
             pooling.read_states(
                 net["pooling"], work, _kept(net, r, at), net["head_inputs"],
-                net["pooled"] + r * (net["head_inputs"] + 1) + at, units,
+                net["pooled"] + r * net["head_inputs"] + at, units,
                 sequences[rows[r]]["before"] + sequences[rows[r]]["length"],
             )  # fmt: skip
             at += units
@@ -165,14 +177,16 @@ def _read_pooled(net, top, sequences, rows, work):
 
 @kernel
 def _finish_rows(net, top, rows, masks, work, starts, t0, t1):
-    """Write the rows of some times, if they are steps; then, of all, the last column and masks."""
-    inputs = net["head_inputs"] + 1
+    """Make the rows of some times, masked; returns where they are, and how far apart."""
+    inputs = net["head_inputs"]
     first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
+    if _in_place(net, top):
+        return top[0]["h"] + first * top[0]["stride"], top[0]["stride"]
     if reads_each_step(net):
         _read_steps(net, top, work, first, last)
-    _append_ones(work, net["pooled"] + net["head_inputs"], inputs, last - first)
     if net["dropout"]:
         _mask(net, net["pooled"], inputs, rows, masks, work, starts, t0, t1)
+    return net["pooled"], inputs
 
 
 @kernel
@@ -182,9 +196,7 @@ def _read_steps(net, top, work, first, last):
         cell = top[direction]
         units, source = cell["units"], cell["h"] + first * cell["stride"]
         target = net["pooled"] + direction * units
-        _move_rows(
-            work, source, cell["stride"], target, net["head_inputs"] + 1, last - first, units
-        )
+        _move_rows(work, source, cell["stride"], target, net["head_inputs"], last - first, units)
 
 
 @kernel
@@ -206,13 +218,6 @@ def _move_rows(work, source, source_row, target, target_row, rows, columns):
             work[target + j] = work[source + j]
         source += source_row
         target += target_row
-
-
-@kernel
-def _append_ones(work, at, stride, n):
-    for _ in range(n):
-        work[at] = 1
-        at += stride
 
 
 @kernel

@@ -66,6 +66,9 @@ def lose(loss, settings, raw, y, weight, scale, value, slope):
     A target has as many raw outputs as there are settings, one after the other. A sample of weight
     0 is not there, whatever its loss would be.
     """
+    if loss == SQUARED_ERROR:
+        _squared_error(raw, y, weight, scale, value, slope)
+        return
     for row in range(raw.shape[0]):
         share = raw.dtype.type(scale * weight[row])
         if share == 0:
@@ -90,6 +93,17 @@ def lose(loss, settings, raw, y, weight, scale, value, slope):
 
 
 @kernel
+def _squared_error(raw, y, weight, scale, value, slope):
+    """In a loop of its own, which takes a third of the time: of steps, that is seen."""
+    for row in range(raw.shape[0]):
+        share = raw.dtype.type(scale * weight[row])
+        for j in range(raw.shape[1]):
+            error = raw[row, j] - y[row, j] if share != 0 else raw.dtype.type(0)
+            value[row, j] = np.float64(raw.dtype.type(0.5) * error * error) * share
+            slope[row, j] = error * share
+
+
+@kernel
 def _entry_loss(loss, setting, raw, y):
     """Value and derivative of a loss that treats each output by itself."""
     real = type(raw)
@@ -97,8 +111,6 @@ def _entry_loss(loss, setting, raw, y):
     error = raw - y
     # 0 and NaN are their own signs.
     sign = one if error > zero else -one if error < zero else error
-    if loss == SQUARED_ERROR:
-        return half * error * error, error
     if loss == ABSOLUTE_ERROR:
         return sign * error, sign
     if loss == HUBER:

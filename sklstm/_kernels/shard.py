@@ -41,6 +41,7 @@ NET = np.dtype(
             "weights", "packed", "packed_transposed", "gradient",
             "kept", "n_kept",  # what the pooling knows so far, (rows, n_kept, head_inputs)
             "pooled", "raw", "d_raw", "d_pooled",
+            "one",  # the number 1
             "state", "state_size",  # what a segment starts from; a size of 0 if it is always zero
             "aside",  # the states that were put aside, (segments, state_size)
             "stream",  # whether the first segment starts from a state too
@@ -209,10 +210,11 @@ def pack(net, cells, weights, packed, transposed):
                     packed, cell["packed_inputs_transposed"] + (GATES * place + q) * below * units,
                 )  # fmt: skip
     inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
-    pack_plain(
-        inputs + 1, outputs, net[0]["output_width"], weights, net[0]["weights"], outputs, 1,
-        packed, net[0]["packed"],
-    )  # fmt: skip
+    for first, depth in ((0, inputs), (inputs, 1)):
+        pack_plain(
+            depth, outputs, net[0]["output_width"], weights, net[0]["weights"] + first * outputs,
+            outputs, 1, packed, net[0]["packed"] + first * net[0]["output_width"],
+        )  # fmt: skip
     if transposed:
         pack_plain(
             outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,

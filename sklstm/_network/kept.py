@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklstm._kernels.shard import SEQUENCE
-from sklstm._machine.processor import available_threads
+from sklstm._network.plan import threads_for
 from sklstm._network.rounds import Predictor
 
 # Bytes that may be kept of a net, or twice those of its weights.
@@ -34,7 +34,8 @@ def predict(architecture, weights, sequences):
     """
     n, dtype = len(sequences), sequences.dtype
     pool = pool_of(weights)
-    size = architecture, n, sequences.longest, dtype, available_threads()
+    n_threads = threads_for(n * sequences.longest * architecture.multiply_adds)
+    size = architecture, n, sequences.longest, dtype, n_threads
     may_keep = sequences.equal_lengths and n * SEQUENCE.itemsize <= pool.most
     kept = pool.take(size) if may_keep else None
     if kept is not None:
@@ -116,7 +117,7 @@ class Pool:
         if kept.nbytes > self.most:
             return False
         self._free.append(kept)
-        while self.nbytes > self.most:
+        while len(self._free) > 1 and self.nbytes > self.most:
             try:
                 self._free.popleft()
             except IndexError:

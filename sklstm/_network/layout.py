@@ -192,10 +192,11 @@ def _lay_out_head(architecture, dtype, rows, tape, net, buffers):
     net["kept"] = work.take(rows * net["n_kept"] * inputs)
     if architecture.reads_each_step:
         rows = max(rows, BLOCK_ROWS)
-    net["pooled"] = work.take(rows * (inputs + 1))
+    net["pooled"] = work.take(rows * inputs)
     net["raw"] = work.take(rows * output_width)
     net["d_raw"] = work.take(rows * output_width if tape else 0)
     net["d_pooled"] = work.take(rows * head_width if tape else 0)
+    net["one"] = work.take(1 if tape else 0)
 
 
 def _place_masks(architecture, net, cells):

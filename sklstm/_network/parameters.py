@@ -1,4 +1,4 @@
-"""The flat vector of all weights: its blocks, named views of it, initial values.
+"""The flat vector of all weights: its blocks, and named views of it.
 
 One block a cell (layer by layer, forward direction first), then the head's. A cell's block is a
 matrix (inputs + 1 + units, 4 units): input weights, biases, recurrent weights, with the gates in
@@ -13,14 +13,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from sklstm._kernels.orthogonal import orthonormalize
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._kernels.products import GATES
-from sklstm._kernels.recurrence import FORGET, INPUT
-
-# Rows times squared units of an orthogonal matrix that are computed before signals are seen: of the
-# largest matrices, these are some tenths of a second.
-BETWEEN_SIGNALS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -162,61 +156,3 @@ def penalized(architecture, dtype):
     for bias in (*views["biases"], views["output_bias"]):
         bias[:] = 0
     return mask
-
-
-def initial_weights(architecture, dtype, forget_bias, longest, random_state):
-    """Draw the weights that training starts from.
-
-    Input and output weights are uniform as of Glorot & Bengio (2010), each gate a matrix of its
-    own; recurrent weights are orthogonal, gate by gate (Saxe et al. 2014); biases are zero but for
-    the forget gate's (Jozefowicz et al. 2015), or, with "chrono", the forget and input gates'
-    (Tallec & Ollivier 2018).
-
-    Parameters
-    ----------
-    architecture : Architecture
-    dtype : dtype
-        float32 or float64. The draws are the same.
-    forget_bias : float or "chrono"
-    longest : int
-        Steps of the longest sequence; "chrono" spreads the gates' memory up to it.
-    random_state : RandomState
-
-    Returns
-    -------
-    weights : ndarray of shape (n_weights,)
-    """
-    weights = np.zeros(architecture.n_weights)
-    views = named_views(architecture, weights)
-    for cell, (inputs, units) in enumerate(architecture.cells):
-        for gate in range(GATES):
-            rows = slice(gate * units, (gate + 1) * units)
-            views["input_weights"][cell][rows] = _glorot(units, inputs, random_state)
-            views["recurrent_weights"][cell][rows] = _orthogonal(units, random_state)
-        bias = views["biases"][cell].reshape(GATES, units)
-        if isinstance(forget_bias, str):
-            bias[FORGET] = np.log(random_state.uniform(1, max(longest - 1, 1), units))
-            bias[INPUT] = -bias[FORGET]
-        else:
-            bias[FORGET] = forget_bias
-    views["output_weights"][:] = _glorot(
-        architecture.n_outputs, architecture.head_inputs, random_state
-    )
-    return weights.astype(dtype, copy=False)
-
-
-def _glorot(fan_out, fan_in, random_state):
-    limit = np.sqrt(6 / (fan_in + fan_out))
-    return random_state.uniform(-limit, limit, (fan_out, fan_in))
-
-
-def _orthogonal(units, random_state):
-    """A matrix that is uniform over the orthogonal ones (Mezzadri 2007).
-
-    Columns of normal numbers are all but surely far from dependent.
-    """
-    columns = np.ascontiguousarray(random_state.standard_normal((units, units)).T)
-    some = max(1, BETWEEN_SIGNALS // units**2)
-    for first in range(0, units, some):
-        orthonormalize(columns, first, min(first + some, units))
-    return columns.T

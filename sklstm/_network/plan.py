@@ -10,17 +10,19 @@ import math
 from typing import NamedTuple
 
 from sklstm._machine.processor import available_threads
-from sklstm._network.layout import make_layout, round_up
+from sklstm._network.layout import round_up
 
-# Rows of a group, which a thread takes at a time: few enough for a minibatch of 32 to make two.
-GROUP_ROWS = 16
 # Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
 MOST_GROUPS = 32
-# Nominal rows of a shard, in training and in prediction: enough to fill the register tiles. The
-# rounding in `cut` makes them up to half as many more.
-MANY_ROWS, FEW_ROWS, PREDICT_ROWS = 16, 8, 32
-# Bytes of a tape that does not stay in the cache, and of recurrent weights that do not.
-LARGE_TAPE, LARGE_WEIGHTS = 5_000_000, 1_500_000
+# Nominal rows of a shard: in training, a few, so that a minibatch of 32 is shared by four threads;
+# many, if the weights do not stay in the cache and are read less often so; in prediction, enough to
+# fill the register tiles. The rounding in `cut` makes them up to half as many more.
+FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
+# Bytes of recurrent weights that do not stay in the cache.
+LARGE_WEIGHTS = 1_500_000
+# Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
+# threads take a third to start.
+WORTH_CUTTING = 64_000_000
 # Bytes of a tape that is not kept whole, as memory counts more than the third of the time that it
 # costs to read twice; and of what a segment of it, or of a prediction, takes: about what the cache
 # of a core holds.
@@ -133,7 +135,8 @@ def make_plan(
     steps = longest
     if can_be_cut:
         rows = min(max_rows, 3 * shard_rows // 2)
-        steps = segment_steps(architecture, dtype, taped, rows, training, most_groups == 1)
+        few = most_groups if max_rows < 2 * PREDICT_ROWS else None
+        steps = segment_steps(architecture, dtype, taped, rows, training, few)
     aside = segments = -(-longest // steps)
     # A chunk that is too large for a tape is read again, as what is not cut.
     chunks = segments > 1 and steps == chunk
@@ -144,16 +147,20 @@ def make_plan(
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
-    n_threads = crew = 1
-    if work >= WORTH_A_THREAD:
-        threads = available_threads()
-        if shared:
-            crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
-        n_threads = min(threads, most_groups * crew)
+    threads, crew = threads_for(work), 1
+    if threads > 1 and shared:
+        crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, segments, aside, reach, chunks,
-        at_a_time, n_threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        at_a_time, min(threads, most_groups * crew), crew,
+        min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
     )  # fmt: skip
+
+
+def threads_for(work):
+    """How many threads a round of so many multiply-adds may have."""
+    # To ask may take a microsecond, of the twenty of a prediction of one row.
+    return available_threads() if work >= WORTH_A_THREAD else 1
 
 
 def _way_back(architecture, bptt_steps, equal_lengths):
@@ -185,38 +192,27 @@ def cut(n_rows, shard_rows):
 
 def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
     """The nominal rows of a shard, and how many shards are a group."""
-    rows, group_rows = PREDICT_ROWS, PREDICT_ROWS
+    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
+    in_the_cache = weights < LARGE_WEIGHTS
     if training:
-        rows, group_rows = training_rows(architecture, dtype, longest), GROUP_ROWS
-    if not equal_lengths:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
-        group_rows //= 2
-    rows = min(rows, group_rows)
-    group = group_rows // rows
-    if training:
-        most_shards = count_shards(max_rows, rows)
-        group = max(group, most_shards // MOST_GROUPS)
-    return rows, group
+        rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
+        return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
+    rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
+    if in_the_cache and max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING:
+        # No bit of a prediction depends on this.
+        while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
+            rows //= 2
+    return rows, 1
 
 
-def training_rows(architecture, dtype, longest):
-    """The nominal rows of a shard in training, if lengths are equal.
-
-    With fewer rows, more of the tape stays in the cache, but the recurrent weights are read more
-    often, and must do so too.
-    """
-    tape = make_layout(architecture, dtype, MANY_ROWS, longest, True).work_size * dtype.itemsize
-    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
-    return FEW_ROWS if tape > LARGE_TAPE and weights < LARGE_WEIGHTS else MANY_ROWS
-
-
-def segment_steps(architecture, dtype, longest, rows, training, alone):
+def segment_steps(architecture, dtype, longest, rows, training, few=None):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice. A prediction loses nothing; of a shard that is `alone`, it takes less memory than the
-    weights, so that it can be kept with them.
+    twice. A prediction loses nothing; if it is known to be of `few` shards, they take less memory
+    than the weights, so that it can be kept with them.
     """
     if longest <= LEAST_STEPS:
         return longest
@@ -227,9 +223,9 @@ def segment_steps(architecture, dtype, longest, rows, training, alone):
     )
     step = numbers * rows * dtype.itemsize
     segment = SEGMENT_BYTES
-    if alone and not training:
+    if few is not None and not training:
         weights = architecture.n_weights * dtype.itemsize
-        segment = min(segment, max(weights // 4, LEAST_SEGMENT))
+        segment = min(segment, max(weights // (4 * few), LEAST_SEGMENT))
     if longest * step <= (HUGE_TAPE if training else segment):
         return longest
     steps = max(LEAST_STEPS, segment // step)

@@ -124,6 +124,7 @@ class _Team:
             **self._for_gradients(architecture, layout, raw),
             **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
         )  # fmt: skip
+        self._numbers_of_records = self._context.sequences.view(np.int64)
         self._held = [sequences]
         self._workers = Workers(
             plan.n_threads, self._context, self._held, caller_waits=plan.at_a_time == 0
@@ -274,7 +275,7 @@ class Predictor(_Team):
         round have been one of all in their order.
         """
         # Field by field, as NumPy would copy records, takes long.
-        self._context.sequences.view(np.int64)[:] = sequences.records[:].view(np.int64)
+        self._numbers_of_records[:] = sequences.records[:].view(np.int64)
         self._held[0] = sequences
         self._run(tickets.PREDICT)
         return self._raw(len(sequences))

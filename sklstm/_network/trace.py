@@ -185,8 +185,11 @@ class Trace:
     def _by_sequence(self, steps):
         """Steps in the kernels' order, as (n_samples, n_steps, n), with NaN where there is none."""
         running = self._running()
-        by_time = np.full((*running.shape, steps.shape[1]), np.nan, self._raw.dtype)
-        by_time[running] = steps
+        if len(steps) == running.size:
+            by_time = steps.reshape(*running.shape, -1)
+        else:
+            by_time = np.full((*running.shape, steps.shape[1]), np.nan, self._raw.dtype)
+            by_time[running] = steps
         result = np.empty((len(self._order), len(running), steps.shape[1]), self._raw.dtype)
         result[self._order] = by_time.transpose(1, 0, 2)
         return result

@@ -1,13 +1,11 @@
 """Sequences run block by block with their tapes open, some blocks at a time."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
 
 import numpy as np
 
 from sklstm._machine.processor import available_threads
-from sklstm._machine.undisturbed import interrupts_held_back
+from sklstm._machine.threads import beside
 from sklstm._network.layout import make_layout
 from sklstm._network.trace import Trace
 
@@ -32,21 +30,25 @@ def blocks_of(architecture, dtype, lengths):
     blocks : list of ndarray of int
         The rows of each block.
     """
+    order = np.argsort(-lengths, kind="stable")
+    blocks = []
+    while len(order):
+        n_rows = most_rows(architecture, dtype, lengths[order[0]])
+        blocks.append(order[:n_rows])
+        order = order[n_rows:]
+    return blocks
+
+
+def most_rows(architecture, dtype, length):
+    """How many sequences of this length, or shorter ones, are a block."""
     # The rest of a layout does not grow with the steps.
     few, more = (
         make_layout(architecture, dtype, MOST_ROWS, steps, True, x_gradient=True).work_size
         for steps in (1, 11)
     )
-    bytes_of_step = (more - few) / 10 / MOST_ROWS * dtype.itemsize
-    order = np.argsort(-lengths, kind="stable")
-    blocks = []
-    while len(order):
-        bytes_of_row = bytes_of_step * lengths[order[0]]
-        least = min(LEAST_ROWS, int(LARGE_TAPE_BYTES / bytes_of_row))
-        n_rows = min(max(int(TAPE_BYTES / bytes_of_row), least, 1), MOST_ROWS)
-        blocks.append(order[:n_rows])
-        order = order[n_rows:]
-    return blocks
+    bytes_of_row = (more - few) / 10 / MOST_ROWS * dtype.itemsize * length
+    least = min(LEAST_ROWS, int(LARGE_TAPE_BYTES / bytes_of_row))
+    return min(max(int(TAPE_BYTES / bytes_of_row), least, 1), MOST_ROWS)
 
 
 def run_blocks(function, blocks):
@@ -58,30 +60,15 @@ def run_blocks(function, blocks):
         Takes the rows of a block, and a function that says whether to stop: it returns soon then.
     blocks : list of ndarray of int
     """
-    n_threads = min(available_threads(), len(blocks))
-    stop = Event()
 
-    def run(rows):
+    def run(rows, stopped):
         # Each thread has settings of its own.
         with np.errstate(all="ignore"):
-            function(rows, stop.is_set)
+            function(rows, stopped)
 
-    if n_threads <= 1:
+    with beside(min(available_threads(), len(blocks))) as begin:
         for rows in blocks:
-            run(rows)
-        return
-    pool = ThreadPoolExecutor(n_threads)
-    try:
-        # An interrupted start of a thread would leave it to itself.
-        with interrupts_held_back():
-            futures = [pool.submit(run, rows) for rows in blocks]
-        for future in futures:
-            future.result()
-    finally:
-        stop.set()
-        # Nothing outlives a KeyboardInterrupt, nor a second one.
-        with interrupts_held_back():
-            pool.shutdown(cancel_futures=True)
+            begin(run, rows)
 
 
 def trace_of(given, rows):

@@ -81,7 +81,9 @@ def input_gradients(estimator: Any, X: SequencesLike, *, output: Any = 0) -> Flo
         lengths, trace = given.lengths[rows], trace_of(given, rows)
         raw, _ = trace.forward()
         on_net = gradient_on_x(trace, chosen.value_and_slope(raw, lengths)[1])
-        on_net = on_net[np.arange(lengths.max()) < lengths[:, np.newaxis]]
+        if lengths.min() < lengths.max():
+            on_net = on_net[np.arange(lengths.max()) < lengths[:, np.newaxis]]
+        on_net = on_net.reshape(-1, on_net.shape[-1])
         if width is not None:
             steps = given.steps_of(rows)
             on_net = pull_back(given.transformers, steps, on_net.astype(np.float64), width)

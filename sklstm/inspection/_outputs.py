@@ -22,10 +22,15 @@ class Output:
         Its value (n,), and its derivative (n, n_raw), given raw outputs (n, n_raw).
     step : int, "sum" or None
         At which step, counted from the end if it is negative; None: the net has one answer for all.
+    is_linear, is_sorted : bool
+        Whether the derivative is the same everywhere, and whether it is of the raw output that has
+        a certain rank, 0 for all others.
     """
 
     of_raw: Callable
     step: Any
+    is_linear: bool
+    is_sorted: bool
 
     def value_and_slope(self, raw, lengths):
         """The number, and its derivative on raw outputs.
@@ -66,7 +71,7 @@ def read_output(given, output):
     """
     of_raw = _of_label if hasattr(given.net, "classes_") else _of_number
     if not given.architecture.reads_each_step:
-        return Output(of_raw(given, output), None)
+        return _at_step(given, of_raw(given, output), None)
     step, *rest = output if isinstance(output, tuple) else (output,)
     is_step = isinstance(step, Integral)
     if len(rest) > 1 or not (is_step or (isinstance(step, str) and step == SUM)):
@@ -81,8 +86,18 @@ def read_output(given, output):
             f"timesteps: with pooling=None it must be from {-shortest} to {shortest - 1}, or 'sum'."
         )
     if rest:
-        return Output(of_raw(given, rest[0]), step)
-    return Output(of_raw(given, _default(given, output)), step)
+        return _at_step(given, of_raw(given, rest[0]), step)
+    return _at_step(given, of_raw(given, _default(given, output)), step)
+
+
+def _at_step(given, of_raw, step):
+    """An Output, which has found out what its derivative is like."""
+    is_sorted = not hasattr(given.net, "classes_") and len(_prediction_shape(given)) > 1
+    # Whoever says the same of these says the same of all.
+    n_raw = given.net._shape[-1]
+    slopes = of_raw(np.array([[-2.0], [0.0], [1.0]]) * np.linspace(1, 2, n_raw))[1]
+    is_linear = not is_sorted and bool((slopes == slopes[0]).all())
+    return Output(of_raw, step, is_linear, is_sorted)
 
 
 def _default(given, output):

@@ -1,0 +1,187 @@
+"""Attributions of whole paths: read at more points, and cut in two, where they miss something."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklstm.inspection._blocks import most_rows
+from sklstm.inspection._chebyshev import angles_of, positions, shares_of_the_whole
+from sklstm.inspection._path import Parts, Reader
+
+# What the attributions of a part of a path may miss of what they should add up to, relative to
+# their sizes; and, by rounding, relative to predictions.
+_TOLERANCE, _ROUNDING = 1e-8, 1e-14
+# What the last doubling of points may have changed of an attribution, relative to the sizes of all:
+# about the square of it is still missing.
+_CHANGE = 1e-5
+# Points from which on twice as many are tried, and how many times n_points a sequence may be read.
+_LEAST_POINTS, _MOST = 16, 32
+# What a rule may keep for all parts that it is asked for.
+_KEPT_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a rule has found of parts of paths.
+
+    Parameters
+    ----------
+    attributions : ndarray of shape (n_steps, n_features)
+        All steps of all parts in a row.
+    ends : ndarray of shape (2, n_parts)
+        The predictions at the first and the last positions.
+    n_read : ndarray of int, of shape (n_parts,)
+        At how many points each part was read.
+    enough : ndarray of bool, of shape (n_parts,)
+        Whether more points would change nothing.
+    """
+
+    attributions: np.ndarray
+    ends: np.ndarray
+    n_read: np.ndarray
+    enough: np.ndarray
+
+
+def whole_paths(way, rule, rows, start, n_points, stopped):
+    """The attributions of some sequences, what they miss, and of what.
+
+    Parts of which a rule has not found enough are cut in two, as long as there are points left.
+
+    Parameters
+    ----------
+    way : Way
+    rule : callable
+        As `smooth`.
+    rows : ndarray of int
+    start : ndarray of shape (n_steps, n_features)
+        The baselines, all steps in a row.
+    n_points : int
+    stopped : callable
+        Whether to give up.
+
+    Returns
+    -------
+    attributions : ndarray of shape (n_steps, n_features)
+    missing, differences : ndarray of shape (n_sequences,)
+        What they lack of the difference of predictions, and that.
+    """
+    lengths, n = way.given.lengths[rows], len(rows)
+    parts = Parts((start, way.given.steps_of(rows)), lengths, np.arange(n), np.zeros(n), np.ones(n))
+    whole, result = parts, np.zeros_like(start)
+    differences, n_read, accepted, size = np.zeros((4, n))
+    while len(parts):
+        # Cut are only those of which all can be: a rule need not go on where it is of no use.
+        left = _MOST * n_points - n_read
+        may_cut = (left >= 3 * (n_points + 1) * np.bincount(parts.rows, minlength=n))[parts.rows]
+        found = _by_lines(way, rule, parts, n_points, size, may_cut, stopped)
+        if stopped():
+            break
+        if parts is whole:
+            differences = found.ends[1] - found.ends[0]
+        here = found.enough | ~may_cut
+        # A step is there once for each part.
+        at_steps = parts.at_steps(here)[:, 0]
+        np.add.at(result, parts.places[at_steps], found.attributions[at_steps])
+        sizes = parts.sums(np.abs(found.attributions))
+        n_read += np.bincount(parts.rows, found.n_read, n)
+        accepted += np.bincount(parts.rows[here], sizes[here], n)
+        size = accepted + np.bincount(parts.rows[~here], sizes[~here], n)
+        parts = parts[~here].halves()
+    return result, differences - whole.sums(result), differences
+
+
+def _by_lines(way, rule, parts, n_points, size, may_cut, stopped):
+    """Ask a rule for as many parts at a time as a tape has room for."""
+    longest = int(parts.lengths.max())
+    most = most_rows(way.architecture, np.dtype(np.float64), longest)
+    if way.bytes_of_step > 0:
+        most = max(min(most, _KEPT_BYTES // (way.bytes_of_step * longest)), 1)
+    found = []
+    for first in range(0, len(parts), most):
+        some = slice(first, first + most)
+        these = parts if len(parts) <= most else parts[some]
+        found.append(rule(way, these, n_points, size[these.rows], may_cut[some], stopped))
+        if stopped():
+            break
+    if len(found) == 1:
+        return found[0]
+    return Found(
+        np.concatenate([each.attributions for each in found]),
+        np.concatenate([each.ends for each in found], axis=1),
+        np.concatenate([each.n_read for each in found]),
+        np.concatenate([each.enough for each in found]),
+    )
+
+
+def smooth(way, parts, n_points, size, may_cut, stopped):
+    """Integrate gradients that change smoothly, as Clenshaw and Curtis do.
+
+    Parameters
+    ----------
+    way : Way
+    parts : Parts
+    n_points : int
+        At most; one more is read, at the end.
+    size : ndarray of shape (n_parts,)
+        About the sizes of attributions added up, over all parts of the same sequence; 0 if nobody
+        knows.
+    may_cut : ndarray of bool, of shape (n_parts,)
+        Whether a part of which this is not enough will be cut in two.
+    stopped : callable
+        Whether to give up.
+
+    Returns
+    -------
+    found : Found
+    """
+    counts = _counts(n_points)
+    # What half of the first points would give tells what to expect of all.
+    half = [] if n_points % 2 else [counts[0] // 2]
+    sums = {n: np.zeros_like(parts.span) for n in (*half, *counts)}
+    ends, n_read = np.zeros((2, len(parts))), np.zeros(len(parts), np.int64)
+    result, enough = np.zeros_like(parts.span), np.zeros(len(parts), bool)
+    todo, places, at_steps = parts, np.arange(len(parts)), slice(None)
+    reader = Reader(way, parts, stopped)
+    for n in counts:
+        # Of twice as many points, every other one was read before.
+        new = np.arange(n + 1) if n == counts[0] else np.arange(1, n, 2)
+        answers = reader.gradients(positions(angles_of(n)[new]))
+        for point, (value, slope) in zip(new, answers, strict=False):
+            if point in (0, n):
+                ends[point // n, places] = value
+            for m, of_rule in sums.items():
+                if m * point % n == 0:
+                    of_rule[at_steps] += shares_of_the_whole(m)[m * point // n] * slope
+        if stopped():
+            break
+        found = sums[n][at_steps] * todo.span
+        result[at_steps] = found
+        n_read[places] += len(new)
+        of_all = np.where(size[places] > 0, size[places], todo.sums(np.abs(found)))
+        change = 0 if n_points % 2 else todo.largest(found - sums[n // 2][at_steps] * todo.span)
+        enough[places] = adds_up(todo.sums(found), ends[:, places], of_all, change)
+        # Each doubling squares what is missing.
+        in_vain = may_cut[places] & ((change / of_all) ** (2 * n_points / n) > _TOLERANCE)
+        on = ~(enough[places] | in_vain)
+        if not on.any():
+            break
+        if not on.all():
+            todo, places = todo[on], places[on]
+            at_steps = parts.places_of(places)
+            reader = Reader(way, todo, stopped)
+    return Found(result, ends, n_read, enough)
+
+
+def adds_up(total, ends, size, change=0):
+    """Whether attributions add up, and have changed little; where there is NaN, none ever will."""
+    missing = np.abs(ends[1] - ends[0] - total)
+    allowed = _TOLERANCE * size + _ROUNDING * np.abs(ends).max(axis=0)
+    return ~((missing > allowed) | (change > _CHANGE * size))
+
+
+def _counts(n_points):
+    """How many points are tried, one after the other."""
+    counts = [n_points]
+    while counts[0] % 2 == 0 and counts[0] >= 2 * _LEAST_POINTS:
+        counts.insert(0, counts[0] // 2)
+    return counts

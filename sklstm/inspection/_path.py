@@ -1,0 +1,198 @@
+"""The way from a baseline to X: predictions and gradients at points of parts of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklstm._kernels.shard import SEQUENCE
+from sklstm._network.parameters import Architecture
+from sklstm._network.trace import Trace
+from sklstm._sequences import Sequences
+from sklstm.inspection._blocks import gradient_on_x, most_rows
+from sklstm.inspection._chain import pull_back, transformed
+from sklstm.inspection._given import Given
+from sklstm.inspection._outputs import Output
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """What a prediction is made of, and its gradient.
+
+    Parameters
+    ----------
+    given : Given
+    output : Output
+    architecture : Architecture
+    weights : ndarray of shape (n_weights,), of float64
+        Both are those of a net whose cells are those of the given one.
+    width : ndarray of shape (n_features,) or None
+        By which transformers are derived; None: there are none.
+    bytes_of_step : int
+        What a rule keeps for each step of a part.
+    """
+
+    given: Given
+    output: Output
+    architecture: Architecture
+    weights: np.ndarray
+    width: Any
+    bytes_of_step: int = 0
+
+
+class Parts:
+    """Parts of the paths of some sequences, each from a first to a last position.
+
+    Parameters
+    ----------
+    steps : tuple of two ndarray of shape (n_steps, n_features)
+        The baselines and the sequences, with all steps of all in a row.
+    of_sequences : ndarray of int, of shape (n_sequences,)
+        Their lengths.
+    rows : ndarray of int, of shape (n_parts,)
+        Which sequence each is a part of.
+    first, last : ndarray of shape (n_parts,)
+        Positions between 0, the baseline, and 1, which is the sequence.
+
+    Attributes
+    ----------
+    lengths : ndarray of int, of shape (n_parts,)
+    places : ndarray of int, of shape (n_steps,)
+        The steps of all parts in a row, among those of all sequences.
+    start, span : ndarray of shape (n_steps, n_features)
+        What they are at the first positions, and what they have more at the last.
+    """
+
+    def __init__(self, steps, of_sequences, rows, first, last):
+        self._steps, self._of_sequences = steps, of_sequences
+        self.rows, self.first, self.last = rows, first, last
+        self.lengths = of_sequences[rows]
+        self._begins = np.cumsum(self.lengths) - self.lengths
+        begins = np.cumsum(of_sequences) - of_sequences
+        self.places = np.repeat(begins[rows] - self._begins, self.lengths)
+        self.places += np.arange(len(self.places))
+        baseline, sequences = (each[self.places] for each in steps)
+        whole = sequences - baseline
+        self.start = baseline + self.at_steps(first) * whole
+        self.span = self.at_steps(last - first) * whole
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, some):
+        return Parts(
+            self._steps, self._of_sequences, self.rows[some], self.first[some], self.last[some]
+        )
+
+    def halves(self):
+        """Each of them cut in two, one after the other."""
+        middle = (self.first + self.last) / 2
+        pairs = (self.rows, self.rows), (self.first, middle), (middle, self.last)
+        return Parts(
+            self._steps, self._of_sequences, *(np.stack(pair, axis=1).ravel() for pair in pairs)
+        )
+
+    def at_steps(self, of_parts):
+        """Numbers, one a part, at each of its steps: (n_steps, 1)."""
+        return np.repeat(of_parts, self.lengths)[:, np.newaxis]
+
+    def places_of(self, some):
+        """Where the steps of some of the parts are, with those of all in a row."""
+        return np.concatenate([np.arange(self.lengths[n]) + self._begins[n] for n in some])
+
+    def sums(self, of_steps):
+        """Numbers (n_steps, n_features) added up to one a part."""
+        return np.add.reduceat(of_steps.sum(axis=1), self._begins)
+
+    def largest(self, of_steps):
+        """The size of the largest number of each part."""
+        return np.maximum.reduceat(np.abs(of_steps).max(axis=1), self._begins)
+
+
+class Reader:
+    """Parts of paths, read at positions that are counted from 0 to 1 in each part.
+
+    Parameters
+    ----------
+    way : Way
+    parts : Parts
+    stopped : callable
+        Whether to give up; there are no more answers then.
+    """
+
+    def __init__(self, way, parts, stopped):
+        self._way, self._parts, self._stopped = way, parts, stopped
+        dtype = np.dtype(np.float64)
+        # Few parts are read at several positions together, to fill the register tiles.
+        most = most_rows(way.architecture, dtype, parts.lengths.max())
+        self._at_a_time = max(most // len(parts), 1)
+        lengths = np.tile(parts.lengths, self._at_a_time)
+        self._lengths, self._exists = lengths, np.arange(lengths.max()) < lengths[:, np.newaxis]
+        n_features = way.given.sequences.n_features
+        self._numbers = np.zeros((lengths.sum(), n_features))
+        records = np.zeros(len(lengths), SEQUENCE)
+        address = self._numbers.__array_interface__["data"][0]
+        starts = np.cumsum(lengths) - lengths
+        records["address"] = address + starts * self._numbers.strides[0]
+        records["step_stride"], records["feature_stride"] = self._numbers.strides
+        records["length"] = lengths
+        scaling = way.given.sequences.scaling
+        sequences = Sequences(records, dtype, n_features, self._numbers, scaling)
+        self._trace = Trace(way.architecture, sequences, way.weights, states=False)
+
+    def raw(self, positions):
+        """What the net says.
+
+        Yields
+        ------
+        raw : ndarray of shape (n_parts, ...)
+            The raw outputs for each part at a position.
+        """
+        for _, raw, n in self._forward(positions):
+            yield from raw.reshape(-1, len(self._parts), *raw.shape[1:])[:n]
+
+    def gradients(self, positions, seeds=None):
+        """What the net says, and its gradient.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_positions,)
+        seeds : ndarray of shape (n_positions, n_parts, ...) or None
+            The gradient on raw outputs; None: that of the prediction.
+
+        Yields
+        ------
+        value : ndarray of shape (n_parts,) or None
+            The prediction for each part at a position; None with `seeds`.
+        slope : ndarray of shape (n_steps, n_features)
+            The gradient on all steps of all parts in a row.
+        """
+        given, first = self._way.given, 0
+        for steps, raw, n in self._forward(positions):
+            values, d_raw = [None] * n, np.zeros_like(raw)
+            if seeds is None:
+                values, d_raw = self._way.output.value_and_slope(raw, self._lengths)
+                values = values.reshape(self._at_a_time, -1)
+            else:
+                by_position = d_raw.reshape(self._at_a_time, -1, *raw.shape[1:])
+                by_position[:n] = seeds[first : first + n]
+            slopes = gradient_on_x(self._trace, d_raw)[self._exists]
+            slopes = pull_back(given.transformers, steps, slopes, self._way.width)
+            slopes = slopes.reshape(self._at_a_time, -1, slopes.shape[1])
+            yield from zip(values[:n], slopes[:n], strict=True)
+            first += n
+
+    def _forward(self, positions):
+        """Some positions after others: their steps, raw outputs, and how many they are."""
+        parts = self._parts
+        for first in range(0, len(positions), self._at_a_time):
+            if self._stopped():
+                return
+            here = positions[first : first + self._at_a_time]
+            n = len(here)
+            # There is room for more: those are read in vain.
+            here = np.append(here, np.zeros(self._at_a_time - n))
+            steps = parts.start + here[:, np.newaxis, np.newaxis] * parts.span
+            steps = steps.reshape(-1, parts.span.shape[1])
+            self._numbers[:] = transformed(self._way.given.transformers, steps)
+            yield steps, self._trace.forward()[0], n
