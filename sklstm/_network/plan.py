@@ -23,10 +23,10 @@ LARGE_WEIGHTS = 1_500_000
 # Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
 # threads take a third to start.
 WORTH_CUTTING = 64_000_000
-# Bytes of a tape that is not kept whole, as memory counts more than the third of the time that it
-# costs to read twice; and of what a segment of it, or of a prediction, takes: about what the cache
-# of a core holds.
-HUGE_TAPE, SEGMENT_BYTES = 256_000_000, 1_000_000
+# Bytes of a tape that is not kept whole: it would pass through memory, which takes longer than to
+# read steps twice, and memory counts too. And of what a segment of it, or of a prediction, takes:
+# about what the cache of a core holds.
+HUGE_TAPE, SEGMENT_BYTES = 64_000_000, 1_000_000
 # Bytes of a segment of a prediction, if the weights are no larger.
 LEAST_SEGMENT = 16_000
 # Steps that a segment has at least, so that it is worth its start.
