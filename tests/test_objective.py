@@ -35,6 +35,7 @@ class WholeLoss:
             solver=SimpleNamespace(batch_size=len(problem.rows), decoupled=False),
             dropout=0,
             recurrent_dropout=0,
+            bptt_steps=None,
         )
         outputs = Outputs(problem.lengths if problem.architecture.pooling is None else None)
         data = Data(problem.sequences, y, sample_weight, problem.rows, outputs)

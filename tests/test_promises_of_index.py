@@ -23,7 +23,7 @@ RUN_BY = {
     "docs/user_guide/integration.md": (5, "tests/test_promises_of_integration.py"),
     "docs/user_guide/long_memory.md": (1, "tests/test_promises_of_long_memory.py"),
     "docs/user_guide/past_one_machine.md": (13, "tests/test_promises_of_past_one_machine.py"),
-    "docs/user_guide/training.md": (1, "tests/test_promises_of_training.py"),
+    "docs/user_guide/training.md": (2, "tests/test_promises_of_training.py"),
 }
 
 
