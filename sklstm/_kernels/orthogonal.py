@@ -14,7 +14,7 @@ def orthonormalize(rows, size, first, last):
 
     Rows `first` to `last`, of which those above are so already, and the first `size` numbers of
     each: what follows lets every row start where a register does. Each is freed of the rows above
-    it, one after the other.
+    it, one after the other. The bits are the same in parts, if they begin at multiples of TOGETHER.
     """
     for top in range(first, last, TOGETHER):
         if top + 1 < last:
