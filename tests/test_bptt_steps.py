@@ -404,3 +404,14 @@ def test_chunks_of_equal_sequences_go_back_at_once(monkeypatch, dtype):
         (use_threads if n_threads == 1 else use_crews)(monkeypatch, n_threads)
         found = learn(problem, 8), learn(problem, 2), learn(problem, 8, dropout=True)
         assert_same_bits(found, expected)
+
+
+def test_a_short_chunk_of_a_row_or_two_leaves_the_others_of_a_crew_alone(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(12, 40, 4)).astype(np.float32)
+    # Units that do not fill a vector: what is cleared behind them was larger than a chunk.
+    net = LSTMRegressor(200, batch_size=1, bptt_steps=5, max_iter=1, random_state=0)
+    use_threads(monkeypatch, 1)
+    alone = net.fit(X, X[:, -1, 0])._weights
+    use_crews(monkeypatch, 2)
+    for _ in range(12):
+        assert_same_bits(net.fit(X, X[:, -1, 0])._weights, alone)

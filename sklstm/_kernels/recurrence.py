@@ -55,7 +55,7 @@ def forward(cell, packed, work, starts, steps, before, masks, tape):
     span = 1 + (INPUT_BLOCK if tape else FEW_INPUTS) // starts[1]
     if rest_width > 0 and cell["end"] == cell["width"]:
         # Behind any step, a vector is copied from rows that may not be there yet: of numbers.
-        all_rows = starts[steps] if tape else starts[1] + FEW_INPUTS
+        all_rows = starts[steps] if tape else min(starts[steps], starts[1] + FEW_INPUTS)
         clear(work, cell["rest"], all_rows * rest_width + SIMD_BYTES // work.itemsize)
     base = 0
     for i in range(steps):
