@@ -67,6 +67,18 @@ def test_an_interrupt_stops_the_threads():
     assert threading.active_count() == before
 
 
+def test_without_more_threads_the_caller_does_it(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = []
+    with beside(2) as begin:
+        for number in range(5):
+            begin(lambda number, stop: done.append((number, stop())), number)
+    assert done == [(number, False) for number in range(5)]
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_initial_weights_are_the_same_bits_for_any_number_of_threads(monkeypatch, bidirectional):
     architecture = Architecture(2, (33, 20), bidirectional, "last", 1)

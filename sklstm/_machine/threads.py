@@ -19,8 +19,9 @@ def beside(n_threads):
     Yields
     ------
     begin : callable
-        Takes a function and its arguments. The function is given one more, a callable that says
-        whether to stop: it returns soon then, since an interrupt or an error ends the block.
+        Takes a function and its arguments, for work that may be done twice. The function is given
+        one more, a callable that says whether to stop: it returns soon then, since an interrupt or
+        an error ends the block.
     """
     if n_threads <= 1:
         yield lambda function, *arguments: function(*arguments, lambda: False)
@@ -28,9 +29,14 @@ def beside(n_threads):
     pool, stop, begun = ThreadPoolExecutor(n_threads), Event(), []
 
     def begin(function, *arguments):
-        # An interrupted start of a thread would leave it to itself.
-        with interrupts_held_back():
-            begun.append(pool.submit(function, *arguments, stop.is_set))
+        try:
+            # An interrupted start of a thread would leave it to itself.
+            with interrupts_held_back():
+                begun.append(pool.submit(function, *arguments, stop.is_set))
+        except RuntimeError:
+            # No more threads to be had, or Python is about to end. One that did start may do the
+            # same once more.
+            function(*arguments, stop.is_set)
 
     try:
         yield begin
