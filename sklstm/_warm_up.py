@@ -11,6 +11,7 @@ from sklstm._forms import FLOATS
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._machine.cache import FOLDERS
 from sklstm._machine.folders import access
+from sklstm._machine.linkage import SHARED
 from sklstm._regressor import LSTMRegressor
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm.streaming import StreamingPredictor
@@ -97,3 +98,5 @@ def _use_every_kernel(dtype):
         model = LSTMRegressor(1, pooling=pooling, **once).fit(X, X)
         StreamingPredictor(model).predict(X[:1, :1])
         input_gradients(model, X)
+    # Of threads that share large nets, which would take long to fit.
+    SHARED.link(dtype)

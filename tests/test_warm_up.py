@@ -34,6 +34,18 @@ def test_it_warns_of_nothing_and_changes_no_random_state():
         np.testing.assert_array_equal(one, other)
 
 
+def test_there_is_nothing_left_to_load(tmp_path):
+    code = """
+import sklstm
+from sklstm._machine.linkage import _KEPT, DTYPES, Links
+sklstm.warm_up()
+for name, links in _KEPT.items():
+    if isinstance(links, Links):
+        assert {links._n_loaded[dtype] for dtype in DTYPES} == {len(links._loaders)}, name
+"""
+    run(code, copy_package(tmp_path))
+
+
 def test_without_a_folder_that_this_user_alone_can_write_to_it_says_none(monkeypatch):
     monkeypatch.setattr(_warm_up, "FOLDERS", [])
     assert sklstm.warm_up(["float64"]) is None
