@@ -158,8 +158,8 @@ def _refuse_format(kept, path):
     is_known = isinstance(kept, dict) and kept.get("format") == _FORMAT
     if not is_known or not kept.keys() >= _PARTS:
         raise ValueError(
-            f"{path} cannot be gone on from: another version of sklstm has written it, or no "
-            "Checkpoint. Name another file, or delete this one."
+            f"{path} cannot be gone on from: it is none of a fit of this version with a "
+            "Checkpoint and a solver other than 'lbfgs'. Name another file, or delete this one."
         )
 
 

@@ -3,6 +3,7 @@
 import glob
 import os
 import pickle
+import stat
 import time
 import uuid
 from contextlib import suppress
@@ -157,6 +158,9 @@ class Checkpoint:
                 pickle.dump(model, file, protocol=5)
                 file.flush()
                 os.fsync(file.fileno())
+            with suppress(FileNotFoundError):
+                # Who may read it is the user's to say.
+                os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
             os.replace(part, path)
         except BaseException:
             with suppress(OSError):

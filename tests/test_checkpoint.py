@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -604,6 +605,14 @@ def test_a_search_whose_fits_share_a_file_is_refused(X, y, path):
     # Without resume each fit replaces the file of the one before.
     search.set_params(estimator=small_net().set_callbacks(Checkpoint(path))).fit(X, y)
     assert_same_bits(joblib.load(path).predict(X), search.predict(X))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file has no such modes on Windows")
+def test_who_may_read_the_file_is_the_users_to_say(X, y, path):
+    goes_on(small_net(), path).fit(X, y)
+    path.chmod(0o600)
+    goes_on(small_net(max_iter=300), path).fit(X, y)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_and_stays(X, y, path):
