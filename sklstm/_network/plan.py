@@ -240,7 +240,7 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
 def segments_at_a_time(architecture, rows_and_steps):
     """How many segments of so many rows times steps a caller does before it looks for signals.
 
-    None if one takes too long: another thread then does them.
+    0 if one takes too long: another thread then does them.
     """
     gates = architecture.n_directions * GATES_WORK * sum(architecture.units)
     work = rows_and_steps * (architecture.multiply_adds + gates)
