@@ -58,7 +58,7 @@ def fitted_state(known, progress):
         "n_layers_": len(architecture.units) + 2,
         "n_iter_": len(progress.history),
         "t_": progress.samples,
-        "loss_": progress.losses[-1] if progress.history else np.inf,
+        "loss_": progress.history[-1][0] if progress.history else np.inf,
         "best_loss_": progress.best_loss,
         "loss_curve_": progress.losses,
         "validation_scores_": progress.scores or None,
