@@ -16,7 +16,7 @@ from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._forms import Expected
-from sklstm._kernels import recurrence, shard, updates
+from sklstm._kernels import recurrence, shard, step, updates
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
@@ -224,7 +224,7 @@ def _gates(cell, work, starts):
         rows = starts[t + 1] - starts[t]
         size = rows * stride
         recurrence.copy_rest(cell, work, starts[t], rows, False)
-        recurrence.finish_step(
+        step.finish_step(
             work, cell["gates"] + at, cell["gate"], c + before, c + at, cell["tanh_c"] + at,
             cell["h"] + at, size if t else 0, size,
         )  # fmt: skip
@@ -236,7 +236,7 @@ def _backward_gates(cell, work, starts):
     for t in range(starts.size - 2, -1, -1):
         at, before = starts[t] * stride, starts[max(0, t - 1)] * stride
         size = (starts[t + 1] - starts[t]) * stride
-        recurrence.start_step_back(
+        step.start_step_back(
             work, cell["gates"] + at, cell["gate"], cell["c"] + before, cell["tanh_c"] + at,
             cell["dh"] + at, cell["dc"], size if t else 0, size,
         )  # fmt: skip

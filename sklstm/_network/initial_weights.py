@@ -4,7 +4,7 @@ import numpy as np
 
 from sklstm._kernels.orthogonal import TOGETHER, orthonormalize
 from sklstm._kernels.products import GATES
-from sklstm._kernels.recurrence import FORGET, INPUT
+from sklstm._kernels.step import FORGET, INPUT
 from sklstm._machine.processor import available_threads
 from sklstm._machine.threads import beside
 from sklstm._network.layout import aligned, round_up

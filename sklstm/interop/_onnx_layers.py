@@ -8,7 +8,7 @@ that in float64 a layer is a loop (Scan) of products, sigmoids and tanhs.
 import numpy as np
 
 from sklstm._kernels.products import GATES
-from sklstm._kernels.recurrence import CANDIDATE, FORGET, INPUT, OUTPUT
+from sklstm._kernels.step import CANDIDATE, FORGET, INPUT, OUTPUT
 
 _ORDER = [INPUT, OUTPUT, FORGET, CANDIDATE]
 
