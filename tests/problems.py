@@ -133,7 +133,13 @@ def predict(problem, rows=None):
 
 def reference_round(problem, input_masks=None, recurrent_masks=None, bptt_steps=None):
     """As `train_once`, by the twin, in float64."""
-    raw, trace = reference.forward(
+    raw, trace = forward_by_twin(problem, input_masks, recurrent_masks)
+    return raw, reference.backward(trace, problem.d_raw.astype(np.float64), bptt_steps)
+
+
+def forward_by_twin(problem, input_masks=None, recurrent_masks=None):
+    """The raw outputs, and what the twin needs to go back, in float64."""
+    return reference.forward(
         problem.X.astype(np.float64),
         named_views(problem.architecture, problem.weights.astype(np.float64)),
         bidirectional=problem.architecture.bidirectional,
@@ -142,7 +148,6 @@ def reference_round(problem, input_masks=None, recurrent_masks=None, bptt_steps=
         input_masks=input_masks,
         recurrent_masks=recurrent_masks,
     )
-    return raw, reference.backward(trace, problem.d_raw.astype(np.float64), bptt_steps)
 
 
 def assert_close(actual, expected, tolerance):

@@ -17,6 +17,7 @@ from problems import (
     assert_agrees,
     assert_close,
     for_each_dtype,
+    forward_by_twin,
     make_problem,
     poison_scratch,
     reference_round,
@@ -65,13 +66,7 @@ def learn(problem, bptt_steps, dropout=False):
 
 def learned_by_twin(problem, bptt_steps):
     """The same gradient."""
-    raw, trace = reference.forward(
-        problem.X.astype(np.float64),
-        named_views(problem.architecture, problem.weights.astype(np.float64)),
-        bidirectional=problem.architecture.bidirectional,
-        pooling=problem.architecture.pooling,
-        lengths=problem.lengths,
-    )
+    raw, trace = forward_by_twin(problem)
     error = raw - problem.d_raw
     if problem.architecture.pooling is None:
         error[~problem.exists] = 0
