@@ -97,13 +97,13 @@ def test_outputs_are_the_same_and_gradients_those_of_the_twin(
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("units", [(5,), (4, 6)])
+@pytest.mark.parametrize(("units", "bidirectional"), [((5,), False), ((4, 6), False), ((5,), True)])
 @pytest.mark.parametrize("segments", ["whole", "short"])
 def test_learning_has_the_same_loss_and_the_gradient_of_the_twin(
-    request, monkeypatch, dtype, lengths, pooling, units, segments
+    request, monkeypatch, dtype, lengths, pooling, units, bidirectional, segments
 ):
     # Chunks of 1 and 2 steps are shorter than a segment, one of 4 is none of its multiples.
-    problem = problem_of(dtype, units, False, pooling, lengths)
+    problem = problem_of(dtype, units, bidirectional, pooling, lengths)
     loss, _ = learn(problem, None)
     if segments == "short":
         use_short_segments(monkeypatch)

@@ -23,7 +23,7 @@ from problems import (
 from processes import PACKAGE, run
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm._kernels import counters, tickets
+from sklstm._kernels import counters, tasks
 from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._network import plan
 from sklstm._network.parameters import Architecture
@@ -110,15 +110,17 @@ def test_several_shards_of_a_group(monkeypatch, joined, dtype):
 
 @for_each_dtype
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_segments_of_steps(monkeypatch, joined, dtype, pooling):
+@pytest.mark.parametrize(("units", "bidirectional"), [((67, 40), False), ((67,), True)])
+@pytest.mark.parametrize("dropout", [False, True])
+def test_segments_of_steps(monkeypatch, joined, dtype, pooling, units, bidirectional, dropout):
     use_short_segments(monkeypatch)
-    problem = make_problem(dtype, (67, 40), False, pooling, 9, lengths="ragged", steps=11)
+    problem = make_problem(dtype, units, bidirectional, pooling, 9, lengths="ragged", steps=11)
     use_threads(monkeypatch, 1)
-    expected = [predict(problem), learn_once(problem)]
-    for n_threads in (2, 3):
+    expected = [predict(problem), learn_once(problem, dropout)]
+    for n_threads in CREWS:
         use_crews(monkeypatch, n_threads)
-        assert_same_bits([predict(problem), learn_once(problem)], expected)
-    assert joined == [2, 2, 3, 3]
+        assert_same_bits([predict(problem), learn_once(problem, dropout)], expected)
+    assert joined == [n for n in CREWS for _ in range(2)]
 
 
 @for_each_dtype
@@ -199,14 +201,14 @@ def test_those_that_are_not_woken_are_not_waited_for(monkeypatch):
     monkeypatch.setattr(plan, "available_threads", lambda: 2)
     with Predictor(problem.architecture, problem.sequences, 1) as team:
         task = team._context.task
-        assert task[tickets.CREW] == 2
+        assert task[tasks.CREW] == 2
         team.predict(problem.weights, problem.rows)
-        assert task[tickets.PATIENT] == 0  # it was yet to start
+        assert task[tasks.PATIENT] == 0  # it was yet to start
         deadline = time.monotonic() + 10
         while team._context.control[counters.ASLEEP] == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         team.predict(problem.weights, problem.rows)
-        assert task[tickets.PATIENT] == 0
+        assert task[tasks.PATIENT] == 0
 
 
 @pytest.mark.usefixtures("interruptible")

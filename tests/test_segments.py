@@ -6,11 +6,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import reference
 from conftest import assert_same_bits, ignores_convergence
 from problems import (
     POOLINGS,
+    assert_agrees,
     assert_close,
     for_each_dtype,
+    forward_by_twin,
     make_problem,
     poison_scratch,
     predict,
@@ -32,9 +35,16 @@ def segments_of_three_steps(monkeypatch):
     use_short_segments(monkeypatch)
 
 
-def long_problem(dtype, units=(11, 6), lengths="ragged", pooling="mean"):
+# One and more layers; and one in both directions.
+NETS = [((5,), False), ((11, 6), False), ((4, 9, 3), False), ((11,), True), ((37,), True)]
+for_each_net = pytest.mark.parametrize(("units", "bidirectional"), NETS)
+
+
+def long_problem(
+    dtype, units=(11, 6), lengths="ragged", pooling="mean", bidirectional=False, steps=STEPS
+):
     return make_problem(
-        dtype, units, False, pooling, batch=70, outputs=2, lengths=lengths, steps=STEPS
+        dtype, units, bidirectional, pooling, batch=70, outputs=2, lengths=lengths, steps=steps
     )
 
 
@@ -59,9 +69,11 @@ def learn(problem, rounds=1, dropout=False):
 @for_each_dtype
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
 @pytest.mark.parametrize("pooling", POOLINGS)
-@pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
-def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling, units):
-    problem = long_problem(dtype, units, lengths, pooling)
+@for_each_net
+def test_a_prediction_has_the_bits_of_the_whole(
+    request, dtype, lengths, pooling, units, bidirectional
+):
+    problem = long_problem(dtype, units, lengths, pooling, bidirectional)
     whole = predict(problem)
     request.getfixturevalue("short_segments")
     assert_same_bits(predict(problem), whole)
@@ -71,11 +83,11 @@ def test_a_prediction_has_the_bits_of_the_whole(request, dtype, lengths, pooling
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("dropout", [False, True])
-@pytest.mark.parametrize("units", [(5,), (11, 6), (4, 9, 3)])
+@for_each_net
 def test_learning_has_the_loss_and_the_exact_gradient(
-    request, dtype, lengths, pooling, dropout, units
+    request, dtype, lengths, pooling, dropout, units, bidirectional
 ):
-    problem = long_problem(dtype, units, lengths, pooling)
+    problem = long_problem(dtype, units, lengths, pooling, bidirectional)
     loss, gradient = learn(problem, dropout=dropout)
     request.getfixturevalue("short_segments")
     loss_in_segments, in_segments = learn(problem, rounds=2, dropout=dropout)
@@ -85,16 +97,64 @@ def test_learning_has_the_loss_and_the_exact_gradient(
     assert (in_segments != gradient).any()
 
 
+@pytest.mark.nojit
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("steps", range(1, 14))
+@pytest.mark.parametrize("lengths", ["equal", "ragged"])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_two_directions_agree_with_the_twin_whatever_the_length(steps, lengths, pooling):
+    problem = long_problem(np.float64, (5,), lengths, pooling, True, steps)
+    raw, trace = forward_by_twin(problem)
+    expected = reference.backward(trace, problem.d_raw)
+    # The gradient of this loss at this net is `d_raw`, where there is an output.
+    targets = problem.in_a_row(raw - problem.d_raw, problem.rows)
+    goal = Goal(SQUARED_ERROR, (0.0,), targets, np.ones(len(targets)))
+    with Learner(problem.architecture, problem.sequences, len(problem.rows), goal) as learner:
+        _, gradient = learner.learn(problem.weights, problem.rows, 1.0)
+    assert_agrees(problem, (predict(problem), gradient), (raw, expected))
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_gradient_of_two_directions_is_the_derivative_of_the_loss(pooling):
+    problem = long_problem(np.float64, (3,), pooling=pooling, bidirectional=True, steps=8)
+    _, gradient = learn(problem)
+    step = 1e-6
+    for place in range(0, len(problem.weights), 7):
+        losses, weight = [], problem.weights[place]
+        for sign in (1, -1):
+            problem.weights[place] = weight + sign * step
+            losses.append(learn(problem)[0])
+        problem.weights[place] = weight
+        # The error of central differences: step**2, and rounding divided by the step.
+        assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(
+            gradient[place], rel=1e-6, abs=1e-7
+        )
+
+
+@for_each_dtype
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_row_alone_has_the_bits_that_it_has_among_others(dtype, pooling):
+    problem = long_problem(dtype, (37,), "ragged", pooling, True)
+    whole = predict(problem)
+    for row in range(0, 70, 9):
+        alone = predict(problem, problem.rows[row : row + 1])
+        assert_same_bits(alone, whole[row : row + 1, : alone.shape[1]])
+
+
 @for_each_dtype
 @pytest.mark.parametrize("at_a_time", [1, 10**12])
+@pytest.mark.parametrize(("units", "bidirectional"), [((11, 6), False), ((11,), True)])
+@pytest.mark.parametrize("pooling", ["last", "mean", None])
 def test_the_bits_do_not_depend_on_threads_or_signals(
-    monkeypatch, short_segments, dtype, at_a_time
+    monkeypatch, short_segments, dtype, at_a_time, units, bidirectional, pooling
 ):
-    problem = long_problem(dtype)
+    problem = long_problem(dtype, units, "ragged", pooling, bidirectional)
     use_threads(monkeypatch, 1)
     expected = learn(problem), predict(problem)
     monkeypatch.setattr(plan, "BETWEEN_SIGNALS", at_a_time)
-    for n_threads in (1, 2, 3):
+    for n_threads in (1, 2, 3, 5, 8):
         use_threads(monkeypatch, n_threads)
         assert_same_bits(learn(problem), expected[0])
         assert_same_bits(predict(problem), expected[1])
@@ -103,8 +163,9 @@ def test_the_bits_do_not_depend_on_threads_or_signals(
 @pytest.mark.usefixtures("short_segments")
 @for_each_dtype
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_what_memory_held_before_does_not_matter(monkeypatch, dtype, pooling):
-    problem = long_problem(dtype, pooling=pooling)
+@pytest.mark.parametrize(("units", "bidirectional"), [((11, 6), False), ((37,), True)])
+def test_what_memory_held_before_does_not_matter(monkeypatch, dtype, pooling, units, bidirectional):
+    problem = long_problem(dtype, units, "ragged", pooling, bidirectional)
     expected = *learn(problem, dropout=True), predict(problem)
     poison_scratch(monkeypatch)
     assert_same_bits((*learn(problem, dropout=True), predict(problem)), expected)
@@ -124,11 +185,15 @@ def test_a_prediction_of_few_rows_takes_no_more_memory_than_the_weights():
             assert team.nbytes < 2 * problem.weights.nbytes + LEAST_KEPT
 
 
-def test_two_directions_are_one_segment():
-    problem = make_problem(np.float32, (64,), bidirectional=True)
+@pytest.mark.parametrize("training", [False, True])
+def test_two_directions_of_one_layer_are_cut_and_of_two_are_not(training):
     dtype = np.dtype(np.float32)
-    chosen = plan.make_plan(problem.architecture, dtype, 100_000, 8, True, True)
-    assert (chosen.segments, chosen.steps) == (1, 100_000)
+    for units, cut in (((64,), True), ((64, 64), False)):
+        architecture = make_problem(dtype, units, bidirectional=True).architecture
+        chosen = plan.make_plan(architecture, dtype, 100_000, 8, training, True)
+        assert (chosen.segments > 1) == cut
+    architecture = make_problem(dtype, (64,), bidirectional=True).architecture
+    assert plan.make_plan(architecture, dtype, 1000, 8, training, True).segments == 1
 
 
 # --- On the defaults ------------------------------------------------------------------------
@@ -138,11 +203,13 @@ def recordings(n_steps, n=8):
     return np.random.RandomState(0).normal(size=(n, n_steps, 1)).astype(np.float32)
 
 
-def peak_memory(X):
+def peak_memory(X, **parameters):
     """Of a fit and a prediction, beside X itself."""
+    model = LSTMRegressor(max_iter=1, random_state=0, **parameters)
+    y = X[:, :, 0] if model.pooling is None else X[:, -1, 0]
     tracemalloc.start()
     try:
-        LSTMRegressor(max_iter=1, random_state=0).fit(X, X[:, -1, 0]).predict(X)
+        model.fit(X, y).predict(X)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -161,12 +228,23 @@ def test_memory_hardly_grows_with_the_steps():
 
 
 @ignores_convergence
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_nor_that_of_two_directions(pooling):
+    net = {"bidirectional": True, "hidden_layer_sizes": 32, "pooling": pooling}
+    short, long = recordings(20_000), recordings(80_000)
+    peak_memory(short[:, :10], **net)
+    peaks = [peak_memory(X, **net) - 5 * X.size for X in (short, long)]
+    # A tape is of 9 numbers for each unit.
+    assert peaks[1] < 2 * 9 * 32 * long.nbytes / 20
+    assert peaks[1] < 2.5 * max(peaks[0], 1e6)
+
+
+@ignores_convergence
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
 @pytest.mark.parametrize("method", ["fit", "predict"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_signal_is_seen_within_one_very_long_sequence(method, bidirectional):
-    # Two directions have a tape of all steps.
-    X = recordings(30_000 if bidirectional else 200_000, 2)
+    X = recordings(100_000 if bidirectional else 200_000, 2)
     y = X[:, -1, 0]
     net = {"bidirectional": bidirectional, "max_iter": 1, "random_state": 0}
     model = LSTMRegressor(**net).fit(X[:, :10], y)

@@ -104,6 +104,13 @@ def _wait_for_others(cell, like):
 
 
 @kernel
+def wait_for_longer(cell, like, steps):
+    """Wait as often as those do whose direction has so many steps more."""
+    for _ in range(steps):
+        wait(cell, like)
+
+
+@kernel
 def part(cell, n):
     """From where to where a thread does what is no cell's, of n things that lie in a row.
 

@@ -40,18 +40,16 @@ def start(net, rows, starts, t):
 
 
 @kernel
-def pool(net, top, sequences, rows, work, starts, begin, steps):
-    """Let the pooling take in the hidden states of a segment; each of a crew does some rows."""
-    first, last = part(top[0], starts[1])
+def pool(net, cell, sequences, rows, work, starts, begin, steps):
+    """Let the pooling take in a direction's states of a segment; each of a crew does some rows."""
+    first, last = part(cell, starts[1])
     for r in range(first, last):
         some = min(sequences[rows[r]]["length"] - begin, steps)
-        for direction in range(top.size):
-            cell = top[direction]
-            pooling.add_states(
-                net["pooling"], work, _kept(net, r, direction * cell["units"]), net["head_inputs"],
-                cell["h"], cell["stride"], cell["units"], starts, r,
-                sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
-            )  # fmt: skip
+        pooling.add_states(
+            net["pooling"], work, _kept(net, r, _column(cell)), net["head_inputs"],
+            cell["h"], cell["stride"], cell["units"], starts, r,
+            sequences[rows[r]]["before"] + begin, some, 0 if cell["reverse"] else some - 1,
+        )  # fmt: skip
 
 
 @kernel
@@ -86,10 +84,10 @@ def backward(
 ):  # fmt: skip
     """Write d_pooled, and write or add the gradient of the head's weights, if it has a size.
 
-    Of steps, write dh of the top layer.
+    Of steps, write dh of the top layer. If `top` is one direction of two, all is that of its half.
     """
     inputs, outputs, width = net["head_inputs"], net["outputs"], net["output_width"]
-    head_width = net["head_width"]
+    head_width, column, columns = net["head_width"], _column(top[0]), top.size * top[0]["units"]
     first_time, n_times = times(net, begin, steps)
     block = _times_of_a_block(rows)
     for t0 in range(0, n_times, block):
@@ -109,13 +107,15 @@ def backward(
                 # `forward` has left no more than its last block.
                 source, row = _finish_rows(net, top, rows, masks, work, starts, t0, t1)
             plain_product(
-                inputs, width, last - first, work, source, 1, row,
-                work, net["d_raw"], False, gradient, net["gradient"], width, accumulate or t0 > 0,
+                columns, width, last - first, work, source + column, 1, row, work, net["d_raw"],
+                False, gradient, net["gradient"] + column * width, width, accumulate or t0 > 0,
             )  # fmt: skip
             work[net["one"]] = 1
+            # One half has the bias.
             plain_product(
-                1, width, last - first, work, net["one"], 0, 0, work, net["d_raw"], False,
-                gradient, net["gradient"] + inputs * width, width, accumulate or t0 > 0,
+                1 if column == 0 else 0, width, last - first, work, net["one"], 0, 0, work,
+                net["d_raw"], False, gradient, net["gradient"] + inputs * width, width,
+                accumulate or t0 > 0,
             )  # fmt: skip
         target, target_row = net["d_pooled"], head_width
         if _in_place(net, top):
@@ -139,9 +139,9 @@ def unpool(net, top, sequences, rows, work, starts, begin, steps):
         for r in range(starts[1]):
             length = sequences[rows[r]]["length"]
             some = min(length - begin, steps)
-            d_pooled = net["d_pooled"] + r * net["head_width"] + direction * cell["units"]
+            d_pooled = net["d_pooled"] + r * net["head_width"] + _column(cell)
             pooling.hand_back(
-                net["pooling"], work, d_pooled, _kept(net, r, direction * cell["units"]),
+                net["pooling"], work, d_pooled, _kept(net, r, _column(cell)),
                 net["head_inputs"], cell["dh"], cell["stride"], cell["units"], starts, r,
                 begin, some, 0 if cell["reverse"] else some - 1,
                 begin == 0 if cell["reverse"] else begin + some == length, length,
@@ -157,7 +157,13 @@ def _kept(net, row, unit):
 @kernel
 def _in_place(net, top):
     """Whether rows are the hidden states themselves, and dh is what is handed back."""
-    return reads_each_step(net) and top.size == 1 and not net["dropout"]
+    return reads_each_step(net) and net["directions"] == 1 and not net["dropout"]
+
+
+@kernel
+def _column(cell):
+    """Where a direction's part of a row starts."""
+    return cell["units"] if cell["reverse"] else 0
 
 
 @kernel
@@ -195,7 +201,7 @@ def _read_steps(net, top, work, first, last):
     for direction in range(top.size):
         cell = top[direction]
         units, source = cell["units"], cell["h"] + first * cell["stride"]
-        target = net["pooled"] + direction * units
+        target = net["pooled"] + _column(cell)
         _move_rows(work, source, cell["stride"], target, net["head_inputs"], last - first, units)
 
 
@@ -206,7 +212,7 @@ def _hand_back_steps(net, top, work, first, last):
         cell = top[direction]
         units, target = cell["units"], cell["dh"] + first * cell["stride"]
         clear(work, target, (last - first) * cell["stride"])
-        source = net["d_pooled"] + direction * units
+        source = net["d_pooled"] + _column(cell)
         _move_rows(work, source, net["head_width"], target, cell["stride"], last - first, units)
 
 

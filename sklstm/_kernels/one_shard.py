@@ -13,8 +13,8 @@ def forward(
 ):  # fmt: skip
     """As `shard.forward`."""
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin,
-        end, tape, False,
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places,
+        (begin, end), (begin, end), tape, True,
     )  # fmt: skip
 
 
@@ -25,8 +25,8 @@ def backward(
 ):  # fmt: skip
     """As `shard.backward`; the gradient is written."""
     shard.backward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin,
-        end, gradient, False, False,
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places,
+        (begin, end), (begin, end), gradient, False, False,
     )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw,
             if not np.isfinite(x[row, k]):
                 return False
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, 0, 1, False,
-        False,
+        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places,
+        (0, 1), (0, 1), False, True,
     )  # fmt: skip
     for row in range(sequences.size):
         sequences[row]["before"] += 1

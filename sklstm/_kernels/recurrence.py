@@ -112,14 +112,15 @@ def backward(cell, packed, work, gradient, starts, steps, before, after, left, m
     by their gradients, and dh by its total. Of the first `after` rows, which go on, `dh_start` and
     dc hold the gradient of the state that the segment ends with; of the first `before`, that of the
     state that it started from is written there. Where the gradient is cut, `left` says how many
-    steps each row has from the segment's first step on.
+    steps each row has from the segment's first step on, or, if it is read in reverse, before that.
     """
     stride, dh, dc = cell["stride"], cell["dh"], cell["dc"]
+    end = dh + (0 if cell["reverse"] else starts[steps - 1]) * stride
     if is_whole(cell):
-        add(work, cell["dh_start"], work, dh + starts[steps - 1] * stride, after * stride)
+        add(work, cell["dh_start"], work, end, after * stride)
         clear(work, dc + after * stride, (starts[1] - after) * stride)
     else:
-        add_of_share(cell, work, cell["dh_start"], dh + starts[steps - 1] * stride, after)
+        add_of_share(cell, work, cell["dh_start"], end, after)
         clear_of_share(cell, work, dc + after * stride, starts[1] - after)
     for i in range(steps - 1, -1, -1):
         if cell["given_up"]:
@@ -191,7 +192,7 @@ def _is_cut(cell, left, row, t):
 
     Chunks are counted from the step that is read last of all, so that none but the first is short.
     """
-    behind = t + 1 if cell["reverse"] else left[row] - t
+    behind = left[row] + t + 1 if cell["reverse"] else left[row] - t
     return behind % cell["cut"] == 0
 
 
@@ -224,11 +225,12 @@ def hidden_gradient(cell, packed, work, rows, row, target, accumulate):
 def keep_state(cell, work, starts, steps, tape):
     """Put what each row of a segment ends with where the next starts from."""
     stride = cell["stride"]
-    for t in range(steps):
+    for t in range(1 if cell["reverse"] else steps):
         rows = starts[t + 1] - starts[t]
-        on = starts[t + 2] - starts[t + 1] if t + 1 < steps else 0
+        # In reverse, all end with the first step.
+        on = starts[t + 2] - starts[t + 1] if t + 1 < steps and not cell["reverse"] else 0
         size, shift = (rows - on) * stride, on * stride
-        c = _cell_state(cell, starts, t, starts[t], tape)
+        c = _cell_state(cell, starts, steps - 1 if cell["reverse"] else t, starts[t], tape)
         copy(work, cell["h"] + starts[t] * stride + shift, work, cell["h_start"] + shift, size)
         copy(work, c + shift, work, cell["c_start"] + shift, size)
 

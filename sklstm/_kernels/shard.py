@@ -1,8 +1,9 @@
 """A shard (some rows of a minibatch) through the whole net: layers, directions, pooling, head.
 
 Its sequences are read in segments of steps, one after the other; what a segment ends with stays in
-the shard's workspace, for the next to start from. With two directions there is but one segment, the
-whole: each direction would start where the other ends.
+the shard's workspace, for the next to start from. Two directions of one layer read them apart, each
+from its own end. With two directions of more layers there is but one segment, the whole: an upper
+layer would start where the other direction below ends.
 
 A crew of threads may go through a shard together, each with a share of every cell (see ``crew``).
 What is no cell's is then done in parts, or by the first of them.
@@ -10,19 +11,23 @@ What is no cell's is then done in parts, or by the first of them.
 Everything that meets weights has a trailing column of ones, so that a bias is a row of the weights.
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
 from sklstm._kernels import head, recurrence
 from sklstm._kernels.cell import CELL_TYPE
-from sklstm._kernels.crew import part, wait
+from sklstm._kernels.crew import part, wait, wait_for_longer
 from sklstm._kernels.products import GATES, pack_gates, pack_plain
+from sklstm._kernels.turns import reads_apart
 from sklstm._machine.compile import entry, kernel
 from sklstm._machine.linkage import (
     FLAG,
     FLOAT64,
     INDEX,
     INDICES,
+    SPAN,
     UPPER_LAYERS,
     linked,
     matrix_type,
@@ -59,6 +64,27 @@ SEQUENCE = np.dtype(
 # What is larger saturates every gate, and its products must not overflow in float32.
 MOST = 1e30
 
+
+class Steps(NamedTuple):
+    """The steps that a cell reads in a turn.
+
+    Parameters
+    ----------
+    starts : int64 ndarray
+        Where each one's rows start, from the first on.
+    begin, steps : int
+        The first one, and how many there are.
+    before, after : int
+        How many rows have steps that are read before these, and after.
+    """
+
+    starts: np.ndarray
+    begin: int
+    steps: int
+    before: int
+    after: int
+
+
 _NET_TYPE = numba.from_dtype(NET)
 _SHARD_ARGUMENTS = (
     _NET_TYPE[::1], CELL_TYPE[::1], vector_type,
@@ -67,63 +93,75 @@ _SHARD_ARGUMENTS = (
 )  # fmt: skip
 
 
-@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, FLAG, FLAG)
+@linked(*_SHARD_ARGUMENTS, SPAN, SPAN, FLAG, FLAG)
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin, end,
-    tape, again,
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, span,
+    reverse_span, tape, answers,
 ):  # fmt: skip
-    """Read steps `begin` to `end` of the sequences `rows`, sorted by length, longest first.
+    """Read a span of steps of the sequences `rows`, sorted by length, longest first.
 
-    It writes the raw outputs of these steps, or, where each sequence has one, when all steps are
-    read; those of a sequence are in `raw` from its place on. What is read `again` was read without
-    a tape.
+    Where two directions read apart, the second has a span of its own, and one of them may have
+    none. If it `answers`, it writes the raw outputs of these steps, or, where each sequence has
+    one, when all steps are read; those of a sequence are in `raw` from its place on.
     """
-    steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
-    # X may be in any units, and standardising makes numbers of usual size of it.
-    _gather(net[0], cells[0], sequences, scaling, rows, work, starts, begin, steps)
+    directions, layers, ways = net[0]["directions"], net[0]["layers"], _ways(net[0])
+    first, second = _all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
+    for way in range(ways):
+        here = second if way > 0 else first
+        # X may be in any units, and standardising makes numbers of usual size of it.
+        _gather(net[0], cells[way], sequences, scaling, rows, work, here)
     mode = flush_subnormals()
-    directions, layers = net[0]["directions"], net[0]["layers"]
     for layer in range(layers):
         if cells[0]["given_up"]:
             restore(mode)
             return
-        first = cells[layer * directions]
+        below = layer * directions
         if layer > 0:
-            _join_directions(cells, layer * directions, directions, work, starts[steps])
-        wait(first, work)
+            _join_directions(cells, below, directions, work, first.starts[first.steps])
+        wait(cells[0], work)
         if net[0]["dropout"]:
-            if first["member"] == 0:
+            for way in range(ways if cells[0]["member"] == 0 else 0):
+                here, cell = second if way > 0 else first, cells[below + way]
                 _mask_steps(
-                    work, first["x"], first["inputs"] + 1, first["inputs"], starts, steps,
-                    masks, first["input_mask"],
+                    work, cell["x"], cell["inputs"] + 1, cell["inputs"], here.starts, here.steps,
+                    masks, cell["input_mask"],
                 )  # fmt: skip
-            wait(first, work)
+            wait(cells[0], work)
+        own = 0
         for direction in range(directions):
-            cell = cells[layer * directions + direction]
-            if cell["mine"]:
-                recurrence.forward(cell, packed, work, starts, steps, before, masks, tape)
+            here, cell = second if direction > 0 else first, cells[below + direction]
+            if cell["mine"] and here.steps > 0:
+                own += here.steps
+                recurrence.forward(
+                    cell, packed, work, here.starts, here.steps, here.before, masks, tape
+                )
+        wait_for_longer(cells[0], work, max(first.steps, second.steps) - own)
     top = cells[(layers - 1) * directions :]
-    if not again and not head.reads_each_step(net[0]):
-        head.pool(net[0], top, sequences, rows, work, starts, begin, steps)
+    for direction in range(directions if answers and not head.reads_each_step(net[0]) else 0):
+        here = second if direction > 0 else first
+        head.pool(
+            net[0], top[direction], sequences, rows, work, here.starts, here.begin, here.steps
+        )
     wait(cells[0], work)
     if cells[0]["member"] == 0:
         # The way back needs what a segment started from; whoever goes back looks at the tape for
         # more.
-        if net[0]["state_size"] > 0 and not tape:
-            for index in range(cells.size):
-                recurrence.keep_state(cells[index], work, starts, steps, False)
-        if after == 0 or head.reads_each_step(net[0]):
+        for index in range(cells.size if net[0]["state_size"] > 0 and not tape else 0):
+            here = second if index % directions > 0 else first
+            recurrence.keep_state(cells[index], work, here.starts, here.steps, False)
+        if answers and (first.after == 0 or head.reads_each_step(net[0])):
             head.forward(
-                net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
-            )
+                net[0], top, packed, sequences, rows, masks, work, first.starts, raw, places,
+                first.begin, first.steps,
+            )  # fmt: skip
     wait(cells[0], work)
     restore(mode)
 
 
-@linked(*_SHARD_ARGUMENTS, INDEX, INDEX, vector_type, FLAG, FLAG)
+@linked(*_SHARD_ARGUMENTS, SPAN, SPAN, vector_type, FLAG, FLAG)
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin, end,
-    gradient, accumulate, alone,
+    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, span,
+    reverse_span, gradient, accumulate, alone,
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
@@ -134,53 +172,74 @@ def backward(
     if cells[0]["given_up"]:
         return
     mode = flush_subnormals()
-    steps, before, after = _start_steps(net[0], sequences, rows, starts, begin, end)
+    directions, layers, ways = net[0]["directions"], net[0]["layers"], _ways(net[0])
+    first, second = _all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
     if alone:
-        accumulate, after = accumulate or begin > 0, 0
-    accumulate = accumulate or after > 0
-    left = block(starts, steps + 1, rows.size if cells[0]["cut"] > 0 else 0)
-    for r in range(left.size):
-        left[r] = sequences[rows[r]]["length"] - begin
-    directions, layers = net[0]["directions"], net[0]["layers"]
+        accumulate = accumulate or first.begin > 0
+        first = second = _without_after(first)
     top = cells[(layers - 1) * directions :]
     if cells[0]["member"] == 0:
-        if after == 0 or head.reads_each_step(net[0]):
+        if first.after == 0 and not head.reads_each_step(net[0]):
             head.backward(
-                net[0], top, packed, rows, masks, work, starts, d_raw, places, begin, steps,
-                gradient, accumulate,
+                net[0], top, packed, rows, masks, work, first.starts, d_raw, places, first.begin,
+                first.steps, gradient, accumulate,
             )  # fmt: skip
-        if not head.reads_each_step(net[0]):
-            head.unpool(net[0], top, sequences, rows, work, starts, begin, steps)
+        for way in range(ways):
+            here = second if way > 0 else first
+            some = block(top, way, top.size // ways)
+            if head.reads_each_step(net[0]):
+                head.backward(
+                    net[0], some, packed, rows, masks, work, here.starts, d_raw, places, here.begin,
+                    here.steps, gradient, accumulate or here.after > 0,
+                )  # fmt: skip
+            else:
+                head.unpool(
+                    net[0], some, sequences, rows, work, here.starts, here.begin, here.steps
+                )
     wait(cells[0], work)
     for layer in range(layers - 1, -1, -1):
+        own = 0
         for direction in range(directions):
-            cell = cells[layer * directions + direction]
+            here, cell = second if direction > 0 else first, cells[layer * directions + direction]
+            left = block(here.starts, here.steps + 1, rows.size if cell["cut"] > 0 else 0)
+            _count_left(left, cell, sequences, rows, here.begin)
             if cell["mine"]:
+                own += here.steps
                 recurrence.backward(
-                    cell, packed, work, gradient, starts, steps, before, after, left, masks,
-                    accumulate,
+                    cell, packed, work, gradient, here.starts, here.steps, here.before, here.after,
+                    left, masks, accumulate or here.after > 0,
                 )  # fmt: skip
+        wait_for_longer(cells[0], work, max(first.steps, second.steps) - own)
         wait(cells[0], work)
         if layer > 0 or net[0]["x_width"] > 0:
-            _backward_layer_inputs(net[0], cells, layer, packed, work, starts, steps, masks)
+            _backward_layer_inputs(
+                net[0], cells, layer, packed, work, first.starts, first.steps, masks
+            )
     if alone and net[0]["state_size"] > 0:
         wait(cells[0], work)
         if cells[0]["member"] == 0:
             for index in range(cells.size):
-                recurrence.keep_state(cells[index], work, starts, steps, True)
+                recurrence.keep_state(cells[index], work, first.starts, first.steps, True)
         wait(cells[0], work)
     restore(mode)
 
 
 @kernel
-def put_aside(net, work, place, back):
-    """Put aside what a segment starts from, or with `back` put it back; the last has place 0."""
-    size = net[0]["state_size"]
-    here, there = net[0]["state"], net[0]["aside"] + place * size
-    if back:
-        copy(work, there, work, here, size)
-    else:
-        copy(work, here, work, there, size)
+def put_aside(net, work, turn):
+    """Put aside what the segments of a turn start from, or put it back."""
+    size = net[0]["state_size"] // _ways(net[0])
+    for way in range(_ways(net[0])):
+        place, back = turn.place, turn.again
+        if way > 0:
+            place, back = turn.reverse_place, turn.reverse_again
+        if place < 0:
+            continue
+        here = net[0]["state"] + way * size
+        there = net[0]["aside"] + place * net[0]["state_size"] + way * size
+        if back:
+            copy(work, there, work, here, size)
+        else:
+            copy(work, here, work, there, size)
 
 
 @entry
@@ -240,21 +299,50 @@ def _input_block(net, cells, index):
 
 
 @kernel
-def _start_steps(net, sequences, rows, starts, begin, end):
-    """Write where each step's rows start, from `begin` on.
+def _ways(net):
+    """How many spans of steps there are in a turn."""
+    return 2 if reads_apart(net) else 1
 
-    Returns the number of steps, how many rows have steps before the segment, and how many behind.
-    """
+
+@kernel
+def _all_steps(net, cells, sequences, rows, starts, span, reverse_span):
+    """The steps that the first direction reads, and the second."""
+    n = starts.size // _ways(net)
+    first = _steps_of(net, cells[0], sequences, rows, block(starts, 0, n), span)
+    if not reads_apart(net):
+        return first, first
+    there = block(starts, n, n)
+    return first, _steps_of(net, cells[1], sequences, rows, there, reverse_span)
+
+
+@kernel
+def _steps_of(net, cell, sequences, rows, starts, span):
+    """The steps that a cell reads, from `span`; writes where each step's rows start."""
+    begin, end = span
     steps = min(end, sequences[rows[0]]["length"]) - begin
     running = rows.size
-    starts[0] = 0
+    starts[0] = starts[1] = 0
     for t in range(steps):
         running = _still_running(sequences, rows, running, begin + t)
         starts[t + 1] = starts[t] + running
-    return (
-        steps, starts[1] if begin > 0 or net["stream"] else 0,
-        _still_running(sequences, rows, running, begin + steps),
-    )  # fmt: skip
+    earlier = starts[1] if begin > 0 or net["stream"] else 0
+    later = _still_running(sequences, rows, running, begin + steps)
+    if cell["reverse"]:
+        earlier, later = later, earlier
+    return Steps(starts, begin, steps, earlier, later)
+
+
+@kernel
+def _without_after(steps):
+    """The same steps, if no gradient comes from behind."""
+    return Steps(steps.starts, steps.begin, steps.steps, steps.before, 0)
+
+
+@kernel
+def _count_left(left, cell, sequences, rows, begin):
+    """Write how many steps each row has from step `begin` on, or in reverse before it."""
+    for r in range(left.size):
+        left[r] = begin if cell["reverse"] else sequences[rows[r]]["length"] - begin
 
 
 @kernel
@@ -266,10 +354,11 @@ def _still_running(sequences, rows, running, t):
 
 
 @kernel
-def _gather(net, cell, sequences, scaling, rows, work, starts, begin, steps):
+def _gather(net, cell, sequences, scaling, rows, work, steps):
     """Write the standardised features of each step; differences are taken in float64."""
     x, features = cell["x"], net["features"]
-    first, last = part(cell, steps)
+    starts, begin = steps.starts, steps.begin
+    first, last = part(cell, steps.steps)
     for r in range(starts[1]):
         sequence = sequences[rows[r]]
         for t in range(first, min(sequence["length"] - begin, last)):

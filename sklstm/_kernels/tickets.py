@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import crew, head, losses, shard
+from sklstm._kernels import crew, head, losses, shard, turns
 from sklstm._kernels.counters import (
     ASLEEP,
     CREWS,
@@ -25,17 +25,20 @@ from sklstm._kernels.counters import (
     TICKETS,
     UNFINISHED,
 )
+from sklstm._kernels.tasks import (
+    AT_A_TIME,
+    BACKWARD,
+    CREW,
+    FORWARD,
+    GROUP,
+    LOSS,
+    PATIENT,
+    SHARDS,
+    WHAT,
+)
 from sklstm._machine.compile import entry, kernel, resolved
 from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
-# Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
-# steps of a segment, how many of these the caller does before it returns to look for signals, how
-# many threads a crew may have, how often the first of them looks for the others, how many of the
-# last steps of a sequence a gradient comes to (0: to all), and whether none leaves a segment.
-WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, CHUNKS, TASK_SIZE = range(11)
-# What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
-# is still in the cache, and there need be no more tapes than threads.
-PREDICT, LEARN, FORWARD, BACKWARD = range(4)
 # How often an idle thread looks for work before it gives up: about a millisecond.
 PATIENCE = 1_000_000
 # The machine code of `_run` by the bytes of a number.
@@ -49,8 +52,8 @@ class RoundContext(NamedTuple):
     ----------
     control : int64 ndarray of shape (CONTROL_SIZE,)
         The counters.
-    task : int64 ndarray of shape (TASK_SIZE,)
-        What is to be done.
+    task : int64 ndarray of shape (tasks.TASK_SIZE,)
+        What is to be done: see ``tasks``.
     net, cells : ndarrays of shard.NET, of shape (1,), and cell.CELL
         The net's layout; of all cells each thread has copies, with its share.
     packed : ndarray of shape (size,)
@@ -151,7 +154,7 @@ def _run(member, context):
                         atomic_add(control, UNFINISHED, -1)
                         continue
         if s >= 0:
-            what, learn, first_of_crew = task[WHAT], task[WHAT] == LEARN, cells[0]["member"] == 0
+            what, first_of_crew = task[WHAT], cells[0]["member"] == 0
             beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
             while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
@@ -171,44 +174,29 @@ def _run(member, context):
                 work = context.work[slot]
                 starts = context.starts[member if task[CREW] > 1 else slot]
                 places = block(context.places, first, size)
-                longest = context.sequences[batch[0]]["length"]
-                final = (longest - 1) // task[SEGMENT]
-                # To learn in several segments, all but the last are read without a tape. When the
-                # way back comes to one, it is read again, from the state that was put aside before.
-                # If no gradient leaves them, each goes back at once.
-                alone = learn and task[CHUNKS] > 0
-                again = learn and turn > final
-                segment = 2 * final - turn if again else turn
-                end, unreached = (segment + 1) * task[SEGMENT], 0
-                if task[REACH] > 0 or task[CHUNKS] > 0:
-                    # The last one ends with the longest sequence; it is the first that is short.
-                    end -= (final + 1) * task[SEGMENT] - longest
-                if task[REACH] > 0:
-                    shortest = context.sequences[batch[size - 1]]["length"]
-                    unreached = max(0, shortest - task[REACH])
-                begin, end = max(0, end - task[SEGMENT]), min(end, longest)
-                back = what == BACKWARD or (learn and (turn >= final or alone))
-                if learn and final > 0 and first_of_crew and end > unreached and not alone:
-                    shard.put_aside(context.net, work, final - segment, again)
+                now = turns.take(
+                    task, context.net[0], turn, context.sequences[batch[0]]["length"],
+                    context.sequences[batch[size - 1]]["length"],
+                )  # fmt: skip
+                if first_of_crew:
+                    shard.put_aside(context.net, work, now)
                 if what != BACKWARD:
                     shard.forward(
                         context.net, cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, context.raw, places, begin,
-                        end, back or what == FORWARD, again,
+                        context.scaling, batch, masks, work, starts, context.raw, places,
+                        now.span, now.reverse_span, now.tape, now.answers,
                     )  # fmt: skip
-                # A sequence with one output has it when all of it is read.
-                once = not again or head.reads_each_step(context.net[0])
-                if learn and back and once and first_of_crew:
-                    _lose(context, batch, places, begin, end - begin)
-                if back:
+                if now.loses and first_of_crew:
+                    _lose(context, batch, places, now.span[0], now.span[1] - now.span[0])
+                if now.back:
                     shard.backward(
                         context.net, cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, context.d_raw, places, begin,
-                        end, context.gradients[s // task[GROUP]], s % task[GROUP] > 0, alone,
+                        context.scaling, batch, masks, work, starts, context.d_raw, places,
+                        now.span, now.reverse_span, context.gradients[s // task[GROUP]],
+                        s % task[GROUP] > 0, now.alone,
                     )  # fmt: skip
                 turn += 1
-                turns = 2 * final + 1 if learn and not alone else final + 1
-                if turn == turns or (back and begin <= unreached and not alone):
+                if now.last:
                     s, turn = s + 1, 0
             atomic_add(control, UNFINISHED, -1)
             idle = 0

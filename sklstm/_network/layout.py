@@ -95,14 +95,17 @@ def make_layout(
     x_gradient : bool
         Whether the backward pass ends at X, and not at the weights.
     aside : int or None
-        Of how many the states are put aside; None: of all.
+        Of how many the states are put aside; None: on the way to a tape, of all.
     """
-    aside = segments if aside is None else aside
+    if aside is None:
+        aside = segments if tape else 0
     buffers = _Buffers(*(_Buffer(dtype) for _ in range(3)))
     net, cells = np.zeros(1, NET), np.zeros(len(architecture.cells), CELL)
     net["x_width"] = round_up(architecture.n_features, dtype) if x_gradient else 0
     for index in range(len(cells)):
-        _lay_out_cell(architecture, dtype, rows, steps, tape, net[0], cells, index, buffers)
+        _lay_out_cell(
+            architecture, dtype, rows, steps, tape, segments > 1, net[0], cells, index, buffers
+        )
     _lay_out_states(
         rows, steps, tape, recurrent_dropout, segments > 1, aside, net[0], cells, buffers.work
     )
@@ -118,7 +121,7 @@ def make_layout(
     return Layout(net, cells, buffers.packed.size, buffers.gradient.size, buffers.work.size)
 
 
-def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buffers):
+def _lay_out_cell(architecture, dtype, rows, steps, tape, several, net, cells, index, buffers):
     """Set the sizes of a cell, and its places, but for those of states that come with options."""
     n_directions = architecture.n_directions
     cell, (inputs, units) = cells[index], architecture.cells[index]
@@ -140,8 +143,9 @@ def _lay_out_cell(architecture, dtype, rows, steps, tape, net, cells, index, buf
     inputs_width = n_directions * below["width"] if upper else net["x_width"]
     cell["packed_inputs_transposed"] = packed.take(GATES * units * inputs_width if tape else 0)
     cell["gradient"] = buffers.gradient.take(depth * columns)
-    # Both directions read the same inputs.
-    cell["x"] = work.take(all_rows * (inputs + 1)) if first else cells[index - 1]["x"]
+    # Both directions read the same inputs, unless they are at different segments.
+    own = first or several
+    cell["x"] = work.take(all_rows * (inputs + 1)) if own else cells[index - 1]["x"]
     # An odd number of lines: else the gates of a step share sets of the cache, as below.
     cell["gate"] = (-(-tape_rows * stride // line) | 1) * line
     cell["gates"] = work.take(GATES * cell["gate"])
@@ -169,7 +173,7 @@ def _lay_out_states(rows, steps, tape, recurrent_dropout, several, aside, net, c
         cell["h_start"] = work.take(of_state * cell["stride"])
         cell["c_start"] = work.take(of_state * cell["stride"])
     net["state_size"] = work.size - net["state"]
-    net["aside"] = work.take(net["state_size"] * aside if tape else 0)
+    net["aside"] = work.take(net["state_size"] * aside)
     for cell in cells:
         cell["dh_start"] = work.take(of_state * cell["stride"] if tape else 0)
         cell["h_masked_start"] = cell["h_start"]

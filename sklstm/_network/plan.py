@@ -123,9 +123,11 @@ def make_plan(
     bptt_steps : int or None
         Steps of the chunks that no gradient leaves; None: there are none.
     """
-    can_be_cut = not (whole or architecture.bidirectional)
+    # With two directions, an upper layer needs of each step what both have below.
+    two = architecture.bidirectional
+    can_be_cut = not (whole or (two and len(architecture.units) > 1))
     reach, chunk = 0, 0
-    if bptt_steps is not None and can_be_cut:
+    if bptt_steps is not None and can_be_cut and not two:
         reach, chunk = _way_back(architecture, bptt_steps, equal_lengths)
     # No more is on a tape than a gradient goes back through.
     taped = min(longest, max(reach, chunk, LEAST_STEPS) if reach or chunk else longest)
@@ -138,6 +140,8 @@ def make_plan(
         few = most_groups if max_rows < 2 * PREDICT_ROWS else None
         steps = segment_steps(architecture, dtype, taped, rows, training, few)
     aside = segments = -(-longest // steps)
+    if not (training or (two and architecture.pooling != "last")):
+        aside = 0
     # A chunk that is too large for a tape is read again, as what is not cut.
     chunks = segments > 1 and steps == chunk
     if reach and equal_lengths:
@@ -211,8 +215,9 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice. A prediction loses nothing; if it is known to be of `few` shards, they take less memory
-    than the weights, so that it can be kept with them.
+    twice; so it is with what two directions predict. Otherwise a prediction loses nothing; if it is
+    known to be of `few` shards, they take less memory than the weights, so that it can be kept with
+    them.
     """
     if longest <= LEAST_STEPS:
         return longest
@@ -226,10 +231,11 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
     if few is not None and not training:
         weights = architecture.n_weights * dtype.itemsize
         segment = min(segment, max(weights // (4 * few), LEAST_SEGMENT))
-    if longest * step <= (HUGE_TAPE if training else segment):
+    reads_twice = training or architecture.bidirectional
+    if longest * step <= (HUGE_TAPE if reads_twice else segment):
         return longest
     steps = max(LEAST_STEPS, segment // step)
-    if training:
+    if reads_twice:
         # A state is put aside for each segment: tape and states together are least where they
         # are as large as each other, so that memory grows with the root of the length.
         states = sum(2 * units for _, units in architecture.cells)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import counters, losses, pooling, shard, tickets
+from sklstm._kernels import counters, losses, pooling, shard, tasks, tickets
 from sklstm._machine.linkage import CHUNKS, DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
@@ -119,7 +119,7 @@ class _Team:
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned((slots, layout.work_size), dtype),
-            starts=_new_starts(plan, slots, bptt_steps),
+            starts=_new_starts(plan, slots, bptt_steps, architecture.n_directions),
             raw=raw, places=np.arange(max_rows),
             **self._for_gradients(architecture, layout, raw),
             **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
@@ -147,7 +147,7 @@ class _Team:
             # One by one: all at once, they would become an array first.
             for shards, bound in enumerate(cut(n, self._plan.shard_rows)):
                 context.bounds[shards] = bound
-            context.task[tickets.SHARDS], self._n_bounded = shards, n
+            context.task[tasks.SHARDS], self._n_bounded = shards, n
             self._n_groups = -(-shards // self._plan.group)
         if masks is None and context.masks.size:
             context.masks[:n] = 1
@@ -222,11 +222,11 @@ class _Team:
 
     def _run(self, what, last=False):
         plan, task = self._plan, self._context.task
-        task[tickets.WHAT] = what
+        task[tasks.WHAT] = what
         if plan.crew > 1:
             # It takes longer to wake them than a short round takes alone.
             in_time = plan.patience >= WORTH_WAKING or not self._workers.asleep
-            task[tickets.PATIENT] = plan.patience if in_time else 0
+            task[tasks.PATIENT] = plan.patience if in_time else 0
         self._workers.run(self._n_groups * self._plan.crew, last)
 
     def _raw(self, n):
@@ -265,7 +265,7 @@ class Predictor(_Team):
         After the `last` round, workers leave as soon as they find no more work.
         """
         n = self._begin(weights, rows)
-        self._run(tickets.PREDICT, last)
+        self._run(tasks.PREDICT, last)
         return self._raw(n)
 
     def predict_others(self, sequences):
@@ -277,7 +277,7 @@ class Predictor(_Team):
         # Field by field, as NumPy would copy records, takes long.
         self._numbers_of_records[:] = sequences.records[:].view(np.int64)
         self._held[0] = sequences
-        self._run(tickets.PREDICT)
+        self._run(tasks.PREDICT)
         return self._raw(len(sequences))
 
     def let_go(self):
@@ -323,7 +323,7 @@ class Learner(_Team):
         """
         n = self._begin(weights, rows, masks)
         self._context.parameters[0] = scale
-        self._run(tickets.LEARN)
+        self._run(tasks.LEARN)
         loss = float(self._context.values[: self._count(n)].ravel().sum())
         return loss, self._sum(self._n_groups)
 
@@ -342,13 +342,13 @@ class TwoWay(_Team):
     def forward(self, weights, rows, masks=None):
         """The raw outputs, as of `Predictor`; `masks` as of `Learner`."""
         self._n = self._begin(weights, rows, masks)
-        self._run(tickets.FORWARD)
+        self._run(tasks.FORWARD)
         return self._raw(self._n)
 
     def backward(self, d_raw):
         """The gradient on the flat vector of weights, given that on the last raw outputs."""
         self._context.d_raw[: len(d_raw)] = d_raw[self._computed(self._n)]
-        self._run(tickets.BACKWARD)
+        self._run(tasks.BACKWARD)
         return self._sum(self._n_groups).copy()
 
 
@@ -370,13 +370,13 @@ def _new_control(plan):
 
 
 def _new_task(plan, goal):
-    task = np.zeros(tickets.TASK_SIZE, np.int64)
-    task[tickets.GROUP], task[tickets.SEGMENT] = plan.group, plan.steps
-    task[tickets.AT_A_TIME] = max(1, plan.at_a_time)
-    task[tickets.CREW] = plan.crew
-    task[tickets.REACH], task[tickets.CHUNKS] = plan.reach, plan.chunks
+    task = np.zeros(tasks.TASK_SIZE, np.int64)
+    task[tasks.GROUP], task[tasks.SEGMENT] = plan.group, plan.steps
+    task[tasks.AT_A_TIME] = max(1, plan.at_a_time)
+    task[tasks.CREW] = plan.crew
+    task[tasks.REACH], task[tasks.CHUNKS] = plan.reach, plan.chunks
     if goal is not None:
-        task[tickets.LOSS] = goal.loss
+        task[tasks.LOSS] = goal.loss
     return task
 
 
@@ -386,9 +386,11 @@ def _new_cells(cells, n_threads, bptt_steps):
     return cells
 
 
-def _new_starts(plan, slots, bptt_steps):
+def _new_starts(plan, slots, bptt_steps, n_directions):
     rows = 0 if bptt_steps is None else plan.most_rows
-    return np.zeros((max(slots, plan.n_threads), plan.steps + 1 + rows), np.int64)
+    # In segments, each direction is at its own.
+    ways = n_directions if plan.segments > 1 else 1
+    return np.zeros((max(slots, plan.n_threads), ways * (plan.steps + 1 + rows)), np.int64)
 
 
 def copies(records, n):

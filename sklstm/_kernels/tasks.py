@@ -1,0 +1,10 @@
+"""What a round is told to do: one array of int64, made once, of which little changes."""
+
+# Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
+# steps of a segment, how many of these the caller does before it returns to look for signals, how
+# many threads a crew may have, how often the first of them looks for the others, how many of the
+# last steps of a sequence a gradient comes to (0: to all), and whether none leaves a segment.
+WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, CHUNKS, TASK_SIZE = range(11)
+# What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
+# is still in the cache, and there need be no more tapes than threads.
+PREDICT, LEARN, FORWARD, BACKWARD = range(4)
