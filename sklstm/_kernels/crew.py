@@ -107,6 +107,8 @@ def _wait_for_others(cell, like):
 def wait_for_longer(cell, like, steps):
     """Wait as often as those do whose direction has so many steps more."""
     for _ in range(steps):
+        if cell["given_up"]:
+            return
         wait(cell, like)
 
 

@@ -11,8 +11,6 @@ What is no cell's is then done in parts, or by the first of them.
 Everything that meets weights has a trailing column of ones, so that a bias is a row of the weights.
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
@@ -20,7 +18,7 @@ from sklstm._kernels import head, recurrence
 from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.crew import part, wait, wait_for_longer
 from sklstm._kernels.products import GATES, pack_gates, pack_plain
-from sklstm._kernels.turns import reads_apart
+from sklstm._kernels.spans import Steps, all_steps, count_left, ways
 from sklstm._machine.compile import entry, kernel
 from sklstm._machine.linkage import (
     FLAG,
@@ -64,27 +62,6 @@ SEQUENCE = np.dtype(
 # What is larger saturates every gate, and its products must not overflow in float32.
 MOST = 1e30
 
-
-class Steps(NamedTuple):
-    """The steps that a cell reads in a turn.
-
-    Parameters
-    ----------
-    starts : int64 ndarray
-        Where each one's rows start, from the first on.
-    begin, steps : int
-        The first one, and how many there are.
-    before, after : int
-        How many rows have steps that are read before these, and after.
-    """
-
-    starts: np.ndarray
-    begin: int
-    steps: int
-    before: int
-    after: int
-
-
 _NET_TYPE = numba.from_dtype(NET)
 _SHARD_ARGUMENTS = (
     _NET_TYPE[::1], CELL_TYPE[::1], vector_type,
@@ -104,12 +81,12 @@ def forward(
     none. If it `answers`, it writes the raw outputs of these steps, or, where each sequence has
     one, when all steps are read; those of a sequence are in `raw` from its place on.
     """
-    directions, layers, ways = net[0]["directions"], net[0]["layers"], _ways(net[0])
-    first, second = _all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
-    for way in range(ways):
-        here = second if way > 0 else first
+    directions, layers, n_spans = net[0]["directions"], net[0]["layers"], ways(net[0])
+    first, second = all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
+    for place in range(n_spans):
+        here = second if place > 0 else first
         # X may be in any units, and standardising makes numbers of usual size of it.
-        _gather(net[0], cells[way], sequences, scaling, rows, work, here)
+        _gather(net[0], cells[place], sequences, scaling, rows, work, here)
     mode = flush_subnormals()
     for layer in range(layers):
         if cells[0]["given_up"]:
@@ -120,8 +97,8 @@ def forward(
             _join_directions(cells, below, directions, work, first.starts[first.steps])
         wait(cells[0], work)
         if net[0]["dropout"]:
-            for way in range(ways if cells[0]["member"] == 0 else 0):
-                here, cell = second if way > 0 else first, cells[below + way]
+            for place in range(n_spans if cells[0]["member"] == 0 else 0):
+                here, cell = second if place > 0 else first, cells[below + place]
                 _mask_steps(
                     work, cell["x"], cell["inputs"] + 1, cell["inputs"], here.starts, here.steps,
                     masks, cell["input_mask"],
@@ -172,11 +149,11 @@ def backward(
     if cells[0]["given_up"]:
         return
     mode = flush_subnormals()
-    directions, layers, ways = net[0]["directions"], net[0]["layers"], _ways(net[0])
-    first, second = _all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
+    directions, layers, n_spans = net[0]["directions"], net[0]["layers"], ways(net[0])
+    first, second = all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
     if alone:
         accumulate = accumulate or first.begin > 0
-        first = second = _without_after(first)
+        first = second = Steps(first.starts, first.begin, first.steps, first.before, 0)
     top = cells[(layers - 1) * directions :]
     if cells[0]["member"] == 0:
         if first.after == 0 and not head.reads_each_step(net[0]):
@@ -184,9 +161,9 @@ def backward(
                 net[0], top, packed, rows, masks, work, first.starts, d_raw, places, first.begin,
                 first.steps, gradient, accumulate,
             )  # fmt: skip
-        for way in range(ways):
-            here = second if way > 0 else first
-            some = block(top, way, top.size // ways)
+        for place in range(n_spans):
+            here = second if place > 0 else first
+            some = block(top, place, top.size // n_spans)
             if head.reads_each_step(net[0]):
                 head.backward(
                     net[0], some, packed, rows, masks, work, here.starts, d_raw, places, here.begin,
@@ -202,7 +179,7 @@ def backward(
         for direction in range(directions):
             here, cell = second if direction > 0 else first, cells[layer * directions + direction]
             left = block(here.starts, here.steps + 1, rows.size if cell["cut"] > 0 else 0)
-            _count_left(left, cell, sequences, rows, here.begin)
+            count_left(left, cell, sequences, rows, here.begin)
             if cell["mine"]:
                 own += here.steps
                 recurrence.backward(
@@ -227,8 +204,8 @@ def backward(
 @kernel
 def put_aside(net, work, turn):
     """Put aside what the segments of a turn start from, or put it back."""
-    size = net[0]["state_size"] // _ways(net[0])
-    for way in range(_ways(net[0])):
+    size = net[0]["state_size"] // ways(net[0])
+    for way in range(ways(net[0])):
         place, back = turn.place, turn.again
         if way > 0:
             place, back = turn.reverse_place, turn.reverse_again
@@ -296,61 +273,6 @@ def _input_block(net, cells, index):
         below = cells[index - net["directions"]]
         return below["units"], below["width"]
     return net["features"], net["x_width"]
-
-
-@kernel
-def _ways(net):
-    """How many spans of steps there are in a turn."""
-    return 2 if reads_apart(net) else 1
-
-
-@kernel
-def _all_steps(net, cells, sequences, rows, starts, span, reverse_span):
-    """The steps that the first direction reads, and the second."""
-    n = starts.size // _ways(net)
-    first = _steps_of(net, cells[0], sequences, rows, block(starts, 0, n), span)
-    if not reads_apart(net):
-        return first, first
-    there = block(starts, n, n)
-    return first, _steps_of(net, cells[1], sequences, rows, there, reverse_span)
-
-
-@kernel
-def _steps_of(net, cell, sequences, rows, starts, span):
-    """The steps that a cell reads, from `span`; writes where each step's rows start."""
-    begin, end = span
-    steps = min(end, sequences[rows[0]]["length"]) - begin
-    running = rows.size
-    starts[0] = starts[1] = 0
-    for t in range(steps):
-        running = _still_running(sequences, rows, running, begin + t)
-        starts[t + 1] = starts[t] + running
-    earlier = starts[1] if begin > 0 or net["stream"] else 0
-    later = _still_running(sequences, rows, running, begin + steps)
-    if cell["reverse"]:
-        earlier, later = later, earlier
-    return Steps(starts, begin, steps, earlier, later)
-
-
-@kernel
-def _without_after(steps):
-    """The same steps, if no gradient comes from behind."""
-    return Steps(steps.starts, steps.begin, steps.steps, steps.before, 0)
-
-
-@kernel
-def _count_left(left, cell, sequences, rows, begin):
-    """Write how many steps each row has from step `begin` on, or in reverse before it."""
-    for r in range(left.size):
-        left[r] = begin if cell["reverse"] else sequences[rows[r]]["length"] - begin
-
-
-@kernel
-def _still_running(sequences, rows, running, t):
-    """How many of the first `running` rows have a step t."""
-    while running > 0 and sequences[rows[running - 1]]["length"] <= t:
-        running -= 1
-    return running
 
 
 @kernel

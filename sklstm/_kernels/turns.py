@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sklstm._kernels.head import reads_each_step
 from sklstm._kernels.pooling import PLACES
+from sklstm._kernels.spans import ways
 from sklstm._kernels.tasks import BACKWARD, CHUNKS, FORWARD, LEARN, REACH, SEGMENT, WHAT
 from sklstm._machine.compile import kernel
 
@@ -59,7 +60,7 @@ def take(task, net, turn, longest, shortest):
     what, learn = task[WHAT], task[WHAT] == LEARN
     # The last segment.
     final = (longest - 1) // task[SEGMENT]
-    if reads_apart(net):
+    if ways(net) > 1:
         return _take_of_two(task, net, turn, final, longest)
     alone = learn and task[CHUNKS] > 0
     again = learn and turn > final
@@ -114,9 +115,3 @@ def _take_of_two(task, net, turn, final, longest):
 def _span(task, segment, longest):
     """From where to where a segment is."""
     return max(0, segment * task[SEGMENT]), min((segment + 1) * task[SEGMENT], longest)
-
-
-@kernel
-def reads_apart(net):
-    """Whether two directions are at different segments."""
-    return net["directions"] > 1 and net["state_size"] > 0

@@ -141,6 +141,7 @@ def make_plan(
         steps = segment_steps(architecture, dtype, taped, rows, training, few)
     aside = segments = -(-longest // steps)
     if not (training or (two and architecture.pooling != "last")):
+        # Nothing is read twice: see ``_kernels.turns``.
         aside = 0
     # A chunk that is too large for a tape is read again, as what is not cut.
     chunks = segments > 1 and steps == chunk
