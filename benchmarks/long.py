@@ -28,6 +28,8 @@ NOTE = (
 TITLES = {
     "train": f"training (rows {BATCH}, inputs {INPUTS}, units {UNITS}, float32)",
     "predict": "prediction by the same net",
+    "train-both": "training of as many units in both directions",
+    "predict-both": "prediction by the net of both directions",
 }
 
 
@@ -125,7 +127,8 @@ def measure(what, name, steps):
     """
     restrict_threads(1)
     n_batches = max(1, STEPS_AT_LEAST // steps)
-    workload = Workload(BATCH * n_batches, steps, INPUTS, (UNITS,), BATCH)
+    what, *both = what.split("-")
+    workload = Workload(BATCH * n_batches, steps, INPUTS, (UNITS,), BATCH, bool(both))
     prepare = {"train": train_once, "predict": predict_often}[what]
     kind = load(name)[name]
     prepare(kind, replace(workload, samples=BATCH, steps=2))()

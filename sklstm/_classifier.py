@@ -35,6 +35,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         LSTM units of each stacked layer, bottom to top; an int is one layer.
     bidirectional : bool, default=False
         Whether each layer also reads the sequence backwards; the two are concatenated.
+        Two or more such layers keep all steps of a long sequence in memory, where one does not.
     forget_bias : float or "chrono", default=1.0
         Start of the forget gate's bias [4]_. It decides how long a memory is found. "chrono", for a
         hundred steps or more, draws log(U[1, longest - 1]), and its negative for the input gate
