@@ -156,20 +156,17 @@ def backward(
         first = second = Steps(first.starts, first.begin, first.steps, first.before, 0)
     top = cells[(layers - 1) * directions :]
     if cells[0]["member"] == 0:
-        if first.after == 0 and not head.reads_each_step(net[0]):
-            head.backward(
-                net[0], top, packed, rows, masks, work, first.starts, d_raw, places, first.begin,
-                first.steps, gradient, accumulate,
-            )  # fmt: skip
+        each = head.reads_each_step(net[0])
         for place in range(n_spans):
             here = second if place > 0 else first
             some = block(top, place, top.size // n_spans)
-            if head.reads_each_step(net[0]):
+            # Rows of sequences go back at once, when the last segment does.
+            if each or (place == 0 and here.after == 0):
                 head.backward(
-                    net[0], some, packed, rows, masks, work, here.starts, d_raw, places, here.begin,
-                    here.steps, gradient, accumulate or here.after > 0,
+                    net[0], some if each else top, packed, rows, masks, work, here.starts, d_raw,
+                    places, here.begin, here.steps, gradient, accumulate or here.after > 0,
                 )  # fmt: skip
-            else:
+            if not each:
                 head.unpool(
                     net[0], some, sequences, rows, work, here.starts, here.begin, here.steps
                 )

@@ -41,11 +41,12 @@ def ways(net):
 def all_steps(net, cells, sequences, rows, starts, span, reverse_span):
     """The steps that the first direction reads, and the second."""
     n = starts.size // ways(net)
-    first = _steps_of(net, cells[0], sequences, rows, block(starts, 0, n), span)
-    if ways(net) == 1:
-        return first, first
-    there = block(starts, n, n)
-    return first, _steps_of(net, cells[1], sequences, rows, there, reverse_span)
+    first = second = Steps(starts, 0, 0, 0, 0)
+    # One call: every call is a copy of the loop.
+    for place in range(ways(net)):
+        there, from_to = block(starts, place * n, n), reverse_span if place > 0 else span
+        first, second = second, _steps_of(net, cells[place], sequences, rows, there, from_to)
+    return first if ways(net) > 1 else second, second
 
 
 @kernel

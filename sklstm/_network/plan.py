@@ -140,8 +140,7 @@ def make_plan(
         few = most_groups if max_rows < 2 * PREDICT_ROWS else None
         steps = segment_steps(architecture, dtype, taped, rows, training, few)
     aside = segments = -(-longest // steps)
-    if not (training or (two and architecture.pooling != "last")):
-        # Nothing is read twice: see ``_kernels.turns``.
+    if not (training or _reads_twice_to_predict(architecture)):
         aside = 0
     # A chunk that is too large for a tape is read again, as what is not cut.
     chunks = segments > 1 and steps == chunk
@@ -216,9 +215,9 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
     """The steps of a segment of a shard of `rows`: all of them if they fit.
 
     A tape is kept whole as long as memory does not matter: to run it in segments, steps are read
-    twice; so it is with what two directions predict. Otherwise a prediction loses nothing; if it is
-    known to be of `few` shards, they take less memory than the weights, so that it can be kept with
-    them.
+    twice; so it is with predictions for which one of two directions is. Others lose nothing; if one
+    is known to be of `few` shards, they take less memory than the weights, so that it can be kept
+    with them.
     """
     if longest <= LEAST_STEPS:
         return longest
@@ -232,7 +231,7 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
     if few is not None and not training:
         weights = architecture.n_weights * dtype.itemsize
         segment = min(segment, max(weights // (4 * few), LEAST_SEGMENT))
-    reads_twice = training or architecture.bidirectional
+    reads_twice = training or _reads_twice_to_predict(architecture)
     if longest * step <= (HUGE_TAPE if reads_twice else segment):
         return longest
     steps = max(LEAST_STEPS, segment // step)
@@ -242,6 +241,11 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
         states = sum(2 * units for _, units in architecture.cells)
         steps = max(steps, math.isqrt(longest * states // numbers))
     return min(longest, steps)
+
+
+def _reads_twice_to_predict(architecture):
+    """Whether a direction is read once more in segments: see ``_kernels.turns``."""
+    return architecture.bidirectional and architecture.pooling != "last"
 
 
 def segments_at_a_time(architecture, rows_and_steps):
