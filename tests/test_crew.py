@@ -214,10 +214,15 @@ def test_those_that_are_not_woken_are_not_waited_for(monkeypatch):
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("round_", [predict, learn_once])
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
-def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(monkeypatch, workers, round_):
+@pytest.mark.parametrize(
+    ("units", "bidirectional", "n_threads"), [((256, 256), False, 3), ((256,), True, 4)]
+)
+def test_an_interrupt_ends_a_crew_in_the_midst_of_a_round(
+    monkeypatch, workers, round_, units, bidirectional, n_threads
+):
     # Steps for many seconds.
-    problem = make_problem(np.float64, (256, 256), batch=4, steps=20_000)
-    use_crews(monkeypatch, 3)
+    problem = make_problem(np.float64, units, bidirectional, "mean", batch=4, steps=40_000)
+    use_crews(monkeypatch, n_threads)
     timer = threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident, 2))
     try:
         timer.start()
