@@ -118,8 +118,8 @@ def test_a_step_of_a_stream_takes_what_the_guide_says():
 
 
 def test_long_sequences_take_little_memory_and_no_longer_a_step():
-    # Steps, multiples of a short sequence's, memory; of training.
-    for table, column in ((1, 1.5), (2, 300)):
+    # Multiples of a short sequence's step, and memory; of training in one direction and in both.
+    for table, column in ((1, 1.5), (2, 300), (7, 1.5), (8, 300)):
         row = rows_of("long", table)["100,000"]
         assert row["values"]["sklstm"]["median"] < column
         assert "sklstm" not in row["derived"]
