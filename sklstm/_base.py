@@ -25,6 +25,7 @@ from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
 from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
 from sklstm._targets import Targets
+from sklstm._training.history import History
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import End, Hooks
@@ -118,10 +119,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     t_: int
     loss_: float
     best_loss_: float
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
-    validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
+    _history: History
     # The fields of the fitted net's architecture.
     _shape: tuple
 
@@ -224,6 +223,13 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not (given.incremental and end is End.MAX_ITER):
             reporter.end(end)
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_history" in state:
+            # Files are of plain values, which any later version can read.
+            state = {**state, "_history": list(state["_history"])}
+        return state
+
     def __setstate__(self, state):
         super().__setstate__(as_of_today(state))
         if {"_shape", "_weights"} & state.keys():
@@ -272,12 +278,31 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         sequences = read_sequences(X, expected, seen_in_fit(self), self._scaling)
         return kept.predict(architecture_of(self._shape), weights, sequences), sequences
 
-    def _views(self):
+    def _fitted(self, name):
         if not hasattr(self, "_weights"):
             raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        return getattr(self, name)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The mean objective of each epoch."""
+        return self._fitted("_history").losses
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation score after each epoch that was validated; None if there are none."""
+        return self._fitted("_history").scores or None
+
+    @property
+    def validation_loss_curve_(self) -> list[float] | None:
+        """The mean loss of the validation rows after these epochs; None if there are none."""
+        return self._fitted("_history").validation_losses or None
+
+    def _views(self):
+        weights = self._fitted("_weights")
         architecture = architecture_of(self._shape)
         with np.errstate(all="ignore"):
-            weights = fold_scaling(architecture, self._weights, self._scaling)
+            weights = fold_scaling(architecture, weights, self._scaling)
         weights.flags.writeable = False
         return named_views(architecture, weights)
 
