@@ -17,6 +17,7 @@ from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._checkpoints import Checkpoints
 from sklstm._fit import Given, prepare_fit
 from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, seen_in_fit
+from sklstm._forms import kind_of
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._network import kept
 from sklstm._network.parameters import architecture_of, fold_scaling, named_views
@@ -245,9 +246,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _output(self, X, method):
         """What a method answers, by its `_method_from(raw)`, whatever a user told `np.seterr`."""
         net = self._as_it_stands()
+        answer = getattr(net, f"_{method}_from")
+        kind, array = kind_of(X, net) if "_weights" in vars(net) else (None, None)
+        raw = None if kind is None else kept.predict_again(net._weights, kind, array)
+        if raw is not None:
+            return answer(raw)
         with np.errstate(all="ignore"):
-            raw, sequences = net._raw_output(X)
-            answers = getattr(net, f"_{method}_from")(raw)
+            raw, sequences = net._raw_output(X, kind)
+        answers = answer(raw)
         if not architecture_of(net._shape).reads_each_step:
             return answers
         if isinstance(answers, tuple):
@@ -268,7 +274,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sample_weight = weights_of_steps(sample_weight, sequences, np.float64)[labelled]
         return float(metric(labels, predicted[labelled], sample_weight=sample_weight))
 
-    def _raw_output(self, X):
+    def _raw_output(self, X, kind=None):
         """The head's outputs (n_samples, n_outputs), or of all steps, and the sequences of X."""
         if not hasattr(self, "_weights"):
             # It inspects the estimator, which takes as long as the net does for a row.
@@ -276,7 +282,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         weights = self._weights
         expected = expected_after_fit(self, list_dtype=weights.dtype)
         sequences = read_sequences(X, expected, seen_in_fit(self), self._scaling)
-        return kept.predict(architecture_of(self._shape), weights, sequences), sequences
+        return kept.predict(architecture_of(self._shape), weights, sequences, kind), sequences
 
     def _fitted(self, name):
         if not hasattr(self, "_weights"):

@@ -42,6 +42,8 @@ sklstm.warm_up()
 for name, links in _KEPT.items():
     if isinstance(links, Links):
         assert {links._n_loaded[dtype] for dtype in DTYPES} == {len(links._loaders)}, name
+from sklstm._kernels import arrays
+assert set(arrays._RESOLVED) == {dtype.itemsize for dtype in DTYPES}
 """
     run(code, copy_package(tmp_path))
 
