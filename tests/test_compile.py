@@ -13,6 +13,7 @@ from processes import (
     holds_machine_code,
     result,
     run,
+    run_warm,
     start,
     state_of,
 )
@@ -93,7 +94,7 @@ for path in [*package.glob("_machine/*.py"), *package.glob("_kernels/*.py")]:
 @pytest.fixture(scope="module")
 def expected():
     """What the kernels of the package itself print."""
-    return run(SOME_KERNELS, PACKAGE)
+    return run_warm(SOME_KERNELS)
 
 
 def test_an_unwritable_cache_folder_costs_only_compile_time(package, expected, tmp_path):
@@ -193,7 +194,7 @@ assert together.tobytes() == b"".join(model.predict(row[np.newaxis]).tobytes() f
 @pytest.fixture(scope="module")
 def expected_alone():
     """What the package itself predicts."""
-    return run(PREDICT_ALONE, PACKAGE)
+    return run_warm(PREDICT_ALONE)
 
 
 @pytest.mark.parametrize(
