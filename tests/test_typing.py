@@ -104,7 +104,7 @@ from sklstm.inspection import (
 
 X = series.reshape(10, 3, 2)
 y = X[:, 0, 0]
-net = LSTMRegressor(3, tol=1).fit(X, y)
+net = LSTMRegressor(3, tol=1, random_state=0).fit(X, y)
 assert_type(gate_activations(net, X), list[GateActivations])
 assert_type(memory_spans(net, [X[0], X[1]]), list[npt.NDArray[np.floating[Any]]])
 input_gradients(net, X, output=0)
