@@ -17,6 +17,7 @@ from sklstm._callbacks import CallbackSupportMixin, FitCallbacks
 from sklstm._checkpoints import Checkpoints
 from sklstm._fit import Given, prepare_fit
 from sklstm._fitted_state import check_state, expected_after_fit, fitted_state, seen_in_fit
+from sklstm._forms import kind_of
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._network import kept
 from sklstm._network.parameters import architecture_of, fold_scaling, named_views
@@ -25,6 +26,7 @@ from sklstm._reporting import Reporter, compilation_told
 from sklstm._sequences import read_sequences
 from sklstm._steps import as_sequences, labelled_steps, steps_in_a_row, weights_of_steps
 from sklstm._targets import Targets
+from sklstm._training.history import History
 from sklstm._training.schedules import SCHEDULES
 from sklstm._training.solvers import SOLVERS
 from sklstm._training.state import End, Hooks
@@ -118,10 +120,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     t_: int
     loss_: float
     best_loss_: float
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
-    validation_loss_curve_: list[float] | None
     best_validation_score_: float | None
+    _history: History
     # The fields of the fitted net's architecture.
     _shape: tuple
 
@@ -224,6 +224,13 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not (given.incremental and end is End.MAX_ITER):
             reporter.end(end)
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_history" in state:
+            # Files are of plain values, which any later version can read.
+            state = {**state, "_history": list(state["_history"])}
+        return state
+
     def __setstate__(self, state):
         super().__setstate__(as_of_today(state))
         if {"_shape", "_weights"} & state.keys():
@@ -239,9 +246,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _output(self, X, method):
         """What a method answers, by its `_method_from(raw)`, whatever a user told `np.seterr`."""
         net = self._as_it_stands()
+        answer = getattr(net, f"_{method}_from")
+        kind, array = kind_of(X, net) if "_weights" in vars(net) else (None, None)
+        raw = None if kind is None else kept.predict_again(net._weights, kind, array)
+        if raw is not None:
+            return answer(raw)
         with np.errstate(all="ignore"):
-            raw, sequences = net._raw_output(X)
-            answers = getattr(net, f"_{method}_from")(raw)
+            raw, sequences = net._raw_output(X, kind)
+        answers = answer(raw)
         if not architecture_of(net._shape).reads_each_step:
             return answers
         if isinstance(answers, tuple):
@@ -262,7 +274,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sample_weight = weights_of_steps(sample_weight, sequences, np.float64)[labelled]
         return float(metric(labels, predicted[labelled], sample_weight=sample_weight))
 
-    def _raw_output(self, X):
+    def _raw_output(self, X, kind=None):
         """The head's outputs (n_samples, n_outputs), or of all steps, and the sequences of X."""
         if not hasattr(self, "_weights"):
             # It inspects the estimator, which takes as long as the net does for a row.
@@ -270,14 +282,33 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         weights = self._weights
         expected = expected_after_fit(self, list_dtype=weights.dtype)
         sequences = read_sequences(X, expected, seen_in_fit(self), self._scaling)
-        return kept.predict(architecture_of(self._shape), weights, sequences), sequences
+        return kept.predict(architecture_of(self._shape), weights, sequences, kind), sequences
 
-    def _views(self):
+    def _fitted(self, name):
         if not hasattr(self, "_weights"):
             raise AttributeError(f"This {type(self).__name__} instance is not fitted yet.")
+        return getattr(self, name)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The mean objective of each epoch."""
+        return self._fitted("_history").losses
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation score after each epoch that was validated; None if there are none."""
+        return self._fitted("_history").scores or None
+
+    @property
+    def validation_loss_curve_(self) -> list[float] | None:
+        """The mean loss of the validation rows after these epochs; None if there are none."""
+        return self._fitted("_history").validation_losses or None
+
+    def _views(self):
+        weights = self._fitted("_weights")
         architecture = architecture_of(self._shape)
         with np.errstate(all="ignore"):
-            weights = fold_scaling(architecture, self._weights, self._scaling)
+            weights = fold_scaling(architecture, weights, self._scaling)
         weights.flags.writeable = False
         return named_views(architecture, weights)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from sklstm._callbacks import checkpoints_of, without_callbacks
 from sklstm._fitted_state import fitted_state
+from sklstm._training.history import History
 from sklstm._training.state import Course, End, Progress
 from sklstm._training.stopping import Patience
 
@@ -239,7 +240,7 @@ def _standing(fit):
     weights = progress.weights if course.last_weights is None else course.last_weights
     return {
         "progress": {each.name: getattr(progress, each.name) for each in fields(Progress)}
-        | {"weights": weights},
+        | {"weights": weights, "history": list(progress.history)},
         "course": {
             "epochs": course.epochs,
             "plateaus": course.plateaus,
@@ -261,7 +262,7 @@ def _restored(fit, kept):
     memory = {name: _like(known.weights, kept["progress"]["memory"][name]) for name in known.memory}
     weights = _like(known.weights, kept["progress"]["weights"])
     progress = Progress(**(kept["progress"] | {"weights": weights, "memory": memory}))
-    progress.history = list(progress.history)
+    progress.history = History(progress.history)
     patience = Patience(fit.settings.tol, fit.settings.n_iter_no_change)
     patience.best, patience.waited = kept["patience"]["best"], kept["patience"]["waited"]
     patience.best_weights = _like(known.weights, kept["patience"]["best_weights"])

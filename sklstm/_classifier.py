@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -15,6 +15,11 @@ from sklstm._fit import Given
 from sklstm._machine.undisturbed import interrupts_held_back
 from sklstm._targets import ClassTargets
 from sklstm._typing import Floats, SequencesLike, keeps_type
+
+# What a logit is to each of two classes.
+_OF_TWO = np.array([-1.0, 1.0])
+# No probability is smaller.
+_LEAST = np.finfo(np.float64).tiny
 
 
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
@@ -411,14 +416,22 @@ def _most_likely(raw):
 
 
 def _probabilities(raw):
-    raw = _double(raw)
-    exact = softmax(raw, axis=1) if raw.shape[1] > 1 else expit(np.hstack([-raw, raw]))
-    return exact.clip(min=np.finfo(np.float64).tiny)
+    # Whatever a user told `np.seterr`.
+    with np.errstate(all="ignore"):
+        exact = _softmax(_double(raw)) if raw.shape[1] > 1 else expit(_double(raw) * _OF_TWO)
+        return np.maximum(exact, _LEAST)
+
+
+def _softmax(raw):
+    """SciPy's takes longer for a row than a small net."""
+    shares = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _log_probabilities(raw):
-    raw = _double(raw)
-    return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(np.hstack([-raw, raw]))
+    with np.errstate(all="ignore"):
+        raw = _double(raw)
+        return log_softmax(raw, axis=1) if raw.shape[1] > 1 else log_expit(raw * _OF_TWO)
 
 
 def _double(raw):

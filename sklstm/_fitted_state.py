@@ -58,11 +58,8 @@ def fitted_state(known, progress):
         "n_layers_": len(architecture.units) + 2,
         "n_iter_": len(progress.history),
         "t_": progress.samples,
-        "loss_": progress.history[-1][0] if progress.history else np.inf,
+        "loss_": progress.history.newest[0] if progress.history else np.inf,
         "best_loss_": progress.best_loss,
-        "loss_curve_": progress.losses,
-        "validation_scores_": progress.scores or None,
-        "validation_loss_curve_": progress.validation_losses or None,
         "best_validation_score_": progress.best_score,
         "_shape": astuple(architecture),
         "_scaling": known.scaling,
@@ -71,7 +68,7 @@ def fitted_state(known, progress):
         "_scaled_weights": progress.weights,
         "_memory": progress.memory,
         "_steps": progress.steps,
-        "_history": list(progress.history),
+        "_history": progress.history.copy(),
     }
 
 
@@ -83,7 +80,7 @@ def continued_progress(estimator, solver, dtype):
         memory[name][:] = estimator._memory[name]
     steps = estimator._steps if memory.keys() == estimator._memory.keys() else 0
     return Progress(
-        weights, memory, steps, estimator.t_, list(estimator._history), estimator.best_loss_,
+        weights, memory, steps, estimator.t_, estimator._history.copy(), estimator.best_loss_,
         continued=True,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from sklstm._windows import Windows
 FLOATS = (np.float64, np.float32)
 # scikit-learn's word for any type of numbers.
 ANY_NUMBERS = "numeric"
+# Of which a set tells sooner whether it has a type.
+_FLOATS = frozenset(map(np.dtype, FLOATS))
+_PLAIN = int, NoneType
 
 
 class Expected(NamedTuple):
@@ -122,6 +126,44 @@ def read_form(X, expected):
         return Form(X, {"n_features_in_": X.shape[2]} if expected.in_fit else {})
     X, columns = _from_2d(X, expected)
     return Form(_as_blocks(X, expected.n_timesteps), columns, from_2d=True)
+
+
+def kind_of(X, estimator):
+    """All that it depends on how a fitted estimator reads X, but for its numbers.
+
+    If one X was read as it is, so is every other of its kind, unless there is NaN or infinity in
+    it. To find out anew takes as long as a net does for a row.
+
+    Parameters
+    ----------
+    X : object
+    estimator : BaseEstimator
+        Fitted.
+
+    Returns
+    -------
+    kind : tuple or None
+        None: it depends on more than fits here, or there may be something to warn of.
+    array : ndarray or None
+        The numbers of X.
+    """
+    in_a_list = type(X) is list and len(X) == 1
+    array = X[0] if in_a_list else X
+    n_timesteps, seen = estimator.n_timesteps, estimator.n_timesteps_
+    if (
+        type(array) is not np.ndarray or array.dtype not in _FLOATS
+        # Of other objects, not even what is equal to them is known.
+        or type(n_timesteps) not in _PLAIN or type(seen) not in _PLAIN
+    ):  # fmt: skip
+        return None, None
+    kind = array.shape, array.dtype, n_timesteps, seen
+    if in_a_list:
+        of_the_net = array.ndim == 2 and array.dtype == estimator._weights.dtype
+        return ("in a list", *kind) if of_the_net else None, array
+    # Names are for scikit-learn to compare, and of a column it is said that it may be one sequence.
+    if array.ndim == 2 and (seen is None or hasattr(estimator, "feature_names_in_")):
+        return None, None
+    return kind, array
 
 
 def _from_windows(X, expected):

@@ -4,6 +4,10 @@ from numbers import Real
 from typing import Any
 
 from sklstm._scaling import no_scaling
+from sklstm._training.history import History
+
+# What was kept, and now is told from the history.
+_CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 def as_of_today(state):
@@ -19,7 +23,7 @@ def as_of_today(state):
     Returns
     -------
     state : dict
-        The same one, unless something has to be added.
+        A new one.
     """
     added: dict[str, Any] = {}
     # Of before features were standardised.
@@ -36,9 +40,10 @@ def as_of_today(state):
         added["_fitted_quantile"] = float(state["quantile"])
     # Of before the loss of validation was kept.
     if "loss_curve_" in state and "validation_loss_curve_" not in state:
-        added["validation_loss_curve_"] = None
         added["_history"] = _history(state["loss_curve_"], state.get("validation_scores_") or [])
-    return {**state, **added} if added else state
+    elif "_history" in state:
+        added["_history"] = History(state["_history"])
+    return {name: value for name, value in (state | added).items() if name not in _CURVES}
 
 
 def _is_shape(shape):
@@ -49,4 +54,4 @@ def _is_shape(shape):
 def _history(losses, scores):
     """Epoch by epoch; only the last ones were validated, if not all."""
     scores = [None] * (len(losses) - len(scores)) + list(scores)
-    return [(float(loss), score, None) for loss, score in zip(losses, scores, strict=True)]
+    return History((float(loss), score, None) for loss, score in zip(losses, scores, strict=True))

@@ -395,10 +395,17 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return net._score(X, y, sample_weight, metric)
 
     def _predict_from(self, raw):
-        return _without_outputs_if_one(fitted_loss(self).inverse_link(raw))
+        loss = fitted_loss(self)
+        if not loss.predicts_raw:
+            # Whatever a user told `np.seterr`; to set it takes as long as a small net.
+            with np.errstate(all="ignore"):
+                raw = loss.inverse_link(raw)
+        return _without_outputs_if_one(raw)
 
     def _predict_with_std_from(self, raw):
-        return self._predict_from(raw), _without_outputs_if_one(fitted_loss(self).deviation(raw))
+        with np.errstate(all="ignore"):
+            deviation = fitted_loss(self).deviation(raw)
+        return self._predict_from(raw), _without_outputs_if_one(deviation)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -36,7 +36,7 @@ class Reporter:
     def epoch(self):
         """An epoch has ended."""
         progress = self._progress
-        loss, score, _ = progress.history[-1]
+        loss, score, _ = progress.history.newest
         self._print(f"Iteration {len(progress.history)}, loss = {loss:.8f}")
         if score is not None:
             self._print(f"Validation score: {score:f}")

@@ -11,6 +11,7 @@ from numba import config
 
 from sklstm import LSTMRegressor
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._training.history import History
 
 # Tests of products call kernels without the network, which does this.
 for dtype in (np.float32, np.float64):
@@ -125,6 +126,8 @@ def assert_same_bits(actual, expected):
         assert actual.tobytes() == expected.tobytes(), f"{np.sum(different)} numbers differ"
     elif isinstance(expected, np.ndarray):
         assert_same_bits(actual.tolist(), expected.tolist())
+    elif isinstance(expected, History):
+        assert_same_bits(list(actual), list(expected))
     elif isinstance(expected, np.random.RandomState):
         assert_same_bits(actual.get_state(), expected.get_state())
     else:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from numba import config
+
 PACKAGE = Path(__file__).parents[1] / "sklstm"
 
 # Kernels that compile fast, for what does not depend on which ones they are.
@@ -43,16 +45,27 @@ def start(code, package, launcher=(), **environment):
 
 def result(process):
     """What a process printed, once it ended well."""
-    try:
-        output, errors = process.communicate(timeout=300)
-    finally:
-        process.kill()
+    # Also where it takes too long, nothing of it is left for other tests.
+    with process:
+        try:
+            output, errors = process.communicate(timeout=300)
+        finally:
+            process.kill()
     assert process.returncode == 0, errors
     return output
 
 
 def run(code, package, launcher=(), **environment):
     return result(start(code, package, launcher, **environment))
+
+
+def run_warm(code):
+    """What is printed on the package itself, with the machine code that all tests share.
+
+    For what does not depend on where it lies, or on who has compiled it.
+    """
+    shared = {"NUMBA_CACHE_DIR": config.CACHE_DIR} if config.CACHE_DIR else {}
+    return run(code, PACKAGE, **shared)
 
 
 def state_of(folder):

@@ -122,7 +122,7 @@ def test_fitted_state_is_arrays_numbers_and_lists(deep):
         else:
             assert isinstance(value, plain), type(value)
 
-    check(vars(deep))
+    check(deep.__getstate__())
 
 
 @pytest.mark.parametrize("normalize_y", [True, False])

@@ -97,7 +97,7 @@ def fit_killed(net, path, epochs, *data, every=1, **more):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, then killed")
 @pytest.mark.parametrize(
-    "kills", [50, pytest.param(1000, marks=pytest.mark.slow)], ids=["50 kills", "1000 kills"]
+    "kills", [50, pytest.param(300, marks=pytest.mark.slow)], ids=["50 kills", "300 kills"]
 )
 def test_killed_at_random_moments_a_fit_ends_with_the_same_bits_and_its_file_is_whole(kills):
     command = [sys.executable, str(HUNT), "--kills", str(kills)]

@@ -20,7 +20,7 @@ from problems import (
     use_short_segments,
     use_threads,
 )
-from processes import PACKAGE, run
+from processes import run_warm
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._kernels import counters, tasks
@@ -310,7 +310,7 @@ def test_two_ways_keep_their_tapes_between_forward_and_back(monkeypatch):
 @for_each_dtype
 def test_a_process_that_knows_one_type_alone_has_crews(dtype):
     # No other test of this process may have made the other type's kernels ready.
-    done = run(
+    done = run_warm(
         f"""
 import numpy as np
 from sklstm import LSTMRegressor
@@ -320,7 +320,6 @@ plan.available_threads = lambda: 2
 X = np.random.default_rng(0).normal(size=(16, 30, 3)).astype("{np.dtype(dtype).name}")
 model = LSTMRegressor(200, max_iter=2, n_iter_no_change=np.inf).fit(X, X[:, -1, 0])
 print(np.isfinite(model.predict(X)).all() and np.isfinite(model.predict(X[:1])).all())
-""",
-        PACKAGE,
+"""
     )
     assert done == "True\n"

@@ -13,6 +13,7 @@ from inspected import (
     numbers,
     padded,
 )
+from numpy.polynomial.legendre import leggauss
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
@@ -133,6 +134,28 @@ def test_they_are_the_mean_gradient_times_the_difference(pooling, parameters, ou
     # Each time that the gradient jumps, half of one of 4000 parts may be wrong by all of it.
     tolerance = 1e-3 if pooling == "max" or parameters == BAND else 1e-6
     assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("larger", [1, 4])
+@pytest.mark.parametrize("baseline", [None, [3.0, -5, 9]])
+def test_each_attribution_is_that_of_a_much_finer_rule(pooling, larger, baseline):
+    model, X = fitted(hidden_layer_sizes=20, pooling=pooling), numbers()
+    model._weights = larger * model._weights
+    start = model._scaling[0] if baseline is None else np.array(baseline)
+    expected = np.zeros(X.shape)
+    # 20 points of Gauss and Legendre in each of 160 parts, which are equal, as ours are not.
+    within, weights = leggauss(20)
+    for part in range(160):
+        points = (part + (within + 1) / 2) / 160
+        path = start + points[:, np.newaxis, np.newaxis, np.newaxis] * (X - start)
+        gradients = input_gradients(model, path.reshape(-1, STEPS, FEATURES)).reshape(path.shape)
+        expected += np.tensordot(weights / 320, gradients, axes=1)
+    expected *= X - start
+    found = integrated_gradients(model, X, baseline=baseline)
+    # All that a sequence's attributions may miss together.
+    sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
+    assert (np.abs(found - expected) <= 1e-7 * sizes).all()
 
 
 @for_each_form

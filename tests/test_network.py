@@ -139,13 +139,16 @@ def test_smaller_rounds_fit_into_the_buffers_of_a_larger(dtype, most_rows, lengt
     if most_rows == 100:
         use_groups(monkeypatch)
     problem = make_problem(dtype, (16, 5), True, batch=most_rows, lengths=lengths)
+    expected = {}
     with TwoWay(problem.architecture, problem.sequences, most_rows) as team:
         for n in (most_rows, 99, 45, 20, 1, most_rows):
             rows = problem.rows[:n]
             raw = team.forward(problem.weights, rows)
             result = raw, team.backward(problem.d_raw[rows])
             some = some_of(problem, rows)
-            assert_agrees(some, result, reference_round(some))
+            if n not in expected:
+                expected[n] = reference_round(some)
+            assert_agrees(some, result, expected[n])
 
 
 @for_each_dtype

@@ -1,7 +1,7 @@
 """Modules that are reloaded, or imported anew, while nets and machine code of before live on."""
 
 import pytest
-from processes import PACKAGE, run
+from processes import run_warm
 
 PRELUDE = """
 import gc
@@ -79,4 +79,4 @@ for name in names():
 @pytest.mark.cold
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_old_and_new_nets_work_after_a_reload(way):
-    run(PRELUDE + way, PACKAGE)
+    run_warm(PRELUDE + way)

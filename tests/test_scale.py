@@ -61,13 +61,12 @@ print(json.dumps({
 
 
 def write(path, n_chunks, holes):
-    """A file of so many chunks of random numbers; all but the first are holes if asked."""
+    """A file of so many chunks of the same random numbers; all but the first are holes if asked."""
     shape = n_chunks * CHUNK, STEPS, FEATURES
     X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    rng = np.random.default_rng(0)
+    chunk = np.random.default_rng(0).standard_normal((CHUNK, *shape[1:]), np.float32)
     for first in range(0, CHUNK if holes else len(X), CHUNK):
-        part = X[first : first + CHUNK]
-        part[:] = rng.standard_normal(part.shape, np.float32)
+        X[first : first + CHUNK] = chunk
     X.flush()
     return path
 

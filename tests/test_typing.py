@@ -104,11 +104,11 @@ from sklstm.inspection import (
 
 X = series.reshape(10, 3, 2)
 y = X[:, 0, 0]
-net = LSTMRegressor(3, tol=1).fit(X, y)
+net = LSTMRegressor(3, tol=1, random_state=0).fit(X, y)
 assert_type(gate_activations(net, X), list[GateActivations])
 assert_type(memory_spans(net, [X[0], X[1]]), list[npt.NDArray[np.floating[Any]]])
 input_gradients(net, X, output=0)
-integrated_gradients(net, [X[0].tolist()], baseline=[0, 1.5], n_points=3)
+integrated_gradients(net, [X[0].tolist()], baseline=[0, 1.5], n_points=64)
 integrated_gradients(net, X, baseline=X)
 by_both = permutation_importance(net, X, y, by="both", n_repeats=2, random_state=0)
 by_both.importances_mean[0, 0]

@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from processes import PACKAGE, run
+from processes import PACKAGE, run, run_warm
 
 from sklstm._machine.undisturbed import undisturbed
 
@@ -145,7 +145,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.cold
 def test_an_interrupt_waits_for_an_import_and_leaves_it_usable():
-    assert run(IMPORTED, PACKAGE) == "interrupted 1 2\n"
+    assert run_warm(IMPORTED) == "interrupted 1 2\n"
 
 
 @pytest.fixture

@@ -39,8 +39,14 @@ def test_ci_tests_the_lower_bounds_and_every_python():
     assert {f"{name}>={version}" for name, version in oldest} <= set(requirements)
     assert PACKAGES.items() <= dict(oldest).items()
     script = (CI / "run").read_text(encoding="utf-8")
-    suites = re.findall(r"^suite_on (\S+) (\S+)", script, re.MULTILINE)
-    assert sorted(version for version, _ in suites) == PYTHONS
-    constrained = [version for version, constraints in suites if constraints != '""']
-    assert constrained == PYTHONS[:1]
-    assert dict(suites)[PYTHONS[0]] == ".ci/oldest.txt"
+    assert re.findall(r"^oldest_python=(\S+)$", script, re.MULTILINE) == PYTHONS[:1]
+    [newer] = re.findall(r'^newer_pythons="(.*)"$', script, re.MULTILINE)
+    assert newer.split() == PYTHONS[1:]
+    lines = [line.strip() for line in script.splitlines()]
+    # With the lower bounds, the whole suite; with every newer one, some files.
+    made = lines.index('make oldest "$python" --constraint .ci/oldest.txt ".[test]"')
+    assert lines[made - 1] == 'if python=$(interpreter "$oldest_python"); then'
+    assert 'tests_on "$oldest_python" oldest' in lines
+    run = [line for line in lines if line.startswith('tests_on "$version" "python-$version" $')]
+    assert len(run) == 2
+    assert lines.count("for version in $newer_pythons; do") == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import copy_package, holds_machine_code, result, run, start, state_of
+from processes import copy_package, holds_machine_code, result, run, run_warm, start, state_of
 
 import sklstm
 from sklstm import _warm_up
@@ -34,7 +34,7 @@ def test_it_warns_of_nothing_and_changes_no_random_state():
         np.testing.assert_array_equal(one, other)
 
 
-def test_there_is_nothing_left_to_load(tmp_path):
+def test_there_is_nothing_left_to_load():
     code = """
 import sklstm
 from sklstm._machine.linkage import _KEPT, DTYPES, Links
@@ -42,8 +42,10 @@ sklstm.warm_up()
 for name, links in _KEPT.items():
     if isinstance(links, Links):
         assert {links._n_loaded[dtype] for dtype in DTYPES} == {len(links._loaders)}, name
+from sklstm._kernels import arrays
+assert set(arrays._RESOLVED) == {dtype.itemsize for dtype in DTYPES}
 """
-    run(code, copy_package(tmp_path))
+    run_warm(code)
 
 
 def test_without_a_folder_that_this_user_alone_can_write_to_it_says_none(monkeypatch):

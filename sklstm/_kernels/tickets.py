@@ -234,13 +234,19 @@ def _lose(context, batch, places, begin, steps):
         )  # fmt: skip
 
 
-@entry
 def publish(control, groups, last):
     """Offer a round of groups, or of places in their crews; returns how many workers sleep.
 
     They must be woken. After the `last` one, workers leave; of none, they do so at once, even from
     the midst of a round that was given up.
     """
+    if "publish" not in _RESOLVED:
+        _RESOLVED["publish"] = resolved(_publish, control, groups, last)
+    return _RESOLVED["publish"](control, groups, last)
+
+
+@entry
+def _publish(control, groups, last):
     if groups > 0:
         # Else a worker may be about to read how many the round has that it is in.
         control[GROUPS] = groups

@@ -6,6 +6,9 @@ multiplication as 4 rows and four vectors: this counts where B comes from afar, 
 rows are left, and all rows of a panel that is not tall, make tiles as wide as the panel: a small
 tile has too few sums to keep the multipliers busy.
 
+Weights that do not stay in the cache of a core come from afar at a fifth of its rate. So the tall
+tiles of a pair of vectors fetch those of the next pair meanwhile, each tile a share of them.
+
 BLAS packs its operands at every call; a recurrent net uses the same weights at every step. The
 tile reads weights that were packed once a minibatch, and gives each output as one chain of
 multiply-adds over depth, in the same order whatever tile it falls in: the bits of a row do not
@@ -62,12 +65,18 @@ def define_panel(module, vectors, tall, bits):
         builder.cbranch(builder.icmp_signed("<=", after, rows), body, beyond)
         builder.position_at_end(body)
         chosen = range(first, last)
+        ahead = None
+        if height == TALL_HEIGHT and len(chosen) == TALL_VECTORS:
+            share = builder.udiv(b_row, builder.udiv(rows, size(height)))
+            place = builder.udiv(builder.mul(row, depth), size(height))
+            pair = times(b_pair, last // 2)
+            ahead = builder.gep(b, [builder.add(pair, builder.mul(place, share))]), share
         _tile(
             builder, height, depth,
             builder.gep(a, [builder.mul(row, a_row)]), a_row, a_col,
             b, b_row, [builder.add(times(b_vector, v % 2), times(b_pair, v // 2)) for v in chosen],
             builder.gep(c, [builder.mul(row, c_row)]), c_row, [times(c_vector, v) for v in chosen],
-            accumulate,
+            accumulate, ahead,
         )  # fmt: skip
         row.add_incoming(after, builder.block)
         builder.branch(test)
@@ -87,9 +96,13 @@ def define_panel(module, vectors, tall, bits):
 
 
 def _tile(
-    builder, rows, depth, a, a_row, a_col, b, b_row, b_vectors, c, c_row, c_vectors, accumulate
+    builder, rows, depth, a, a_row, a_col, b, b_row, b_vectors, c, c_row, c_vectors, accumulate,
+    ahead,
 ):  # fmt: skip
-    """Emit a product whose sums stay in registers; `b_vectors` and `c_vectors` are offsets."""
+    """Emit a product whose sums stay in registers; `b_vectors` and `c_vectors` are offsets.
+
+    `ahead` is None, or what is fetched meanwhile: from where on, and how much further at each step.
+    """
     scalar = a.type.pointee
     itemsize = 4 if isinstance(scalar, ir.FloatType) else 8
     lanes = SIMD_BYTES // itemsize
@@ -118,6 +131,8 @@ def _tile(
     left, b_k = builder.phi(size), builder.phi(b.type)
     a_ks = [builder.phi(a.type) for _ in a_starts]
     sums = {cell: builder.phi(vector) for cell in cells}
+    if ahead is not None:
+        fetched = builder.phi(b.type)
     b_values = [builder.load(vector_at(b_k, offset), align=itemsize) for offset in b_vectors]
     longer = {}
     for r in range(rows):
@@ -127,6 +142,8 @@ def _tile(
         value = builder.shuffle_vector(value, zero, first_lane)
         for v in range(len(b_vectors)):
             longer[r, v] = builder.call(fma, [value, b_values[v], sums[r, v]])
+    if ahead is not None:
+        _fetch(builder, fetched)
     # A counter that LLVM sees through would have the loop unrolled, which takes too many registers.
     less = _opaque(builder, builder.sub(left, size(1)))
     next_a = [_opaque(builder, builder.gep(a_k, [a_col])) for a_k in a_ks]
@@ -138,6 +155,10 @@ def _tile(
     ):
         phi.add_incoming(first, before)
         phi.add_incoming(then, loop)
+    if ahead is not None:
+        start, further = ahead
+        fetched.add_incoming(start, before)
+        fetched.add_incoming(_opaque(builder, builder.gep(fetched, [further])), loop)
     builder.cbranch(builder.icmp_signed(">", less, size(0)), loop, done)
 
     builder.position_at_end(done)
@@ -153,6 +174,18 @@ def _tile(
         # of the tiles: the sign of a zero would depend on them.
         total = builder.fadd(totals[r, v], start, flags=("contract",))
         builder.store(total, out, align=itemsize)
+
+
+def _fetch(builder, pointer):
+    """Have a cache line fetched, to be read soon; of no memory at all, none is."""
+    number, place = ir.IntType(32), ir.IntType(8).as_pointer()
+    prefetch = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [place, number, number, number]),
+        "llvm.prefetch.p0i8",
+    )
+    read, near, data = number(0), number(3), number(1)
+    builder.call(prefetch, [builder.bitcast(pointer, place), read, near, data])
 
 
 def _opaque(builder, value):

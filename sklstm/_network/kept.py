@@ -8,11 +8,12 @@ import weakref
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklstm._kernels.shard import SEQUENCE
+from sklstm._network.parameters import Architecture
 from sklstm._network.plan import threads_for
 from sklstm._network.rounds import Predictor
 
@@ -22,7 +23,7 @@ LEAST_KEPT = 2**16
 _POOLS: dict = {}
 
 
-def predict(architecture, weights, sequences):
+def predict(architecture, weights, sequences, kind=None):
     """The raw outputs of all sequences, as of `Predictor`.
 
     Parameters
@@ -31,35 +32,70 @@ def predict(architecture, weights, sequences):
     weights : ndarray of shape (n_weights,)
         At the next call with the same array, it is taken for the same net: nothing may change.
     sequences : Sequences
+    kind : tuple, default=None
+        For `predict_again`: that of the array, of which these are all sequences.
     """
     n, dtype = len(sequences), sequences.dtype
     pool = pool_of(weights)
-    n_threads = threads_for(n * sequences.longest * architecture.multiply_adds)
-    size = architecture, n, sequences.longest, dtype, n_threads
+    work = n * sequences.longest * architecture.multiply_adds
+    size = _Size(architecture, n, sequences.longest, dtype, threads_for(work))
     may_keep = sequences.equal_lengths and n * SEQUENCE.itemsize <= pool.most
-    kept = pool.take(size) if may_keep else None
+    kept = pool.take(size=size) if may_keep else None
+    arguments: tuple[Any, ...] = (sequences,)
     if kept is not None:
-        team = kept.team
-    elif may_keep:
-        # Later calls write theirs in the place of these records.
-        own = replace(sequences, records=sequences.records[:].copy())
-        team = Predictor(architecture, own, n)
+        ask = kept.team.predict_others
     else:
-        team = Predictor(architecture, sequences, n)
+        # Later calls write theirs in the place of these records.
+        own = replace(sequences, records=sequences.records[:].copy()) if may_keep else sequences
+        team = Predictor(architecture, own, n)
+        if weights.dtype != dtype or not weights.flags.writeable:
+            # Those from a read-only memory map would have kernels compiled anew.
+            weights = weights.astype(dtype)
+        ask, arguments = team.predict, (weights, np.arange(n), not may_keep)
+        kept = _Kept(size, work, team, team.nbytes)
+    # If there is padding, another of its kind may have less. Answers for each step go by sequences.
+    whole = sequences.longest == sequences.n_timesteps and not architecture.reads_each_step
+    if kind is not None and whole:
+        kept = kept._replace(kind=kind)
+    return _answer(kept, pool if may_keep else None, ask, *arguments)
+
+
+def predict_again(weights, kind, X):
+    """The raw outputs of an array, by what is kept of calls with others of its kind.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_weights,)
+    kind : tuple
+        All that it depends on how the array is read, but for its numbers.
+    X : ndarray
+        Of any shape that has the numbers of (n_samples, n_timesteps, n_features) in their order.
+
+    Returns
+    -------
+    raw : ndarray of shape (n_samples, n_outputs), or None
+        None: X has to be read first. Nothing is kept for it, or there is NaN or infinity in it.
+    """
+    pool = pool_of(weights)
+    kept = pool.take(kind=kind)
+    if kept is None:
+        return None
+    if threads_for(kept.work) != kept.size.n_threads:
+        pool.put_back(kept)
+        return None
+    return _answer(kept, pool, kept.team.predict_array, X)
+
+
+def _answer(kept, pool, ask, *arguments):
+    """What a team answers; it is kept in the pool then, if there is one and it is not too large."""
     try:
-        if kept is None:
-            if weights.dtype != dtype or not weights.flags.writeable:
-                # Those from a read-only memory map would have kernels compiled anew.
-                weights = weights.astype(dtype)
-            raw = team.predict(weights, np.arange(n), last=not may_keep)
-        else:
-            raw = team.predict_others(sequences)
+        raw = ask(*arguments)
     except BaseException:
-        team.leave()
+        kept.team.leave()
         raise
-    team.let_go()
-    if not (may_keep and pool.put_back(kept or _Kept(size, team, team.nbytes))):
-        team.leave()
+    kept.team.let_go()
+    if pool is None or not pool.put_back(kept):
+        kept.team.leave()
     return raw
 
 
@@ -97,15 +133,15 @@ class Pool:
         """The memory that is kept: at most twice that of the weights, or `LEAST_KEPT`."""
         return sum(each.nbytes for each in list(self._free))
 
-    def take(self, size):
-        """Take out a team for calls of a size; None if there is none."""
+    def take(self, size=None, kind=None):
+        """Take out a team for calls of a size, or of a kind; None if there is none."""
         found, others = None, []
         while found is None and self._free:
             try:
                 kept = self._free.pop()
             except IndexError:
                 break  # another thread was faster
-            if kept.size == size:
+            if kept.kind == kind if size is None else kept.size == size:
                 found = kept
             else:
                 others.append(kept)
@@ -125,9 +161,21 @@ class Pool:
         return True
 
 
-class _Kept(NamedTuple):
-    """A team, and the size of calls that it was made for."""
+class _Size(NamedTuple):
+    """What a team is made for."""
 
-    size: tuple
+    architecture: Architecture
+    n_samples: int
+    longest: int
+    dtype: np.dtype
+    n_threads: int
+
+
+class _Kept(NamedTuple):
+    """A team, the size of its calls, their multiply-adds, and of which kind of array one was."""
+
+    size: _Size
+    work: int
     team: Predictor
     nbytes: int
+    kind: tuple | None = None

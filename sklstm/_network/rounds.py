@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import counters, losses, pooling, shard, tasks, tickets
+from sklstm._kernels import arrays, counters, losses, pooling, shard, tasks, tickets
 from sklstm._machine.linkage import CHUNKS, DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
@@ -126,6 +126,7 @@ class _Team:
         )  # fmt: skip
         self._numbers_of_records = self._context.sequences.view(np.int64)
         self._held = [sequences]
+        self._shape = max_rows, sequences.longest, architecture.n_features
         self._workers = Workers(
             plan.n_threads, self._context, self._held, caller_waits=plan.at_a_time == 0
         )
@@ -279,6 +280,23 @@ class Predictor(_Team):
         self._held[0] = sequences
         self._run(tasks.PREDICT)
         return self._raw(len(sequences))
+
+    def predict_array(self, X):
+        """As `predict_others`, but those of an array; None if there is NaN or infinity in it.
+
+        Parameters
+        ----------
+        X : ndarray
+            Of the type of the net's numbers; of any shape that has as many of them, in the order of
+            (n_samples, n_timesteps, n_features).
+        """
+        if X.shape != self._shape:
+            X = X.reshape(self._shape)
+        if not arrays.read(X, self._context.sequences):
+            return None
+        self._held[0] = X
+        self._run(tasks.PREDICT)
+        return self._context.raw.copy()
 
     def let_go(self):
         """Hold no sequences any more, between rounds."""

@@ -46,7 +46,9 @@ class Workers:
 
     def run(self, groups, last=False):
         """Do a round of groups together; after the `last`, workers leave when there is no more."""
-        self._release(tickets.publish(self._context.control, groups, last))
+        asleep = tickets.publish(self._context.control, groups, last)
+        if asleep:
+            self._release(asleep)
         if self._process != os.getpid():
             # Those that left the parent have no place to be filled here.
             self._process, self._started, self._left = os.getpid(), 0, SimpleQueue()

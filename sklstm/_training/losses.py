@@ -60,6 +60,11 @@ class Loss(ABC):
         n = len(self.settings)
         return np.repeat(deviation, n), np.repeat(mean, n)
 
+    @property
+    def predicts_raw(self):
+        """Whether raw outputs are predictions as they are."""
+        return type(self).inverse_link is Loss.inverse_link
+
     def inverse_link(self, raw):
         """The prediction that raw outputs (n_samples, n_raw) stand for: an entry a target."""
         return raw
@@ -69,7 +74,7 @@ class Loss(ABC):
 
         `entry` is its index behind the first axis, (target,) or what `inverse_link` has.
         """
-        if type(self).inverse_link is Loss.inverse_link:
+        if self.predicts_raw:
             return _ones_at(raw, entry[0])
         return _slope_by_differences(self.inverse_link, raw, entry)
 

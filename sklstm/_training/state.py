@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklstm._network.order import Outputs
+from sklstm._training.history import History
 from sklstm._training.losses import Loss
 from sklstm._training.solver import Solver
 
@@ -80,8 +81,7 @@ class Progress:
         Minibatches so far.
     samples : int
         Samples seen so far.
-    history : list of (float, float or None, float or None)
-        Of each epoch the mean objective, and the score and the mean loss of validation, if any.
+    history : History
     best_loss : float
         The lowest objective so far.
     best_score : float or None
@@ -94,30 +94,16 @@ class Progress:
     memory: dict
     steps: int = 0
     samples: int = 0
-    history: list = field(default_factory=list)
+    history: History = field(default_factory=History)
     best_loss: float = np.inf
     best_score: float | None = None
     continued: bool = False
 
-    @property
-    def losses(self):
-        """The mean objective of each epoch."""
-        return [loss for loss, _, _ in self.history]
-
-    @property
-    def scores(self):
-        """The validation scores of the epochs that were validated."""
-        return [score for _, score, _ in self.history if score is not None]
-
-    @property
-    def validation_losses(self):
-        """The mean loss of the validation rows after these epochs."""
-        return [loss for _, _, loss in self.history if loss is not None]
-
     def copy(self):
         """What training goes on from here does not change."""
         memory = {name: moment.copy() for name, moment in self.memory.items()}
-        return replace(self, weights=self.weights.copy(), memory=memory, history=list(self.history))
+        weights, history = self.weights.copy(), self.history.copy()
+        return replace(self, weights=weights, memory=memory, history=history)
 
     def forget_steps(self):
         """Let the solver start anew from the weights as they are."""

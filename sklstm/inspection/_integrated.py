@@ -1,5 +1,6 @@
 """What each number of X has contributed to a prediction: gradients along a path."""
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from sklstm._messages import warn_user
 from sklstm._typing import Floats, SequencesLike
-from sklstm.inspection._adding_up import smooth, whole_paths
+from sklstm.inspection._adding_up import BEND, smooth, whole_paths
 from sklstm.inspection._blocks import blocks_of, run_blocks
 from sklstm.inspection._chain import widths
 from sklstm.inspection._given import read_given
@@ -49,10 +50,10 @@ def integrated_gradients(
     output : int, tuple, str or label, default=0
         The prediction that is explained, as of `input_gradients`.
     n_points : int, default=64
-        The most points on a path, of Clenshaw and Curtis; a half or a quarter of them is taken
-        where that is enough. Where they are too few, so that attributions do not add up in the
-        eighth digit, that part of the path is cut in two, again and again, until a sequence was
-        read at 32 times as many.
+        The most points on a path, of Clenshaw and Curtis, closer to each other near the baseline,
+        where nets bend most; a half or a quarter of them is taken where that is enough. Where they
+        are too few, so that attributions do not add up to 3e-8 of their sizes, that part of the
+        path is cut in two, again and again, until a sequence was read at 32 times as many.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def _rule(given, chosen, width):
     way = Way(given, chosen, given.architecture, given.net._weights.astype(np.float64), width)
     if given.architecture.pooling == "max":
         return opened(way), of_maxima
-    return way, of_ranks if chosen.is_sorted else smooth
+    return (way, of_ranks) if chosen.is_sorted else (replace(way, bend=BEND), smooth)
 
 
 def _tell_what_is_missing(missing, largest, n_points):

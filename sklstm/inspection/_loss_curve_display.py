@@ -206,7 +206,7 @@ def _curves(net):
     scores = getattr(net, "validation_scores_", None)
     if hasattr(net, "_history"):
         # A warm start may have added epochs that were validated to others that were not.
-        table = np.array(net._history, float).reshape(-1, 3)
+        table = np.array(list(net._history), float).reshape(-1, 3)
         validation = table[:, 2] if validation else None
         scores = table[:, 1] if scores else None
     best = None

@@ -30,6 +30,8 @@ class Way:
         By which transformers are derived; None: there are none.
     bytes_of_step : int
         What a rule keeps for each step of a part.
+    bend : float
+        How much slower the way is gone near the baseline: see `position`.
     """
 
     given: Given
@@ -38,10 +40,21 @@ class Way:
     weights: np.ndarray
     width: Any
     bytes_of_step: int = 0
+    bend: float = 0.0
+
+
+def position(times, bend):
+    """Where one is at times from 0 to 1, who is exp(bend) times as fast in the end as at first."""
+    return np.expm1(bend * times) / np.expm1(bend) if bend else times
+
+
+def speed(times, bend):
+    """The derivative of `position`."""
+    return bend * np.exp(bend * times) / np.expm1(bend) if bend else np.ones_like(times)
 
 
 class Parts:
-    """Parts of the paths of some sequences, each from a first to a last position.
+    """Parts of the paths of some sequences, each from a first to a last time.
 
     Parameters
     ----------
@@ -52,7 +65,9 @@ class Parts:
     rows : ndarray of int, of shape (n_parts,)
         Which sequence each is a part of.
     first, last : ndarray of shape (n_parts,)
-        Positions between 0, the baseline, and 1, which is the sequence.
+        Times between 0, at the baseline, and 1, at the sequence. All parts take equally long.
+    bend : float
+        That of the way.
 
     Attributes
     ----------
@@ -60,11 +75,11 @@ class Parts:
     places : ndarray of int, of shape (n_steps,)
         The steps of all parts in a row, among those of all sequences.
     start, span : ndarray of shape (n_steps, n_features)
-        What they are at the first positions, and what they have more at the last.
+        What they are at the first times, and what they have more at the last.
     """
 
-    def __init__(self, steps, of_sequences, rows, first, last):
-        self._steps, self._of_sequences = steps, of_sequences
+    def __init__(self, steps, of_sequences, rows, first, last, bend):
+        self._steps, self._of_sequences, self._bend = steps, of_sequences, bend
         self.rows, self.first, self.last = rows, first, last
         self.lengths = of_sequences[rows]
         self._begins = np.cumsum(self.lengths) - self.lengths
@@ -73,24 +88,29 @@ class Parts:
         self.places += np.arange(len(self.places))
         baseline, sequences = (each[self.places] for each in steps)
         whole = sequences - baseline
-        self.start = baseline + self.at_steps(first) * whole
-        self.span = self.at_steps(last - first) * whole
+        begin, end = position(first, bend), position(last, bend)
+        self.start = baseline + self.at_steps(begin) * whole
+        self.span = self.at_steps(end - begin) * whole
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, some):
-        return Parts(
-            self._steps, self._of_sequences, self.rows[some], self.first[some], self.last[some]
-        )
+        return self._like(self.rows[some], self.first[some], self.last[some])
 
     def halves(self):
-        """Each of them cut in two, one after the other."""
+        """Each of them cut in two, that take equally long, one after the other."""
         middle = (self.first + self.last) / 2
         pairs = (self.rows, self.rows), (self.first, middle), (middle, self.last)
-        return Parts(
-            self._steps, self._of_sequences, *(np.stack(pair, axis=1).ravel() for pair in pairs)
-        )
+        return self._like(*(np.stack(pair, axis=1).ravel() for pair in pairs))
+
+    def _like(self, rows, first, last):
+        return Parts(self._steps, self._of_sequences, rows, first, last, self._bend)
+
+    @property
+    def bend(self):
+        """How the way bends within each of these parts: less than the whole does."""
+        return self._bend * (self.last[0] - self.first[0])
 
     def at_steps(self, of_parts):
         """Numbers, one a part, at each of its steps: (n_steps, 1)."""
