@@ -310,3 +310,15 @@ def test_another_number_of_threads_is_seen(monkeypatch):
         model.predict(X)
         threads.append(kept.pool_of(model._weights)._free[-1].team.n_threads)
     assert threads == [1, 2, 1, 2, 2]
+
+
+def test_arrays_and_lists_of_one_size_are_known_at_once(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(20, 4, 2))
+    net = LSTMRegressor(3, max_iter=1, random_state=0).fit(X, X[:, 0, 0])
+    given = [X[:1], [X[0]], X[:1].reshape(1, 8)]
+    net.set_params(n_timesteps=4)
+    expected = [net.predict(each) for each in given]
+    monkeypatch.setattr("sklstm._base.read_sequences", lambda *_: pytest.fail("read anew"))
+    for _ in range(2):
+        for each, answer in zip(given, expected, strict=True):
+            np.testing.assert_array_equal(net.predict(each), answer)

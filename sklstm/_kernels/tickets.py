@@ -41,7 +41,7 @@ from sklstm._machine.memory import atomic_add, atomic_load, atomic_store, block
 
 # How often an idle thread looks for work before it gives up: about a millisecond.
 PATIENCE = 1_000_000
-# The machine code of `_run` by the bytes of a number.
+# The machine code of `_run` by the bytes of a number, and of `_publish`.
 _RESOLVED: dict = {}
 
 

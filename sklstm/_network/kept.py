@@ -19,6 +19,8 @@ from sklstm._network.rounds import Predictor
 
 # Bytes that may be kept of a net, or twice those of its weights.
 LEAST_KEPT = 2**16
+# Kinds of arrays of one size that are known at once.
+MOST_KINDS = 4
 # By the address of the weights.
 _POOLS: dict = {}
 
@@ -56,7 +58,8 @@ def predict(architecture, weights, sequences, kind=None):
     # If there is padding, another of its kind may have less. Answers for each step go by sequences.
     whole = sequences.longest == sequences.n_timesteps and not architecture.reads_each_step
     if kind is not None and whole:
-        kept = kept._replace(kind=kind)
+        others = [each for each in kept.kinds if each != kind]
+        kept = kept._replace(kinds=(kind, *others[: MOST_KINDS - 1]))
     return _answer(kept, pool if may_keep else None, ask, *arguments)
 
 
@@ -141,11 +144,11 @@ class Pool:
                 kept = self._free.pop()
             except IndexError:
                 break  # another thread was faster
-            if kept.kind == kind if size is None else kept.size == size:
+            if kind in kept.kinds if size is None else kept.size == size:
                 found = kept
             else:
                 others.append(kept)
-        self._free.extendleft(others)
+        self._free.extend(reversed(others))
         return found
 
     def put_back(self, kept):
@@ -172,10 +175,10 @@ class _Size(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A team, the size of its calls, their multiply-adds, and of which kind of array one was."""
+    """A team, the size of its calls, their multiply-adds, and of which kinds of array some were."""
 
     size: _Size
     work: int
     team: Predictor
     nbytes: int
-    kind: tuple | None = None
+    kinds: tuple = ()
