@@ -50,10 +50,10 @@ def integrated_gradients(
     output : int, tuple, str or label, default=0
         The prediction that is explained, as of `input_gradients`.
     n_points : int, default=64
-        The most points on a path, of Clenshaw and Curtis, closer to each other near the baseline,
-        where nets bend most; a half or a quarter of them is taken where that is enough. Where they
-        are too few, so that attributions do not add up to 3e-8 of their sizes, that part of the
-        path is cut in two, again and again, until a sequence was read at 32 times as many.
+        The most points on a path, of Clenshaw and Curtis, closer to each other near the default
+        baseline, where nets bend most; a half or a quarter of them is taken where that is enough.
+        Where they are too few, so that attributions do not add up to 3e-8 of their sizes, that part
+        of the path is cut in two, again and again, until a sequence was read at 32 times as many.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def integrated_gradients(
                 "example with TimestepTransformer(SimpleImputer()).transform."
             )
         width = widths(steps)
-    way, rule = _rule(given, chosen, width)
+    way, rule = _rule(given, chosen, width, 0.0 if baseline is not None else BEND)
     attributions = np.empty((given.starts[-1], given.n_features), given.sequences.dtype)
     missing, differences = np.zeros((2, len(given.lengths)))
 
@@ -132,12 +132,12 @@ def integrated_gradients(
     return given.in_form_of_x(attributions)
 
 
-def _rule(given, chosen, width):
+def _rule(given, chosen, width, bend):
     """The way on which gradients are, and the rule that adds them up."""
     way = Way(given, chosen, given.architecture, given.net._weights.astype(np.float64), width)
     if given.architecture.pooling == "max":
         return opened(way), of_maxima
-    return (way, of_ranks) if chosen.is_sorted else (replace(way, bend=BEND), smooth)
+    return (way, of_ranks) if chosen.is_sorted else (replace(way, bend=bend), smooth)
 
 
 def _tell_what_is_missing(missing, largest, n_points):
