@@ -224,6 +224,10 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if not (given.incremental and end is End.MAX_ITER):
             reporter.end(end)
 
+    def __copy__(self):
+        # Of files there would be a list of all epochs.
+        return self._as_it_stands()
+
     def __getstate__(self):
         state = super().__getstate__()
         if "_history" in state:

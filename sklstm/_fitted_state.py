@@ -114,6 +114,8 @@ def check_state(state, check_targets):
             "_target_mean": (n_outputs,),
             "_target_deviation": (n_outputs,),
         }
+        # Read, to see that it can be.
+        _ = state["_history"].losses
         arrays = {name: state[name] for name in wanted}
         moments = {f"_memory[{name!r}]": each for name, each in state["_memory"].items()}
         arrays |= moments

@@ -41,7 +41,7 @@ def as_of_today(state):
     # Of before the loss of validation was kept.
     if "loss_curve_" in state and "validation_loss_curve_" not in state:
         added["_history"] = _history(state["loss_curve_"], state.get("validation_scores_") or [])
-    elif "_history" in state:
+    elif type(state.get("_history")) is list:
         added["_history"] = History(state["_history"])
     return {name: value for name, value in (state | added).items() if name not in _CURVES}
 

@@ -171,6 +171,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         which it kept. None if it validated on nothing.
     loss_curve_ : list of float
         The loss of each epoch: the mean over the minibatches as they were, penalty included.
+        It is a new list each time that it is asked for; `loss_` is the last one.
     input_weights_, recurrent_weights_, biases_ : list of ndarray
         Of shapes (4 units, inputs), (4 units, units) and (4 units,), one for each layer and
         direction, forward before backward. Gates are in the order input, forget, cell, output.

@@ -61,6 +61,21 @@ def test_a_net_shares_it_from_call_to_call(X, y):
     assert (len(before), len(model.loss_curve_)) == (1, 2)
 
 
+def test_a_copy_of_a_net_shares_it(X, y):
+    model = LSTMRegressor(3, max_iter=2, random_state=0).fit(X, y)
+    again = copy.copy(model)
+    assert again._history is model._history
+    again.partial_fit(X, y)
+    assert (len(model.loss_curve_), len(again.loss_curve_)) == (2, 3)
+
+
+@pytest.mark.parametrize("history", [None, 5, [1, 2]])
+def test_a_file_with_another_is_refused(X, y, history):
+    state = LSTMRegressor(3, max_iter=2, random_state=0).fit(X, y).__getstate__()
+    with pytest.raises(ValueError, match="not the state of a fitted net"):
+        LSTMRegressor().__setstate__(state | {"_history": history})
+
+
 def test_files_hold_a_list(X, y):
     model = LSTMRegressor(3, max_iter=2, random_state=0).fit(X, y)
     state = model.__getstate__()
