@@ -322,6 +322,6 @@ def _as_blocks(X, n_timesteps):
             f"X has {n_columns} columns, which n_timesteps={n_timesteps} does not divide: a row of "
             f"2-D X is n_timesteps blocks of features."
             + " If X is one sequence, pass X[np.newaxis]."
-            * (len(X) == n_timesteps)
+            * bool(len(X) == n_timesteps)
         )
     return X.reshape(len(X), n_timesteps or n_columns, -1)
