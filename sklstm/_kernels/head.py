@@ -118,7 +118,7 @@ def backward(
                 accumulate or t0 > 0,
             )  # fmt: skip
         target, target_row = net["d_pooled"], head_width
-        if _in_place(net, top):
+        if _in_place(net):
             target, target_row = top[0]["dh"] + first * top[0]["stride"], top[0]["stride"]
         plain_product(
             last - first, head_width, outputs, work, net["d_raw"], width, 1,
@@ -126,7 +126,7 @@ def backward(
         )  # fmt: skip
         if net["dropout"]:
             _mask(net, net["d_pooled"], head_width, rows, masks, work, starts, t0, t1)
-        if reads_each_step(net) and not _in_place(net, top):
+        if reads_each_step(net) and not _in_place(net):
             _hand_back_steps(net, top, work, first, last)
 
 
@@ -155,7 +155,7 @@ def _kept(net, row, unit):
 
 
 @kernel
-def _in_place(net, top):
+def _in_place(net):
     """Whether rows are the hidden states themselves, and dh is what is handed back."""
     return reads_each_step(net) and net["directions"] == 1 and not net["dropout"]
 
@@ -186,7 +186,7 @@ def _finish_rows(net, top, rows, masks, work, starts, t0, t1):
     """Make the rows of some times, masked; returns where they are, and how far apart."""
     inputs = net["head_inputs"]
     first, last = start(net, rows, starts, t0), start(net, rows, starts, t1)
-    if _in_place(net, top):
+    if _in_place(net):
         return top[0]["h"] + first * top[0]["stride"], top[0]["stride"]
     if reads_each_step(net):
         _read_steps(net, top, work, first, last)
