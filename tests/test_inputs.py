@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import assert_same_bits, small_net, weights
+from layouts import LAYOUTS
 from numpy.testing import assert_allclose
 from sklearn.exceptions import DataConversionWarning
 
@@ -15,57 +16,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 # --- Any memory layout ----------------------------------------------------------------------
-
-
-def strided(X, tmp_path):
-    around = np.full([2 * n for n in X.shape], np.nan, X.dtype)
-    around[tuple(slice(None, None, 2) for _ in X.shape)] = X
-    return around[tuple(slice(None, None, 2) for _ in X.shape)]
-
-
-def negative_strides(X, tmp_path):
-    backwards = (slice(None, None, -1),) * X.ndim
-    return np.ascontiguousarray(X[backwards])[backwards]
-
-
-def read_only(X, tmp_path):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
-
-
-def memory_mapped(X, tmp_path):
-    np.save(tmp_path / "X.npy", X)
-    return np.load(tmp_path / "X.npy", mmap_mode="r")
-
-
-def unaligned(X, tmp_path):
-    # One byte after an aligned address.
-    start = np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:]
-    X = start.view(X.dtype).reshape(X.shape)
-    assert not X.flags.aligned
-    return X
-
-
-def field_of_records(X, tmp_path):
-    records = np.zeros(X.shape, [("flag", np.int8), ("value", X.dtype)])
-    records["value"] = X
-    return records["value"]
-
-
-LAYOUTS = {
-    "C order": lambda X, tmp_path: np.ascontiguousarray(X),
-    "Fortran order": lambda X, tmp_path: np.asfortranarray(X),
-    "features first": lambda X, tmp_path: np.ascontiguousarray(np.moveaxis(X, -1, 0)).transpose(
-        *range(1, X.ndim), 0
-    ),
-    "strided": strided,
-    "negative strides": negative_strides,
-    "read-only": read_only,
-    "memory-mapped": memory_mapped,
-    "unaligned": unaligned,
-    "field of records": field_of_records,
-}
 
 
 @pytest.mark.parametrize("n_dimensions", [2, 3])

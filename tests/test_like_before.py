@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse
 import sklearn
 from conftest import ignores_convergence
+from layouts import read_only, unaligned
 
 from sklstm import LSTMClassifier, LSTMRegressor, _base
 from sklstm._network import kept, plan
@@ -64,24 +65,6 @@ class Arrayable:
 
     def __array__(self, dtype=None, copy=None):
         return np.array(X3[:2], dtype)
-
-
-def unaligned(X):
-    buffer = bytearray(X.nbytes + 1)
-    array = np.frombuffer(buffer, X.dtype, X.size, offset=1).reshape(X.shape)
-    array[...] = X
-    return array
-
-
-def read_only(X):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
-
-
-def memory_map(X, folder):
-    np.save(folder / "X.npy", X)
-    return np.load(folder / "X.npy", mmap_mode="r")
 
 
 def objects(*entries):
