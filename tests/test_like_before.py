@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from functools import partial
+from tempfile import TemporaryFile
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,13 @@ def objects(*entries):
     return array
 
 
+def mapped(X):
+    with TemporaryFile() as file:
+        array = np.memmap(file, X.dtype, "w+", shape=X.shape)
+    array[...] = X
+    return array
+
+
 def of_arrays(X):
     """An array of floats, and others of its shape or numbers."""
     first, last = (0,) * X.ndim, (-1,) * X.ndim
@@ -92,6 +100,7 @@ def of_arrays(X):
         "integers": X.astype(int), "bools": X > 0, "complex": X.astype(complex),
         "strings": X.astype(str), "objects": X.astype(object), "nested lists": X.tolist(),
         "None inside": changed(X.astype(object), first, None), "subclass": X.view(Subclass),
+        "memory map": mapped(X),
         "masked": np.ma.masked_greater(X, 1.0), "nothing masked": np.ma.masked_array(X),
         "times": X.astype("datetime64[s]"), "too large for float32": 1e300 * X.astype(float),
         "one axis": X.ravel(), "one more axis": X[np.newaxis], "no axis": X[first],
