@@ -59,6 +59,8 @@ def test_a_net_shares_it_from_call_to_call(X, y):
     model.partial_fit(X, y)
     assert model._history._epochs[1] is before._epochs
     assert (len(before), len(model.loss_curve_)) == (1, 2)
+    assert model.loss_curve_ is not model.loss_curve_
+    assert model.loss_ == model.loss_curve_[-1]
 
 
 def test_a_copy_of_a_net_shares_it(X, y):
