@@ -68,6 +68,7 @@ class Trace:
         self._raw = np.full((n, *each, architecture.n_outputs), np.nan, dtype)
         self._flat_raw = self._raw.reshape(-1, architecture.n_outputs)
         self._sum = GradientSum(architecture, self._layout, 1, dtype)
+        self._segment = None
 
     def forward(self, begin=0, end=None, state=None):
         """Read steps `begin` to `end`.
@@ -97,7 +98,7 @@ class Trace:
             raise ValueError(f"Without states, the segment is 0 to {longest}.")
         if begin > 0 and state is None:
             raise ValueError("state must be what the segment before ended with, got None.")
-        self._segment = begin, end
+        self._begin_segment(begin, end)
         has_state = self._layout.net[0]["state_size"] > 0
         if has_state:
             place = state_of(self._layout, self._work, len(self._order))
@@ -120,8 +121,7 @@ class Trace:
             One a layer and direction, of arrays (n_samples, n_steps, units); NaN where a sequence
             has no such step.
         """
-        n_steps = np.count_nonzero(self._running())
-        tape = read_tape(self._layout, self._work, n_steps)
+        tape = read_tape(self._layout, self._work, self._n_steps)
         return [type(cell)(*map(self._by_sequence, cell)) for cell in tape]
 
     def backward(self, d_raw, d_state=None, kept=None, weights=True):
@@ -159,15 +159,27 @@ class Trace:
             self._places, *self._segment,
             self._sum.gradients[0] if weights else self._sum.gradients[0, :0],
         )  # fmt: skip
-        net, n_steps = self._layout.net[0], np.count_nonzero(self._running())
-        d_x = self._work[net["d_x"] : net["d_x"] + n_steps * net["x_width"]]
-        d_x = d_x.reshape(n_steps, -1)[:, : net["features"]] * self._sequences.scaling[1]
-        gradient, d_X = self._sum(1).copy() if weights else None, self._by_sequence(d_x)
+        net = self._layout.net[0]
+        d_x = self._work[net["d_x"] : net["d_x"] + self._n_steps * net["x_width"]]
+        d_X = self._by_sequence(d_x.reshape(self._n_steps, -1)[:, : net["features"]])
+        d_X *= self._sequences.scaling[1]
+        gradient = self._sum(1).copy() if weights else None
         return gradient, d_X, self._read(place) if self._segment[0] > 0 else None
+
+    def _begin_segment(self, begin, end):
+        """Note which sequences, longest first, have which steps."""
+        if self._segment == (begin, end):
+            return
+        times = np.arange(begin, end)
+        self._segment, self._running = (
+            (begin, end),
+            self._lengths[self._order] > times[:, np.newaxis],
+        )
+        self._n_steps = np.count_nonzero(self._running)
 
     def _end(self, start, kept):
         """The state that each sequence ends with, given that which it started from."""
-        steps = np.count_nonzero(self._running(), axis=0)
+        steps = np.count_nonzero(self._running, axis=0)
         ran = np.flatnonzero(steps)
         cells = [tuple(array.copy() for array in cell) for cell in start.cells]
         for ends, tape in zip(cells, self.steps(), strict=True):
@@ -176,15 +188,9 @@ class Trace:
                 end[rows] = of_steps[rows, steps[ran] - 1]
         return State(cells, kept)
 
-    def _running(self):
-        """Whether each sequence, longest first, has each step of the segment."""
-        begin, end = self._segment
-        times = np.arange(begin, min(end, self._sequences.longest))
-        return self._lengths[self._order] > times[:, np.newaxis]
-
     def _by_sequence(self, steps):
         """Steps in the kernels' order, as (n_samples, n_steps, n), with NaN where there is none."""
-        running = self._running()
+        running = self._running
         if len(steps) == running.size:
             by_time = steps.reshape(*running.shape, -1)
         else:

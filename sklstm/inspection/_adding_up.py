@@ -154,12 +154,11 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
         answers = reader.gradients(position(times, parts.bend))
         faster = speed(times, parts.bend)
         for point, fast, (value, slope) in zip(new, faster, answers, strict=False):
-            slope *= fast
             if point in (0, n):
                 ends[point // n, places] = value
             for m, of_rule in sums.items():
                 if m * point % n == 0:
-                    of_rule += shares_of_the_whole(m)[m * point // n] * slope
+                    of_rule += shares_of_the_whole(m)[m * point // n] * fast * slope
         if stopped():
             break
         found = sums[n] * todo.span

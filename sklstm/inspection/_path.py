@@ -147,7 +147,9 @@ class Reader:
         most = most_rows(way.architecture, dtype, parts.lengths.max())
         self._at_a_time = max(most // len(parts), 1)
         lengths = np.tile(parts.lengths, self._at_a_time)
-        self._lengths, self._exists = lengths, np.arange(lengths.max()) < lengths[:, np.newaxis]
+        self._lengths = lengths
+        exists = np.arange(lengths.max()) < lengths[:, np.newaxis]
+        self._exists = None if exists.all() else exists
         n_features = way.given.sequences.n_features
         self._numbers = np.zeros((lengths.sum(), n_features))
         records = np.zeros(len(lengths), SEQUENCE)
@@ -189,14 +191,17 @@ class Reader:
         """
         given, first = self._way.given, 0
         for steps, raw, n in self._forward(positions):
-            values, d_raw = [None] * n, np.zeros_like(raw)
             if seeds is None:
                 values, d_raw = self._way.output.value_and_slope(raw, self._lengths)
                 values = values.reshape(self._at_a_time, -1)
             else:
+                values, d_raw = [None] * n, np.zeros_like(raw)
                 by_position = d_raw.reshape(self._at_a_time, -1, *raw.shape[1:])
                 by_position[:n] = seeds[first : first + n]
-            slopes = gradient_on_x(self._trace, d_raw)[self._exists]
+            slopes = gradient_on_x(self._trace, d_raw)
+            if self._exists is not None:
+                slopes = slopes[self._exists]
+            slopes = slopes.reshape(-1, slopes.shape[-1])
             slopes = pull_back(given.transformers, steps, slopes, self._way.width)
             slopes = slopes.reshape(self._at_a_time, -1, slopes.shape[1])
             yield from zip(values[:n], slopes[:n], strict=True)
