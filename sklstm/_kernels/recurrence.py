@@ -348,22 +348,24 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     lanes = SIMD_BYTES // work.itemsize
     width = GATES * full + rest_width
     out = cell["gradient"] + row * width
-    start = 0
-    while start < depth or (start == 0 and not accumulate):
+    # All of some columns, before the next: they are then in cache when more is added to them.
+    n_blocks = max(-(-depth // DEPTH_BLOCK), 0 if accumulate else 1)
+    for j in range(cell["begin"], min(cell["end"], full), lanes):
         if cell["given_up"]:
             return
-        some, add_to = min(DEPTH_BLOCK, depth - start), accumulate or start > 0
-        for j in range(cell["begin"], min(cell["end"], full), lanes):
+        for start in range(0, n_blocks * DEPTH_BLOCK, DEPTH_BLOCK):
             panel(
-                WIDE, rows, some, work, a0 + start * a_width, 1, a_width,
+                WIDE, rows, min(DEPTH_BLOCK, depth - start),
+                work, a0 + start * a_width, 1, a_width,
                 work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                 2 * cell["gate"],
-                gradient, out + j, width, full, add_to,
+                gradient, out + j, width, full, accumulate or start > 0,
             )  # fmt: skip
-        if rest_width > 0 and cell["end"] > full:
-            panel(
-                rest_width // lanes, rows, some, work, a0 + start * a_width, 1, a_width,
-                work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
-                gradient, out + GATES * full, width, lanes, add_to,
-            )  # fmt: skip
-        start += DEPTH_BLOCK
+    rest_too = rest_width > 0 and cell["end"] > full
+    for start in range(0, n_blocks * DEPTH_BLOCK if rest_too else 0, DEPTH_BLOCK):
+        panel(
+            rest_width // lanes, rows, min(DEPTH_BLOCK, depth - start),
+            work, a0 + start * a_width, 1, a_width,
+            work, cell["rest"] + (at + start) * rest_width, rest_width, lanes, 2 * lanes,
+            gradient, out + GATES * full, width, lanes, accumulate or start > 0,
+        )  # fmt: skip
