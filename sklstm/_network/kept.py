@@ -15,7 +15,7 @@ import numpy as np
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._network.parameters import Architecture
 from sklstm._network.plan import threads_for
-from sklstm._network.rounds import Predictor
+from sklstm._network.rounds import Predictor, packed_to_predict
 
 # Bytes that may be kept of a net, or twice those of its weights.
 LEAST_KEPT = 2**16
@@ -49,10 +49,12 @@ def predict(architecture, weights, sequences, kind=None):
     else:
         # Later calls write theirs in the place of these records.
         own = replace(sequences, records=sequences.records[:].copy()) if may_keep else sequences
-        team = Predictor(architecture, own, n)
-        if weights.dtype != dtype or not weights.flags.writeable:
+        shares = weights.dtype == dtype
+        if not (shares and weights.flags.writeable):
             # Those from a read-only memory map would have kernels compiled anew.
             weights = weights.astype(dtype)
+        packed = pool.packed(architecture, weights) if shares else None
+        team = Predictor(architecture, own, n, packed=packed)
         ask, arguments = team.predict, (weights, np.arange(n), not may_keep)
         kept = _Kept(size, work, team, team.nbytes)
     # If there is padding, another of its kind may have less. Answers for each step go by sequences.
@@ -115,7 +117,7 @@ def pool_of(weights):
 
 
 class Pool:
-    """Teams that predict with one net, its weights packed, each for calls of one size.
+    """The packed weights of a net, and teams that predict with them, each for calls of one size.
 
     Threads share them: a call takes a team out, or makes one.
 
@@ -128,13 +130,24 @@ class Pool:
 
     def __init__(self, weights, n_bytes):
         self.weights, self.most = weights, max(2 * n_bytes, LEAST_KEPT)
+        self._packed: np.ndarray | None = None
+        self._packed_bytes = 0
         # From the one that was used longest ago. Each of its methods is one step to other threads.
         self._free: deque[_Kept] = deque()
 
     @property
     def nbytes(self):
         """The memory that is kept: at most twice that of the weights, or `LEAST_KEPT`."""
-        return sum(each.nbytes for each in list(self._free))
+        return self._packed_bytes + sum(each.nbytes for each in list(self._free))
+
+    def packed(self, architecture, weights):
+        """The weights, packed, which all teams of their type share."""
+        packed = self._packed
+        if packed is None:
+            packed = packed_to_predict(architecture, weights)
+            if packed.nbytes <= self.most:
+                self._packed, self._packed_bytes = packed, packed.nbytes
+        return packed
 
     def take(self, size=None, kind=None):
         """Take out a team for calls of a size, or of a kind; None if there is none."""
@@ -153,7 +166,7 @@ class Pool:
 
     def put_back(self, kept):
         """Keep a team for the next call, in the place of older ones; False if it is too large."""
-        if kept.nbytes > self.most:
+        if self._packed_bytes + kept.nbytes > self.most:
             return False
         self._free.append(kept)
         while len(self._free) > 1 and self.nbytes > self.most:

@@ -56,6 +56,8 @@ class _Team:
         Of a round that learns.
     bptt_steps : int or None
         Steps of the chunks that no gradient leaves; None: there are none.
+    packed : ndarray or None
+        The weights, if they are packed: see `packed_to_predict`.
     """
 
     # Whether there is a tape, and whether every shard keeps its own until the next round.
@@ -63,11 +65,12 @@ class _Team:
 
     def __init__(
         self, architecture, sequences, max_rows, dropout=False, recurrent_dropout=False, goal=None,
-        bptt_steps=None,
+        bptt_steps=None, packed=None,
     ):  # fmt: skip
         dtype, training = sequences.dtype, self._training
         # Kernels trust sizes: what they read at an address is checked where it is handed to them.
         check_size("scaling", sequences.scaling, (2, architecture.n_features))
+        self._is_packed = packed is not None
         masked = dropout or recurrent_dropout
         _link(architecture, dtype, training, masked)
         self._n_weights, self._n_cells = architecture.n_weights, len(architecture.cells)
@@ -114,7 +117,7 @@ class _Team:
             control=_new_control(plan), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
             net=copies(layout.net, 1), cells=_new_cells(layout.cells, plan.n_threads, bptt_steps),
-            packed=aligned((layout.packed_size,), dtype),
+            packed=aligned((layout.packed_size,), dtype) if packed is None else packed,
             sequences=records[some], scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
@@ -167,10 +170,11 @@ class _Team:
                 masks.take(self._order, axis=0, out=context.masks[:n], mode="clip")
         if self._outputs.lengths is not None:
             context.places[:n] = self._outputs.starts(context.rows[:n])
-        check_size("weights", weights, (self._n_weights,), context.raw.dtype)
-        shard.pack(
-            context.net, context.cells[: self._n_cells], weights, context.packed, self._training
-        )
+        if not self._is_packed:
+            check_size("weights", weights, (self._n_weights,), context.raw.dtype)
+            shard.pack(
+                context.net, context.cells[: self._n_cells], weights, context.packed, self._training
+            )
         return n
 
     def _gather(self, rows):
@@ -254,11 +258,24 @@ class _Team:
         return self._outputs.reordered(rows, self._order)
 
 
+def packed_to_predict(architecture, weights):
+    """The weights as rounds that predict read them, of any number of rows."""
+    dtype = weights.dtype
+    check_size("weights", weights, (architecture.n_weights,))
+    EVERY_NET.link(dtype)
+    layout = make_layout(architecture, dtype, 1, 1, False)
+    packed = aligned((layout.packed_size,), dtype)
+    shard.pack(copies(layout.net, 1), copies(layout.cells, 1), weights, packed, False)
+    return packed
+
+
 class Predictor(_Team):
     """Rounds that predict."""
 
     def predict(self, weights, rows, last=False):
         """The raw outputs (rows, n_outputs) of some sequences; the array is new.
+
+        Of a team whose weights were packed before, these are not read.
 
         If there is one for each step, they are (steps, n_outputs): all of the first row, then those
         of the next.
@@ -304,8 +321,9 @@ class Predictor(_Team):
 
     @property
     def nbytes(self):
-        """The memory that its arrays take."""
-        return sum(array.nbytes for array in self._context)
+        """The memory that its arrays take, but weights that were packed before."""
+        shared = self._context.packed.nbytes if self._is_packed else 0
+        return sum(array.nbytes for array in self._context) - shared
 
 
 class Learner(_Team):
