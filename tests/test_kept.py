@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._network import plan
 from sklstm._network.kept import _POOLS, LEAST_KEPT, pool_of
+from sklstm._network.rounds import packed_to_predict
 
 X = np.random.default_rng(0).normal(size=(300, 12, 3))
 y = X[:, -1, 0] + X[:, 0, 1]
@@ -110,6 +111,31 @@ def test_memory_is_at_most_twice_the_weights(units):
     for n in (1, 2, 3, 4, 30, 300, 1, 5, 6):
         model.predict(X[:n].astype(np.float32))
         assert 0 < kept_bytes(model) <= most
+
+
+def test_weights_are_packed_once_for_calls_of_all_sizes_and_forms(monkeypatch):
+    model = fitted(24, np.float32)
+    rows, packed = X.astype(np.float32), []
+
+    def counted(*arguments):
+        packed.append(packed_to_predict(*arguments))
+        return packed[-1]
+
+    monkeypatch.setattr("sklstm._network.kept.packed_to_predict", counted)
+    expected = model.predict(rows)
+    # All 300 are too many to be kept.
+    assert len(pool_of(model._weights)._free) == 0
+    assert kept_bytes(model) == packed[0].nbytes
+    for n in (1, 7, 300, 1):
+        np.testing.assert_array_equal(model.predict(rows[:n]), expected[:n])
+    model.predict([rows[0], rows[1, :5]])
+    assert len(packed) == 1
+    model.predict(X)  # in float64, of which nothing was packed
+    np.testing.assert_array_equal(model.predict(rows), expected)
+    assert len(packed) == 1
+    model.fit(-rows, y)
+    assert not np.array_equal(model.predict(rows), expected)
+    assert len(packed) == 2
 
 
 def test_many_rows_are_not_kept_and_push_nothing_out():

@@ -181,6 +181,20 @@ def test_sequences_that_fit_are_one_segment():
         assert (chosen.segments, chosen.steps) == (1, steps)
 
 
+def test_a_prediction_has_more_threads_where_they_save_more_than_they_cost(monkeypatch):
+    architecture, dtype = make_problem(np.float32, (20,)).architecture, np.dtype(np.float32)
+
+    def count_threads(available, rows, training=False):
+        monkeypatch.setattr(plan, "available_threads", lambda: available)
+        return plan.make_plan(architecture, dtype, 14, rows, training, True).n_threads
+
+    assert [count_threads(2, rows) for rows in (128, 256, 512)] == [1, 1, 2]
+    # More of them share the work, while each starts as the first does.
+    assert [count_threads(8, rows) for rows in (128, 256, 512)] == [1, 8, 8]
+    # Threads that train start once.
+    assert count_threads(2, 128, training=True) == 2
+
+
 def test_a_prediction_of_few_rows_takes_no_more_memory_than_the_weights():
     for units in ((64,), (200,), (400, 300)):
         problem = make_problem(np.float32, units, batch=16, steps=100)

@@ -36,8 +36,9 @@ LEAST_STEPS = 8
 BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
 # What the gates of a unit cost at a step, in multiply-adds.
 GATES_WORK = 128
-# Multiply-adds of a round below which starting or waking a second thread costs more than it saves.
-WORTH_A_THREAD = 2_000_000
+# Multiply-adds of a round below which waking a second thread costs more than it saves; and for how
+# many of these threads take to start, and to leave, as they do for a prediction that is not kept.
+WORTH_A_THREAD, START = 2_000_000, 8
 # Multiply-adds of a cell's step that a thread of a crew has at least: it waits for the others then.
 WORTH_A_SHARE = 16_384
 # Multiply-adds of a unit at a step, so that a crew gains a tenth: what the others have computed
@@ -154,6 +155,12 @@ def make_plan(
     threads, crew = threads_for(work), 1
     if threads > 1 and shared:
         crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
+    if crew == 1 and not training:
+        # A thread has to save more than it costs.
+        widths = sum(round_up(units, dtype) for _, units in architecture.cells)
+        all_work = work + max_rows * longest * GATES_WORK * widths
+        if all_work * (threads - 1) < threads * START * WORTH_A_THREAD:
+            threads = 1
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, segments, aside, reach, chunks,
         at_a_time, min(threads, most_groups * crew), crew,
