@@ -42,8 +42,9 @@ from sklstm._machine.processor import SIMD_BYTES
 # read less often, and the gates are still in cache when their step comes. Without a tape, there is
 # room for fewer: those of a few rows, which read them at every step.
 INPUT_BLOCK, FEW_INPUTS = 64, 16
-# Rows of a weight gradient's sum that are taken at a time, so that both operands stay in cache.
-DEPTH_BLOCK = 96
+# Rows of a weight gradient's sum that are taken at a time, and of the gradient itself, so that both
+# operands stay in cache.
+DEPTH_BLOCK, ROW_BLOCK = 96, 256
 
 
 @linked(CELL_TYPE, vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
@@ -348,19 +349,20 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     lanes = SIMD_BYTES // work.itemsize
     width = GATES * full + rest_width
     out = cell["gradient"] + row * width
-    # All of some columns, before the next: they are then in cache when more is added to them.
+    # All steps of a block of the gradient, before the next: it is in cache when more is added to it.
     n_blocks = max(-(-depth // DEPTH_BLOCK), 0 if accumulate else 1)
-    for j in range(cell["begin"], min(cell["end"], full), lanes):
-        if cell["given_up"]:
-            return
-        for start in range(0, n_blocks * DEPTH_BLOCK, DEPTH_BLOCK):
-            panel(
-                WIDE, rows, min(DEPTH_BLOCK, depth - start),
-                work, a0 + start * a_width, 1, a_width,
-                work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
-                2 * cell["gate"],
-                gradient, out + j, width, full, accumulate or start > 0,
-            )  # fmt: skip
+    for first in range(0, rows, ROW_BLOCK):
+        for j in range(cell["begin"], min(cell["end"], full), lanes):
+            if cell["given_up"]:
+                return
+            for start in range(0, n_blocks * DEPTH_BLOCK, DEPTH_BLOCK):
+                panel(
+                    WIDE, min(ROW_BLOCK, rows - first), min(DEPTH_BLOCK, depth - start),
+                    work, a0 + start * a_width + first, 1, a_width,
+                    work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
+                    2 * cell["gate"],
+                    gradient, out + first * width + j, width, full, accumulate or start > 0,
+                )  # fmt: skip
     rest_too = rest_width > 0 and cell["end"] > full
     for start in range(0, n_blocks * DEPTH_BLOCK if rest_too else 0, DEPTH_BLOCK):
         panel(
