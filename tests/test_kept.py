@@ -28,7 +28,12 @@ def fitted(units=8, dtype=np.float64, **parameters):
 
 
 def kept_bytes(model):
-    return pool_of(model._weights).nbytes
+    """What the pool says, which is no less than all its arrays take."""
+    pool = pool_of(model._weights)
+    arrays = [array for kept in pool._free for array in kept.team._context]
+    arrays.extend(array for array in pool._packed.values() if array is not None)
+    assert sum({id(array): array.nbytes for array in arrays}.values()) <= pool.nbytes
+    return pool.nbytes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -136,6 +141,42 @@ def test_weights_are_packed_once_for_calls_of_all_sizes_and_forms(monkeypatch):
     model.fit(-rows, y)
     assert not np.array_equal(model.predict(rows), expected)
     assert len(packed) == 2
+
+
+def test_threads_that_pack_at_once_share_what_one_has_packed(monkeypatch):
+    model, together = fitted(100, np.float32), threading.Barrier(3)
+
+    def packed_together(*arguments):
+        packed = packed_to_predict(*arguments)
+        together.wait(10)
+        return packed
+
+    monkeypatch.setattr("sklstm._network.kept.packed_to_predict", packed_together)
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(lambda n: model.predict(X[:n].astype(np.float32)), (1, 2, 3)))
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[-1][: len(answer)])
+    assert len(pool_of(model._weights)._free) > 0
+    assert kept_bytes(model) <= 2 * model._weights.nbytes
+
+
+def test_packed_weights_that_are_too_large_are_not_kept():
+    # A column of many inputs is padded to a vector.
+    many = np.random.default_rng(0).normal(size=(5, 2, 20_000)).astype(np.float32)
+    model = LSTMRegressor(1, max_iter=1, random_state=0).fit(many, many[:, 0, 0])
+    expected = model.predict(many)
+    for n in (1, 2, 1):
+        np.testing.assert_array_equal(model.predict(many[:n]), expected[:n])
+        assert kept_bytes(model) <= 2 * model._weights.nbytes
+
+
+def test_packed_weights_push_out_what_was_kept_of_another_type():
+    model = fitted(20, np.float32)
+    for n in range(1, 40):
+        model.predict(X[:n])
+    assert kept_bytes(model) > 0
+    model.predict([X[0].astype(np.float32), X[1, :5].astype(np.float32)])
+    assert kept_bytes(model) <= max(2 * model._weights.nbytes, LEAST_KEPT)
 
 
 def test_many_rows_are_not_kept_and_push_nothing_out():

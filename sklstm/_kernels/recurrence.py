@@ -349,7 +349,7 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     lanes = SIMD_BYTES // work.itemsize
     width = GATES * full + rest_width
     out = cell["gradient"] + row * width
-    # All steps of a block of the gradient, before the next: it is in cache when more is added to it.
+    # All steps of a block of the gradient, then the next: it is in cache when more is added to it.
     n_blocks = max(-(-depth // DEPTH_BLOCK), 0 if accumulate else 1)
     for first in range(0, rows, ROW_BLOCK):
         for j in range(cell["begin"], min(cell["end"], full), lanes):

@@ -49,11 +49,9 @@ def predict(architecture, weights, sequences, kind=None):
     else:
         # Later calls write theirs in the place of these records.
         own = replace(sequences, records=sequences.records[:].copy()) if may_keep else sequences
-        shares = weights.dtype == dtype
-        if not (shares and weights.flags.writeable):
-            # Those from a read-only memory map would have kernels compiled anew.
-            weights = weights.astype(dtype)
-        packed = pool.packed(architecture, weights) if shares else None
+        packed = pool.packed(architecture, weights) if weights.dtype == dtype else None
+        if packed is None:
+            weights = _compiled_for(weights, dtype)
         team = Predictor(architecture, own, n, packed=packed)
         ask, arguments = team.predict, (weights, np.arange(n), not may_keep)
         kept = _Kept(size, work, team, team.nbytes)
@@ -104,6 +102,11 @@ def _answer(kept, pool, ask, *arguments):
     return raw
 
 
+def _compiled_for(weights, dtype):
+    """Of another type, or from a read-only memory map, they would have kernels compiled anew."""
+    return np.require(weights, dtype, ["C", "W"])
+
+
 def pool_of(weights):
     """What is kept of the net that has this very array of weights."""
     place = id(weights)
@@ -130,7 +133,8 @@ class Pool:
 
     def __init__(self, weights, n_bytes):
         self.weights, self.most = weights, max(2 * n_bytes, LEAST_KEPT)
-        self._packed: np.ndarray | None = None
+        # The packed weights, once they are; None in there: they are too large.
+        self._packed: dict[str, np.ndarray | None] = {}
         self._packed_bytes = 0
         # From the one that was used longest ago. Each of its methods is one step to other threads.
         self._free: deque[_Kept] = deque()
@@ -141,13 +145,14 @@ class Pool:
         return self._packed_bytes + sum(each.nbytes for each in list(self._free))
 
     def packed(self, architecture, weights):
-        """The weights, packed, which all teams of their type share."""
-        packed = self._packed
-        if packed is None:
-            packed = packed_to_predict(architecture, weights)
-            if packed.nbytes <= self.most:
-                self._packed, self._packed_bytes = packed, packed.nbytes
-        return packed
+        """The weights, packed for all teams of their type; None: each packs them for itself."""
+        if "all" not in self._packed:
+            packed = packed_to_predict(architecture, _compiled_for(weights, weights.dtype))
+            # Another thread may have been faster: then all take what it has made.
+            packed = self._packed.setdefault("all", packed if packed.nbytes <= self.most else None)
+            self._packed_bytes = 0 if packed is None else packed.nbytes
+            self._make_room()
+        return self._packed["all"]
 
     def take(self, size=None, kind=None):
         """Take out a team for calls of a size, or of a kind; None if there is none."""
@@ -169,12 +174,17 @@ class Pool:
         if self._packed_bytes + kept.nbytes > self.most:
             return False
         self._free.append(kept)
-        while len(self._free) > 1 and self.nbytes > self.most:
+        # Meanwhile, another thread may have packed the weights.
+        if len(self._free) > 1 or self._packed_bytes + kept.nbytes > self.most:
+            self._make_room()
+        return True
+
+    def _make_room(self):
+        while self.nbytes > self.most:
             try:
                 self._free.popleft()
             except IndexError:
                 break
-        return True
 
 
 class _Size(NamedTuple):

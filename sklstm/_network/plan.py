@@ -36,9 +36,9 @@ LEAST_STEPS = 8
 BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
 # What the gates of a unit cost at a step, in multiply-adds.
 GATES_WORK = 128
-# Multiply-adds of a round below which waking a second thread costs more than it saves; and for how
-# many of these threads take to start, and to leave, as they do for a prediction that is not kept.
-WORTH_A_THREAD, START = 2_000_000, 8
+# Multiply-adds of a round below which waking a second thread costs more than it saves; and how many
+# times as long it takes to start one and to wait for its end, as most predictions do.
+WORTH_A_THREAD, START_AND_END = 2_000_000, 8
 # Multiply-adds of a cell's step that a thread of a crew has at least: it waits for the others then.
 WORTH_A_SHARE = 16_384
 # Multiply-adds of a unit at a step, so that a crew gains a tenth: what the others have computed
@@ -159,7 +159,7 @@ def make_plan(
         # A thread has to save more than it costs.
         widths = sum(round_up(units, dtype) for _, units in architecture.cells)
         all_work = work + max_rows * longest * GATES_WORK * widths
-        if all_work * (threads - 1) < threads * START * WORTH_A_THREAD:
+        if all_work * (threads - 1) < threads * START_AND_END * WORTH_A_THREAD:
             threads = 1
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, segments, aside, reach, chunks,

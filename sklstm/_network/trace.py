@@ -1,6 +1,7 @@
 """Some sequences run by themselves, with all that a shard keeps open to look at."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Trace:
         self._raw = np.full((n, *each, architecture.n_outputs), np.nan, dtype)
         self._flat_raw = self._raw.reshape(-1, architecture.n_outputs)
         self._sum = GradientSum(architecture, self._layout, 1, dtype)
-        self._segment = None
+        self._segment: Any = None
 
     def forward(self, begin=0, end=None, state=None):
         """Read steps `begin` to `end`.
@@ -170,12 +171,11 @@ class Trace:
         """Note which sequences, longest first, have which steps."""
         if self._segment == (begin, end):
             return
-        times = np.arange(begin, end)
-        self._segment, self._running = (
-            (begin, end),
-            self._lengths[self._order] > times[:, np.newaxis],
-        )
-        self._n_steps = np.count_nonzero(self._running)
+        # An interrupt in between finds another segment, and has this done again.
+        self._segment = None
+        running = self._lengths[self._order] > np.arange(begin, end)[:, np.newaxis]
+        self._running, self._n_steps = running, np.count_nonzero(running)
+        self._segment = begin, end
 
     def _end(self, start, kept):
         """The state that each sequence ends with, given that which it started from."""
