@@ -16,7 +16,7 @@ from benchmarks.contenders.sklstm_ import Contender
 from benchmarks.machine import n_threads
 from benchmarks.workloads import WORKLOADS
 from sklstm._forms import Expected
-from sklstm._kernels import recurrence, shard, step, updates
+from sklstm._kernels import packing, recurrence, shard, step, updates
 from sklstm._machine.compile import OPTIONS
 from sklstm._machine.linkage import EVERY_NET
 from sklstm._network.gradients import GradientSum
@@ -183,7 +183,7 @@ def _parts(workload):
         "backward through gates": lambda: _backward_gates(cell, work, starts),
         "backward through the recurrence": lambda: _backward_product(cell, packed, work, starts),
         "gradient of the weights": lambda: _weight_gradient(cell, work, gradients[0], starts),
-        SERIAL[0]: lambda: shard.pack(net, cells, weights, packed, True),
+        SERIAL[0]: lambda: packing.pack(net, cells, weights, packed, True),
         SERIAL[1]: lambda: add_gradients(groups),
         SERIAL[2]: optimize,
     }

@@ -11,7 +11,7 @@ from sklstm._forms import FLOATS
 from sklstm._kernels.pooling import POOLINGS
 from sklstm._machine.cache import FOLDERS
 from sklstm._machine.folders import access
-from sklstm._machine.linkage import SHARED
+from sklstm._machine.linkage import PASSES, SHARED
 from sklstm._regressor import LSTMRegressor
 from sklstm._training.optimizers import OPTIMIZERS
 from sklstm.streaming import StreamingPredictor
@@ -103,3 +103,4 @@ def _use_every_kernel(dtype):
         input_gradients(model, X)
     # Of threads that share large nets, which would take long to fit.
     SHARED.link(dtype)
+    PASSES.link(dtype)

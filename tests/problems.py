@@ -229,9 +229,10 @@ def torch_gradient(parameters):
 
 
 def use_threads(monkeypatch, n_threads):
-    """Let rounds of any size run in so many threads."""
+    """Let rounds of any size, and passes over few weights, run in so many threads."""
     monkeypatch.setattr(plan, "available_threads", lambda: n_threads)
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(plan, "WORTH_SHARING", 0)
 
 
 def use_crews(monkeypatch, n_threads):

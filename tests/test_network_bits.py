@@ -17,6 +17,7 @@ from problems import (
 )
 
 from sklstm._kernels.losses import SQUARED_ERROR
+from sklstm._network import plan
 from sklstm._network.rounds import Goal, Learner, Predictor, TwoWay
 
 
@@ -72,6 +73,25 @@ def test_any_number_of_threads_gives_the_same_bits(dtype, monkeypatch):
             ]
     for result in results[1:]:
         assert_same_bits(result, results[0])
+
+
+@pytest.mark.usefixtures("groups")
+@for_each_dtype
+@pytest.mark.parametrize("units", [(5,), (37, 16), (64,)])
+@pytest.mark.parametrize("pieces", [1, 2, 7, 40])
+def test_passes_over_all_weights_give_the_same_bits_in_any_pieces(
+    dtype, units, pieces, monkeypatch
+):
+    problem = make_problem(dtype, units, True, "mean", 40, outputs=3, lengths="ragged")
+    weights = np.repeat(problem.weights, 2)[::2]  # in no row
+    use_threads(monkeypatch, 1)
+    expected = train_once(problem)
+    use_threads(monkeypatch, 2)
+    monkeypatch.setattr(plan, "PIECES", pieces)
+    with TwoWay(problem.architecture, problem.sequences, 40) as team:
+        for _ in range(3):
+            result = team.forward(weights, problem.rows), team.backward(problem.d_raw)
+            assert_same_bits(result, expected)
 
 
 @for_each_dtype

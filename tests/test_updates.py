@@ -140,14 +140,19 @@ def test_penalty_is_half_the_weighted_sum_of_squares_and_its_gradient(dtype, siz
 @for_each_dtype
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_gradients_are_added_in_their_order_and_padding_is_left_out(dtype, count):
-    # lines, numbers in each, their distance and start, where they go, and their distance there
-    blocks = np.array([(3, 16, 16, 2, 0, 16), (5, 7, 16, 60, 48, 7), (1, 1, 16, 150, 83, 1)])
-    far = 3 * updates.SUM_BLOCK - 11
-    blocks = np.concatenate([blocks, [(3, 2, 5, far, 84, 6), (3, 4, 5, far + 100, 86, 6)]])
-    gradients = np.full((9, far + 200), np.nan, dtype)
+    # lines, numbers in each, their distance and start, where they go, and their distance there, and
+    # how wide the lines are, of the first that shares them
+    blocks = np.array(
+        [
+            (3, 16, 16, 2, 0, 16, 16), (5, 7, 16, 60, 48, 7, 16), (1, 1, 16, 150, 83, 1, 16),
+            (3, 2, 5000, 200, 84, 6, 4990), (3, 4, 5000, 300, 86, 6, 0),
+        ]
+    )  # fmt: skip
+    assert 2 * updates.SUM_BLOCK < 4990
+    gradients = np.full((9, 15_200), np.nan, dtype)
     expected = np.empty(102, dtype)
     rng = np.random.default_rng(4)
-    for lines, size, distance, start, target, apart in blocks:
+    for lines, size, distance, start, target, apart, _ in blocks:
         for line in range(lines):
             at, to = start + line * distance, target + line * apart
             parts = 10.0 ** rng.integers(-6, 6, (count, size)) * rng.normal(size=(1, size))
@@ -157,6 +162,6 @@ def test_gradients_are_added_in_their_order_and_padding_is_left_out(dtype, count
                 out += part
             expected[to : to + size] = out
     total, others = np.full(102, np.nan, dtype), gradients[1:].copy()
-    updates.add_gradients(gradients.ravel(), far + 200, count, blocks, total)
+    updates.add_gradients(gradients, count, blocks, total)
     assert_same_bits(total, expected)
     assert_same_bits(gradients[1:], others)

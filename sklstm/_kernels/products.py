@@ -91,40 +91,44 @@ def _next_block(left):
 
 
 @kernel
-def pack_gates(depth, units, full, rest_width, source, s0, out, o0):
+def pack_gates(depth, units, full, rest_width, source, s0, out, o0, piece, pieces):
     """Write a (depth, 4 units) matrix as panels (pair of gates, depth, gate, lanes), then the rest.
 
-    Padding is not written: `out` is zero from the start.
+    Of so many pieces, one is written. Padding is not: `out` is zero from the start.
     """
     lanes = SIMD_BYTES // out.itemsize
-    at = o0
-    for j in range(0, full, lanes):
-        filled = min(lanes, units - j)
+    vectors = full // lanes
+    for vector in range(vectors * piece // pieces, vectors * (piece + 1) // pieces):
+        j = vector * lanes
+        filled, at = min(lanes, units - j), o0 + GATES * depth * j
         for pair in range(2):
             for part in range(2 * depth):
                 row = part // 2 * GATES + 2 * pair + part % 2
-                start = s0 + row * units + j
-                copy(source, start, out, at, filled)
+                copy(source, s0 + row * units + j, out, at, filled)
                 at += lanes
     rest = units - full
     if rest_width > 0:
-        for k in range(depth):
+        for k in range(depth * piece // pieces, depth * (piece + 1) // pieces):
+            at = o0 + depth * GATES * full + k * rest_width
             for q in range(GATES):
                 copy(source, s0 + (k * GATES + q) * units + full, out, at + q * rest, rest)
-            at += rest_width
 
 
-@linked(INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX)
-def pack_plain(depth, columns, width, source, s0, s_row, s_column, out, o0):
+@linked(
+    INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX, vector_type, INDEX, INDEX, INDEX
+)  # fmt: skip
+def pack_plain(
+    depth, columns, width, source, s0, s_row, s_column, out, o0, piece, pieces
+):  # fmt: skip
     """Write the matrix source[s0 + k s_row + j s_column] as panels.
 
-    Padding is not written: `out` is zero from the start.
+    Of so many pieces, one is written. Padding is not: `out` is zero from the start.
     """
     lanes = SIMD_BYTES // out.itemsize
-    j = 0
-    while j < width:
+    j, begin, end = 0, width * piece // pieces, width * (piece + 1) // pieces
+    while j < end:
         across = _next_block((width - j) // lanes) * lanes
-        column = j
+        column = j if j >= begin else columns
         while column < columns and column < j + across:
             start, target = s0 + column * s_column, o0 + j * depth + column - j
             filled = min(lanes, columns - column)

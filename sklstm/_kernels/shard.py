@@ -17,9 +17,9 @@ import numpy as np
 from sklstm._kernels import head, recurrence
 from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.crew import part, wait, wait_for_longer
-from sklstm._kernels.products import GATES, pack_gates, pack_plain
+from sklstm._kernels.packing import input_block, input_blocks
 from sklstm._kernels.spans import Steps, all_steps, count_left, ways
-from sklstm._machine.compile import entry, kernel
+from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
     FLAG,
     FLOAT64,
@@ -216,62 +216,6 @@ def put_aside(net, work, turn):
             copy(work, here, work, there, size)
 
 
-@entry
-def pack(net, cells, weights, packed, transposed):
-    """Write the packed form of all weights; the transposes, for the way back, on request."""
-    for index in range(cells.size):
-        cell = cells[index]
-        inputs, units, width = cell["inputs"], cell["units"], cell["width"]
-        depth = inputs + 1 + units
-        pack_gates(
-            depth, units, cell["full"], cell["rest_width"], weights, cell["weights"],
-            packed, cell["packed"],
-        )  # fmt: skip
-        if not transposed:
-            continue
-        row = GATES * units
-        for q in range(GATES):
-            gate = cell["weights"] + q * units
-            pack_plain(
-                units, units, width, weights, gate + (inputs + 1) * row, 1, row,
-                packed, cell["packed_recurrent_transposed"] + q * units * width,
-            )  # fmt: skip
-            for place in range(_input_blocks(net[0], index)):
-                columns, below = _input_block(net[0], cells, index)
-                pack_plain(
-                    units, columns, below, weights, gate + place * columns * row, 1, row,
-                    packed, cell["packed_inputs_transposed"] + (GATES * place + q) * below * units,
-                )  # fmt: skip
-    inputs, outputs = net[0]["head_inputs"], net[0]["outputs"]
-    for first, depth in ((0, inputs), (inputs, 1)):
-        pack_plain(
-            depth, outputs, net[0]["output_width"], weights, net[0]["weights"] + first * outputs,
-            outputs, 1, packed, net[0]["packed"] + first * net[0]["output_width"],
-        )  # fmt: skip
-    if transposed:
-        pack_plain(
-            outputs, inputs, net[0]["head_width"], weights, net[0]["weights"], 1, outputs,
-            packed, net[0]["packed_transposed"],
-        )  # fmt: skip
-
-
-@kernel
-def _input_blocks(net, index):
-    """Of how many blocks of inputs a cell hands the gradient back: one a direction below."""
-    if index >= net["directions"]:
-        return net["directions"]
-    return 1 if net["x_width"] > 0 else 0
-
-
-@kernel
-def _input_block(net, cells, index):
-    """The columns of such a block, and their width with padding."""
-    if index >= net["directions"]:
-        below = cells[index - net["directions"]]
-        return below["units"], below["width"]
-    return net["features"], net["x_width"]
-
-
 @kernel
 def _gather(net, cell, sequences, scaling, rows, work, steps):
     """Write the standardised features of each step; differences are taken in float64."""
@@ -323,8 +267,8 @@ def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks
     """Write dh of the layer below, or d_x, all directions of the layer added up."""
     directions = net["directions"]
     first = layer * directions
-    columns, width = _input_block(net, cells, first)
-    for place in range(_input_blocks(net, first)):
+    columns, width = input_block(net, cells, first)
+    for place in range(input_blocks(net, first)):
         target, stride, begin, end = net["d_x"], width, 0, width
         if layer > 0:
             below = cells[first - directions + place]

@@ -3,8 +3,12 @@
 # Places in a task: what is to be done, the loss, the number of shards, how many are a group, the
 # steps of a segment, how many of these the caller does before it returns to look for signals, how
 # many threads a crew may have, how often the first of them looks for the others, how many of the
-# last steps of a sequence a gradient comes to (0: to all), and whether none leaves a segment.
-WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, CHUNKS, TASK_SIZE = range(11)
+# last steps of a sequence a gradient comes to (0: to all), whether none leaves a segment, and the
+# address of the weights that are to be packed.
+(
+    WHAT, LOSS, SHARDS, GROUP, SEGMENT, AT_A_TIME, CREW, PATIENT, REACH, CHUNKS, WEIGHTS, TASK_SIZE
+) = range(12)  # fmt: skip
 # What is to be done with a shard. LEARN is FORWARD, a loss and BACKWARD in one go, so that the tape
 # is still in the cache, and there need be no more tapes than threads.
-PREDICT, LEARN, FORWARD, BACKWARD = range(4)
+# What is to be done with all weights: see ``passes``.
+PREDICT, LEARN, FORWARD, BACKWARD, PACK, ADD_UP = range(6)

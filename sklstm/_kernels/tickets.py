@@ -1,5 +1,7 @@
 """The kernel that threads run together: groups of shards of a minibatch, taken by ticket.
 
+Or pieces of a pass over all weights.
+
 A sleeping thread takes 50 to 150 microseconds to wake, as long as a shard takes to compute. So a
 worker stays inside one call, without the GIL, and spins between minibatches; when nothing comes for
 a while it returns, and its Python thread blocks. Which thread takes which group does not matter to
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import crew, head, losses, shard, turns
+from sklstm._kernels import crew, head, losses, passes, shard, turns
 from sklstm._kernels.counters import (
     ASLEEP,
     CREWS,
@@ -32,6 +34,7 @@ from sklstm._kernels.tasks import (
     FORWARD,
     GROUP,
     LOSS,
+    PACK,
     PATIENT,
     SHARDS,
     WHAT,
@@ -78,6 +81,10 @@ class RoundContext(NamedTuple):
         From where on those of each row of the minibatch are.
     gradients : ndarray of shape (groups, size)
         The gradient of each group, its shards' added up in their order, written.
+    blocks : int64 ndarray of shape (blocks, 7)
+        Where the parts of a gradient are: see `updates.add_gradients`.
+    total : ndarray of shape (n_weights,)
+        To ADD_UP: the sum of the groups' gradients, written.
     parameters : float64 ndarray of shape (1 + settings,)
         To LEARN: what sample weights are multiplied by, and the settings of the loss.
     targets, sample_weight : ndarrays of shape (targets, columns) and (targets,)
@@ -104,6 +111,8 @@ class RoundContext(NamedTuple):
     d_raw: np.ndarray
     places: np.ndarray
     gradients: np.ndarray
+    blocks: np.ndarray
+    total: np.ndarray
     parameters: np.ndarray
     targets: np.ndarray
     sample_weight: np.ndarray
@@ -144,6 +153,14 @@ def _run(member, context):
         # A ticket above zero proves that all of the round's arguments are in place.
         elif atomic_load(control, TICKETS) > 0:
             ticket = atomic_add(control, TICKETS, -1)
+            if ticket > 0 and task[WHAT] >= PACK:
+                passes.do_piece(
+                    task, context.net, cells, context.packed, context.gradients, context.blocks,
+                    context.total, control[GROUPS] - ticket, control[GROUPS],
+                )  # fmt: skip
+                atomic_add(control, UNFINISHED, -1)
+                idle = 0
+                continue
             if ticket > 0:
                 # In order: the first shards have the longest sequences.
                 s = (control[GROUPS] - ticket) // task[CREW] * task[GROUP]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm._machine.compile import entry, reduction
+from sklstm._machine.compile import entry, kernel, reduction
 from sklstm._machine.memory import add, copy
 
 # Numbers of a gradient that are added up at a time, so that their sum stays in the nearest cache.
@@ -10,32 +10,40 @@ SUM_BLOCK = 2048
 
 
 @entry
-def add_gradients(gradients, size, count, blocks, total):
+def add_gradients(gradients, count, blocks, total):
     """Write the sum of the first gradients, in their order; the first is overwritten.
 
     Parameters
     ----------
-    gradients : ndarray of shape (groups * size,)
-        One after the other.
-    size : int
-        The length of one, with padding.
+    gradients : ndarray of shape (groups, size)
     count : int
         How many of them to add.
-    blocks : int64 ndarray of shape (blocks, 6)
+    blocks : int64 ndarray of shape (blocks, 7)
         Parts of a gradient: lines, numbers in each, their distance and start, and where they start
-        in `total`, and their distance there.
+        in `total`, and their distance there; and the numbers of a line, with padding, of it and of
+        the blocks that follow and share its lines: theirs are 0.
     total : ndarray of shape (n_weights,)
         The sum without padding, written.
     """
-    for start in range(0, size, SUM_BLOCK):
-        for n in range(1, count):
-            some = min(SUM_BLOCK, size - start)
-            add(gradients, n * size + start, gradients, start, some)
+    add_piece(gradients, count, blocks, total, 0, 1)
+
+
+@kernel
+def add_piece(gradients, count, blocks, total, piece, pieces):
+    """Write a piece of it, of so many: some lines of each block."""
     for block in range(blocks.shape[0]):
-        start, target = blocks[block, 3], blocks[block, 4]
-        for _ in range(blocks[block, 0]):
-            copy(gradients, start, total, target, blocks[block, 1])
-            start += blocks[block, 2]
+        lines, distance = blocks[block, 0], blocks[block, 2]
+        first, beyond = lines * piece // pieces, lines * (piece + 1) // pieces
+        start, target = blocks[block, 3], blocks[block, 4] + first * blocks[block, 5]
+        if blocks[block, 6] > 0:
+            end = start + (beyond - 1) * distance + blocks[block, 6]
+            for at in range(start + first * distance, end, SUM_BLOCK):
+                for n in range(1, count):
+                    add(gradients[n], at, gradients[0], at, min(SUM_BLOCK, end - at))
+        start += first * distance
+        for _ in range(first, beyond):
+            copy(gradients[0], start, total, target, blocks[block, 1])
+            start += distance
             target += blocks[block, 5]
 
 

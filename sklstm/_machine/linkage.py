@@ -75,9 +75,11 @@ class Links:
 
 
 # What every net needs; what nets of several layers do, sequences in segments, dropout, and shards
-# that threads share.
+# and passes over all weights that threads share.
 EVERY_NET, UPPER_LAYERS = Links.named("every net"), Links.named("upper layers")
-SEGMENTS, CHUNKS, DROPOUT, SHARED = map(Links.named, ("segments", "chunks", "dropout", "shared"))
+SEGMENTS, CHUNKS, DROPOUT, SHARED, PASSES = map(
+    Links.named, ("segments", "chunks", "dropout", "shared", "passes")
+)
 
 
 class AddressTable:

@@ -38,6 +38,24 @@ def _load(typingctx, address, like):
     return like.dtype(types.intp, like), codegen
 
 
+def _at_address_twin(address, size, like):
+    """The numbers at an address, so many, as an array of the type of the vector `like`."""
+    buffer = (ctypes.c_char * (like.itemsize * size)).from_address(int(address))
+    return np.frombuffer(buffer, like.dtype)
+
+
+@intrinsic
+def _at_address(typingctx, address, size, like):
+    def codegen(context, builder, signature, args):
+        array = context.make_array(like)(context, builder, args[2])
+        array.data = builder.inttoptr(args[0], array.data.type)
+        array.nitems = args[1]
+        array.shape = cgutils.pack_array(builder, [args[1]])
+        return array._getvalue()
+
+    return like(types.intp, types.intp, like), codegen
+
+
 def _block_twin(array, start, size):
     """array[start : start + size], of a contiguous array."""
     return array[start : start + size]
@@ -200,9 +218,11 @@ def _let_others_run(typingctx):
 
 if config.DISABLE_JIT:
     load, block, copy, clear = _load_twin, _block_twin, _copy_twin, _clear_twin
+    at_address = _at_address_twin
     atomic_add, atomic_load, atomic_store = _atomic_add_twin, _atomic_load_twin, _atomic_store_twin
     arrive, arrived, let_others_run = _arrive_twin, _arrived_twin, _let_others_run_twin
 else:
     load, block, copy, clear = _load, _block, _copy, _clear
+    at_address = _at_address
     atomic_add, atomic_load, atomic_store = _atomic_add, _atomic_load, _atomic_store
     arrive, arrived, let_others_run = _arrive, _arrived, _let_others_run

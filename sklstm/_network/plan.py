@@ -47,6 +47,9 @@ WORTH_A_CREW = 580
 # Multiply-adds of a group for each look at whether the others of its crew have come: a quarter of
 # the time that it takes alone is then the longest to be lost.
 WORTH_A_LOOK = 64
+# Weights of a net from which on threads share the passes over all of them in training: they take
+# more than some tenths of a millisecond then. And pieces for each thread, so that none waits long.
+WORTH_SHARING, PIECES = 200_000, 4
 # Looks for which a thread of a crew that sleeps is waited for: 50 microseconds.
 WORTH_WAKING = 150_000
 # Who has not come by then sleeps soundly: three milliseconds.
@@ -80,6 +83,8 @@ class Plan(NamedTuple):
         How many threads may share a group.
     patience : int
         How often the first of a crew looks whether others have come.
+    pieces : int
+        Of a pass over all weights; 1: the caller does them alone.
     """
 
     shard_rows: int
@@ -95,6 +100,7 @@ class Plan(NamedTuple):
     n_threads: int
     crew: int
     patience: int
+    pieces: int
 
     @property
     def most_rows(self):
@@ -161,10 +167,12 @@ def make_plan(
         all_work = work + max_rows * longest * GATES_WORK * widths
         if all_work * (threads - 1) < threads * START_AND_END * WORTH_A_THREAD:
             threads = 1
+    threads = min(threads, most_groups * crew)
+    shares_passes = training and threads > 1 and architecture.n_weights >= WORTH_SHARING
     return Plan(
         shard_rows, group, most_shards, most_groups, steps, segments, aside, reach, chunks,
-        at_a_time, min(threads, most_groups * crew), crew,
-        min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        at_a_time, threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
+        PIECES * threads if shares_passes else 1,
     )  # fmt: skip
 
 

@@ -4,8 +4,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklstm._kernels import arrays, counters, losses, pooling, shard, tasks, tickets
-from sklstm._machine.linkage import CHUNKS, DROPOUT, EVERY_NET, SEGMENTS, SHARED, UPPER_LAYERS
+from sklstm._kernels import arrays, counters, losses, packing, pooling, tasks, tickets
+from sklstm._machine.linkage import (
+    CHUNKS,
+    DROPOUT,
+    EVERY_NET,
+    PASSES,
+    SEGMENTS,
+    SHARED,
+    UPPER_LAYERS,
+)
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout
 from sklstm._network.order import LongestFirst, Outputs
@@ -16,6 +24,7 @@ from sklstm._network.workers import Workers
 _MOST_RECORDS = 2**19
 # Of a round that does not train.
 _NO_PLACES, _NO_NUMBERS, _NO_VALUES = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0))
+_NO_BLOCKS = np.zeros((0, 7), np.int64)
 
 
 class Goal(NamedTuple):
@@ -102,6 +111,8 @@ class _Team:
             CHUNKS.link(dtype)
         if plan.crew > 1:
             SHARED.link(dtype)
+        if plan.pieces > 1:
+            PASSES.link(dtype)
         layout = make_layout(
             architecture, dtype, min(max_rows, plan.most_rows), plan.steps, training,
             bool(dropout), bool(recurrent_dropout), plan.segments, aside=plan.aside,
@@ -172,10 +183,29 @@ class _Team:
             context.places[:n] = self._outputs.starts(context.rows[:n])
         if not self._is_packed:
             check_size("weights", weights, (self._n_weights,), context.raw.dtype)
-            shard.pack(
+            self._pack(weights)
+        return n
+
+    def _pack(self, weights):
+        context = self._context
+        if self._plan.pieces > 1:
+            # What is read at an address has to lie there in a row.
+            weights = np.ascontiguousarray(weights)
+            context.task[tasks.WHAT] = tasks.PACK
+            context.task[tasks.WEIGHTS] = weights.ctypes.data
+            self._workers.run(self._plan.pieces)
+        else:
+            packing.pack(
                 context.net, context.cells[: self._n_cells], weights, context.packed, self._training
             )
-        return n
+
+    def _gradient(self):
+        """The sum of the groups' gradients; the vector is overwritten by the next."""
+        if self._plan.pieces == 1:
+            return self._sum(self._n_groups)
+        self._context.task[tasks.WHAT] = tasks.ADD_UP
+        self._workers.run(self._plan.pieces)
+        return self._context.total
 
     def _gather(self, rows):
         """Bring what kernels have to know of these rows to the front; where it is now."""
@@ -189,13 +219,16 @@ class _Team:
     def _for_gradients(self, architecture, layout, raw):
         """What training writes; what a round has not, it does not look at."""
         if not self._training:
-            return {"d_raw": raw[:0], "gradients": raw[:0], "values": _NO_VALUES}
+            return {
+                "d_raw": raw[:0], "gradients": raw[:0], "values": _NO_VALUES,
+                "blocks": _NO_BLOCKS, "total": raw[:0, 0],
+            }  # fmt: skip
         self._sum = GradientSum(architecture, layout, self._plan.most_groups, raw.dtype)
         return {
             "d_raw": np.zeros_like(raw),
-            "gradients": self._sum.gradients,
+            "gradients": self._sum.gradients, "blocks": self._sum.blocks, "total": self._sum.total,
             "values": np.zeros(raw.shape),
-        }
+        }  # fmt: skip
 
     def _for_losses(self, goal, n_outputs, n_samples, raw):
         """What a loss reads: targets and weights of the right sizes, as kernels are compiled for.
@@ -265,7 +298,7 @@ def packed_to_predict(architecture, weights):
     EVERY_NET.link(dtype)
     layout = make_layout(architecture, dtype, 1, 1, False)
     packed = aligned((layout.packed_size,), dtype)
-    shard.pack(copies(layout.net, 1), copies(layout.cells, 1), weights, packed, False)
+    packing.pack(copies(layout.net, 1), copies(layout.cells, 1), weights, packed, False)
     return packed
 
 
@@ -361,7 +394,7 @@ class Learner(_Team):
         self._context.parameters[0] = scale
         self._run(tasks.LEARN)
         loss = float(self._context.values[: self._count(n)].ravel().sum())
-        return loss, self._sum(self._n_groups)
+        return loss, self._gradient()
 
 
 class TwoWay(_Team):
@@ -385,7 +418,7 @@ class TwoWay(_Team):
         """The gradient on the flat vector of weights, given that on the last raw outputs."""
         self._context.d_raw[: len(d_raw)] = d_raw[self._computed(self._n)]
         self._run(tasks.BACKWARD)
-        return self._sum(self._n_groups).copy()
+        return self._gradient().copy()
 
 
 def _link(architecture, dtype, training, masked):

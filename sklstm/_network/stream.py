@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklstm._kernels import one_shard, pooling, shard
+from sklstm._kernels import one_shard, packing, pooling
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._machine.compile import resolved
 from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
@@ -43,7 +43,7 @@ class Stream:
         net, cells = self._layout.net.copy(), self._layout.cells.copy()
         net["stream"] = 1
         packed = aligned((self._layout.packed_size,), dtype)
-        shard.pack(net, cells, weights, packed, False)
+        packing.pack(net, cells, weights, packed, False)
         self.x = np.zeros((n_series, architecture.n_features), dtype)
         sequences = np.zeros(n_series, SEQUENCE)
         sequences["address"] = self.x.ctypes.data + np.arange(n_series) * self.x.strides[0]

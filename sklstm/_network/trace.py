@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._kernels import one_shard, pooling, shard
+from sklstm._kernels import one_shard, packing, pooling
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import (
@@ -53,7 +53,7 @@ class Trace:
         )  # fmt: skip
         net, cells = self._layout.net.copy(), self._layout.cells.copy()
         packed = aligned((self._layout.packed_size,), dtype)
-        shard.pack(net, cells, weights, packed, True)
+        packing.pack(net, cells, weights, packed, True)
         self._work = aligned((self._layout.work_size,), dtype)
         self._starts = np.zeros(self._steps + 1, np.int64)
         # The kernels see addresses alone: this keeps the memory behind them.
