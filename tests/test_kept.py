@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from problems import use_threads
 from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
@@ -128,9 +129,7 @@ def test_weights_are_packed_once_for_calls_of_all_sizes_and_forms(monkeypatch):
 
     monkeypatch.setattr("sklstm._network.kept.packed_to_predict", counted)
     expected = model.predict(rows)
-    # All 300 are too many to be kept.
-    assert len(pool_of(model._weights)._free) == 0
-    assert kept_bytes(model) == packed[0].nbytes
+    assert kept_bytes(model) > packed[0].nbytes
     for n in (1, 7, 300, 1):
         np.testing.assert_array_equal(model.predict(rows[:n]), expected[:n])
     model.predict([rows[0], rows[1, :5]])
@@ -141,6 +140,45 @@ def test_weights_are_packed_once_for_calls_of_all_sizes_and_forms(monkeypatch):
     model.fit(-rows, y)
     assert not np.array_equal(model.predict(rows), expected)
     assert len(packed) == 2
+
+
+@pytest.mark.parametrize("units", [24, (40, 40)])
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_of_large_teams_all_is_kept_but_threads_and_what_they_compute_in(
+    units, n_threads, monkeypatch, workers
+):
+    use_threads(monkeypatch, n_threads)
+    model, rows = fitted(units, np.float32), X.astype(np.float32)
+    expected, teams = pickle.loads(pickle.dumps(model)).predict(rows), set()
+    for turn in range(4):
+        # As an array that is read like one before, and as sequences.
+        given = rows if turn < 2 else list(rows)
+        np.testing.assert_array_equal(model.predict(given), expected)
+        (kept,) = pool_of(model._weights)._free
+        assert kept.team.n_threads == n_threads
+        assert kept.team._context.work.nbytes == 0 < kept.nbytes < kept.whole
+        assert kept_bytes(model) <= max(2 * model._weights.nbytes, LEAST_KEPT)
+        assert workers.all_ended()
+        teams.add(kept.team)
+    assert len(teams) == 1
+
+
+def test_an_interrupted_prediction_of_a_team_that_shrank_leaves_no_thread(monkeypatch, workers):
+    use_threads(monkeypatch, 2)
+    model, rows = fitted((40, 40), np.float32), X.astype(np.float32)
+    expected = model.predict(rows)
+    assert len(pool_of(model._weights)._free) == 1
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr("sklstm._network.workers._do_the_callers", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.predict(rows)
+    assert len(pool_of(model._weights)._free) == 0
+    assert workers.all_ended()
+    np.testing.assert_array_equal(model.predict(rows), expected)
 
 
 def test_threads_that_pack_at_once_share_what_one_has_packed(monkeypatch):

@@ -53,8 +53,8 @@ def predict(architecture, weights, sequences, kind=None):
         if packed is None:
             weights = _compiled_for(weights, dtype)
         team = Predictor(architecture, own, n, packed=packed)
-        ask, arguments = team.predict, (weights, np.arange(n), not may_keep)
-        kept = _Kept(size, work, team, team.nbytes)
+        ask, arguments = team.predict, (weights, np.arange(n))
+        kept = _Kept(size, work, team, team.nbytes, 0)
     # If there is padding, another of its kind may have less. Answers for each step go by sequences.
     whole = sequences.longest == sequences.n_timesteps and not architecture.reads_each_step
     if kind is not None and whole:
@@ -90,15 +90,20 @@ def predict_again(weights, kind, X):
 
 
 def _answer(kept, pool, ask, *arguments):
-    """What a team answers; it is kept in the pool then, if there is one and it is not too large."""
+    """What a team answers; it is kept in the pool then, if there is one."""
+    team = kept.team
+    team.renew()
     try:
-        raw = ask(*arguments)
+        # Those who have nothing to wait for leave at once.
+        raw = ask(*arguments, last=pool is None or not pool.has_room(kept.whole))
     except BaseException:
-        kept.team.leave()
+        team.leave()
         raise
-    kept.team.let_go()
-    if pool is None or not pool.put_back(kept):
-        kept.team.leave()
+    team.let_go()
+    if pool is None:
+        team.leave()
+    else:
+        pool.put_back(kept)
     return raw
 
 
@@ -169,15 +174,24 @@ class Pool:
         self._free.extend(reversed(others))
         return found
 
+    def has_room(self, nbytes):
+        """Whether a team of so many bytes may be kept, if need be in the place of all others."""
+        return self._packed_bytes + nbytes <= self.most
+
     def put_back(self, kept):
-        """Keep a team for the next call, in the place of older ones; False if it is too large."""
-        if self._packed_bytes + kept.nbytes > self.most:
-            return False
-        self._free.append(kept)
+        """Keep a team for the next call, in the place of older ones.
+
+        If it is too large, without the memory that rounds compute in; or not at all.
+        """
+        nbytes = kept.whole
+        if not self.has_room(nbytes):
+            nbytes -= kept.team.shrink()
+            if not self.has_room(nbytes):
+                return
+        self._free.append(kept if kept.nbytes == nbytes else kept._replace(nbytes=nbytes))
         # Meanwhile, another thread may have packed the weights.
-        if len(self._free) > 1 or self._packed_bytes + kept.nbytes > self.most:
+        if len(self._free) > 1 or not self.has_room(nbytes):
             self._make_room()
-        return True
 
     def _make_room(self):
         while self.nbytes > self.most:
@@ -198,10 +212,14 @@ class _Size(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A team, the size of its calls, their multiply-adds, and of which kinds of array some were."""
+    """A team, the size of its calls, their multiply-adds, and of which kinds of array some were.
+
+    And the bytes of the team, whole and as it is kept.
+    """
 
     size: _Size
     work: int
     team: Predictor
+    whole: int
     nbytes: int
     kinds: tuple = ()

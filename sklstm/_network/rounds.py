@@ -124,6 +124,7 @@ class _Team:
         mask_columns = sum(map(sum, architecture.mask_sizes)) if masked else 0
         # A crew works where its group has a place.
         slots = plan.most_shards if self._keeps_tapes else plan.n_threads // plan.crew
+        self._work_shape = slots, layout.work_size
         self._context = tickets.RoundContext(
             control=_new_control(plan), task=_new_task(plan, goal),
             # Kernels are compiled for arrays that can be written.
@@ -132,7 +133,7 @@ class _Team:
             sequences=records[some], scaling=compiled_for(sequences.scaling),
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
-            work=aligned((slots, layout.work_size), dtype),
+            work=aligned(self._work_shape, dtype),
             starts=_new_starts(plan, slots, bptt_steps, architecture.n_directions),
             raw=raw, places=np.arange(max_rows),
             **self._for_gradients(architecture, layout, raw),
@@ -141,8 +142,11 @@ class _Team:
         self._numbers_of_records = self._context.sequences.view(np.int64)
         self._held = [sequences]
         self._shape = max_rows, sequences.longest, architecture.n_features
-        self._workers = Workers(
-            plan.n_threads, self._context, self._held, caller_waits=plan.at_a_time == 0
+        self._workers = self._new_workers()
+
+    def _new_workers(self):
+        return Workers(
+            self.n_threads, self._context, self._held, caller_waits=self._plan.at_a_time == 0
         )
 
     def __enter__(self):
@@ -319,7 +323,7 @@ class Predictor(_Team):
         self._run(tasks.PREDICT, last)
         return self._raw(n)
 
-    def predict_others(self, sequences):
+    def predict_others(self, sequences, last=False):
         """Predict as in the last round, but other sequences.
 
         They must be as many as those that the team was made for, all as long as they were, and the
@@ -328,10 +332,10 @@ class Predictor(_Team):
         # Field by field, as NumPy would copy records, takes long.
         self._numbers_of_records[:] = sequences.records[:].view(np.int64)
         self._held[0] = sequences
-        self._run(tasks.PREDICT)
+        self._run(tasks.PREDICT, last)
         return self._raw(len(sequences))
 
-    def predict_array(self, X):
+    def predict_array(self, X, last=False):
         """As `predict_others`, but those of an array; None if there is NaN or infinity in it.
 
         Parameters
@@ -345,12 +349,30 @@ class Predictor(_Team):
         if not arrays.read(X, self._context.sequences):
             return None
         self._held[0] = X
-        self._run(tasks.PREDICT)
+        self._run(tasks.PREDICT, last)
         return self._context.raw.copy()
 
     def let_go(self):
         """Hold no sequences any more, between rounds."""
         self._held[0] = None
+
+    def shrink(self):
+        """Leave, and give back the memory that a round computes in, until `renew`; its bytes."""
+        self.leave()
+        work = self._context.work
+        self._context = self._context._replace(work=np.zeros((0, 0), work.dtype))
+        return work.nbytes
+
+    def renew(self):
+        """Make ready for more rounds, if it has shrunk."""
+        context = self._context
+        if context.work.size == 0:
+            context.cells["given_up"] = 0
+            self._context = context._replace(
+                work=aligned(self._work_shape, context.work.dtype),
+                control=_new_control(self._plan),
+            )
+            self._workers = self._new_workers()
 
     @property
     def nbytes(self):
