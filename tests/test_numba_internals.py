@@ -8,11 +8,15 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from sklstm._machine.numba_internals import (
+    BaseFunction,
     KernelCompiler,
+    compile_apart,
     compile_within,
+    global_compiler_lock,
     native_address,
     pack_code,
     threading_layer_runs,
@@ -62,6 +66,26 @@ def test_what_is_touched_is_there():
     assert again.signature == compiled.signature
     assert threading_layer_runs() in (False, True)
     assert native_address(double, compiled.signature) > 0
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_what_is_known_of_types_is_remembered_for_kernels_alone():
+    def last(x, i):
+        return x[i] + x[-1]
+
+    find = BaseFunction.get_call_type
+    arguments = [(np.arange(3.0), 1), (np.arange(3), 1), (np.arange(3, dtype="f"), np.int32(1))]
+    elsewhere = numba.njit(last)
+    expected = [elsewhere(*each) for each in arguments]
+    for _ in range(2):
+        compiled = numba.njit(last)
+        with global_compiler_lock, compile_apart({}):
+            assert BaseFunction.get_call_type is not find
+            answers = [compiled(*each) for each in arguments]
+        assert BaseFunction.get_call_type is find
+        assert answers == expected
+        for each in compiled.signatures:
+            assert compiled.overloads[each].signature == elsewhere.overloads[each].signature
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")

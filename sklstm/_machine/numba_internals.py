@@ -18,6 +18,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.core.typeconv import Conversion
+from numba.core.types.functions import BaseFunction
 from numba.np.numpy_support import as_dtype
 
 __all__ = [
@@ -86,7 +87,11 @@ def compile_apart(settings):
     config.reload_config()
     context = cpu_target.target_context
     known = {name: value for name, value in settings.items() if hasattr(config, name)}
-    with _replaced(config, known), _replaced(context, _own_code_generator(context)):
+    with (
+        _replaced(config, known),
+        _replaced(context, _own_code_generator(context)),
+        _replaced(BaseFunction, {"get_call_type": _remembered_type}),
+    ):
         yield
 
 
@@ -106,11 +111,30 @@ def _own_code_generator(context):
 @contextmanager
 def _replaced(owner, attributes):
     before = {name: getattr(owner, name) for name in attributes}
-    vars(owner).update(attributes)
+    for name, value in attributes.items():
+        setattr(owner, name, value)
     try:
         yield
     finally:
-        vars(owner).update(before)
+        for name, value in before.items():
+            setattr(owner, name, value)
+
+
+_find_type, _TYPES = BaseFunction.get_call_type, {}
+
+
+def _remembered_type(function, context, args, kws):
+    """The signature of a built-in function (an index, a sum) for arguments of some types.
+
+    Numba tries all that it knows of such a function at every call, which takes a third of the time
+    to find types.
+    """
+    if kws:
+        return _find_type(function, context, args, kws)
+    key = function, tuple(args)
+    if key not in _TYPES:
+        _TYPES[key] = _find_type(function, context, args, kws)
+    return _TYPES[key]
 
 
 def entry_point(dispatcher, *arguments):
