@@ -182,7 +182,8 @@ def test_sequences_that_fit_are_one_segment():
 
 
 def test_a_prediction_has_more_threads_where_they_save_more_than_they_cost(monkeypatch):
-    architecture, dtype = make_problem(np.float32, (20,)).architecture, np.dtype(np.float32)
+    # Of 32 units, which fill vectors of any processor.
+    architecture, dtype = make_problem(np.float32, (32,)).architecture, np.dtype(np.float32)
 
     def count_threads(available, rows, training=False):
         monkeypatch.setattr(plan, "available_threads", lambda: available)
