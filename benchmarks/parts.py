@@ -163,6 +163,7 @@ def _parts(workload):
     gradient, mean, square = (np.zeros_like(weights) for _ in range(3))
     penalty = penalized(architecture, DTYPE)
     starts = np.arange(workload.steps + 1) * n_rows
+    span = np.concatenate([[0, workload.steps, 0, 0], starts])
     net, cells = layout.net.copy(), layout.cells.copy()
     cell = cells[0]
     rows = np.arange(n_rows)
@@ -175,7 +176,7 @@ def _parts(workload):
 
     calls = {
         "gathering of X": lambda: _gather(
-            net, cell, sequences.records, sequences.scaling, rows, work, starts
+            net, cell, sequences.records, sequences.scaling, rows, work, span
         ),
         "input product": lambda: _input_product(cell, packed, work, starts),
         "recurrent product": lambda: _recurrent_product(cell, packed, work, starts),
@@ -193,9 +194,8 @@ def _parts(workload):
 
 
 @compiled
-def _gather(net, cell, records, scaling, rows, work, starts):
-    steps = starts.size - 1
-    shard._gather(net[0], cell, records, scaling, rows, work, starts, 0, steps)
+def _gather(net, cell, records, scaling, rows, work, span):
+    shard._gather(net[0], cell, records, scaling, rows, work, span, 0)
 
 
 @compiled

@@ -40,6 +40,8 @@ def joined(monkeypatch):
 
     def counted(self, groups, last=False):
         start(self, groups, last)
+        if self._context.task[tasks.WHAT] >= tasks.PACK:
+            return  # a pass over all weights has no crews
         control = self._context.control
         places = range(counters.CREWS, control.size, counters.CREW_SIZE)
         sizes.extend(int(control[place + counters.MEMBERS]) for place in places)

@@ -8,30 +8,27 @@ from sklstm._machine.compile import entry
 
 @entry
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, begin, end,
-    tape,
+    net, cells, packed, sequences, scaling, rows, masks, work, spans, turn, raw, places
 ):  # fmt: skip
     """As `shard.forward`."""
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places,
-        (begin, end), (begin, end), tape, True,
-    )  # fmt: skip
+        net, cells, packed, sequences, scaling, rows, masks, work, spans, raw, places, turn
+    )
 
 
 @entry
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, begin, end,
-    gradient,
+    net, cells, packed, sequences, scaling, rows, masks, work, spans, turn, d_raw, places, gradient
 ):  # fmt: skip
     """As `shard.backward`; the gradient is written."""
     shard.backward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places,
-        (begin, end), (begin, end), gradient, False, False,
+        net, cells, packed, sequences, scaling, rows, masks, work, spans, d_raw, places, turn,
+        gradient, False,
     )  # fmt: skip
 
 
 @entry
-def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, x):
+def step(net, cells, packed, sequences, scaling, rows, masks, work, spans, turn, raw, places, x):
     """Read one more step of streams, at `x`, and write the raw outputs of all steps so far.
 
     Returns False, and leaves all as it was, if there is NaN or infinity.
@@ -41,9 +38,8 @@ def step(net, cells, packed, sequences, scaling, rows, masks, work, starts, raw,
             if not np.isfinite(x[row, k]):
                 return False
     shard.forward(
-        net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places,
-        (0, 1), (0, 1), False, True,
-    )  # fmt: skip
+        net, cells, packed, sequences, scaling, rows, masks, work, spans, raw, places, turn
+    )
     for row in range(sequences.size):
         sequences[row]["before"] += 1
     return True

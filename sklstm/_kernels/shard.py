@@ -18,14 +18,24 @@ from sklstm._kernels import head, recurrence
 from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.crew import part, wait, wait_for_longer
 from sklstm._kernels.packing import input_block, input_blocks
-from sklstm._kernels.spans import Steps, all_steps, count_left, ways
+from sklstm._kernels.spans import (
+    AFTER,
+    BEFORE,
+    FIRST,
+    STARTS,
+    STEPS,
+    count_left,
+    span_of,
+    ways,
+    write_spans,
+)
+from sklstm._kernels.tasks import ALONE, ANSWERS, TAPE
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import (
     FLAG,
     FLOAT64,
     INDEX,
     INDICES,
-    SPAN,
     UPPER_LAYERS,
     linked,
     matrix_type,
@@ -70,23 +80,24 @@ _SHARD_ARGUMENTS = (
 )  # fmt: skip
 
 
-@linked(*_SHARD_ARGUMENTS, SPAN, SPAN, FLAG, FLAG)
+@linked(*_SHARD_ARGUMENTS, INDICES)
 def forward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, raw, places, span,
-    reverse_span, tape, answers,
+    net, cells, packed, sequences, scaling, rows, masks, work, spans, raw, places, turn
 ):  # fmt: skip
-    """Read a span of steps of the sequences `rows`, sorted by length, longest first.
+    """Read the steps of a turn of the sequences `rows`, sorted by length, longest first.
 
-    Where two directions read apart, the second has a span of its own, and one of them may have
-    none. If it `answers`, it writes the raw outputs of these steps, or, where each sequence has
-    one, when all steps are read; those of a sequence are in `raw` from its place on.
+    Where two directions read apart, each has a span of its own, and one of them may have no steps.
+    If the turn answers, it writes the raw outputs of these steps, or, where each sequence has one,
+    when all steps are read; those of a sequence are in `raw` from its place on.
     """
-    directions, layers, n_spans = net[0]["directions"], net[0]["layers"], ways(net[0])
-    first, second = all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
-    for place in range(n_spans):
-        here = second if place > 0 else first
+    directions, layers, tape = net[0]["directions"], net[0]["layers"], turn[TAPE] > 0
+    write_spans(net[0], cells, sequences, rows, spans, turn)
+    begin, steps, most = spans[FIRST], spans[STEPS], 0
+    for way in range(ways(net[0])):
         # X may be in any units, and standardising makes numbers of usual size of it.
-        _gather(net[0], cells[place], sequences, scaling, rows, work, here)
+        at = span_of(net[0], spans, way)
+        most = max(most, spans[at + STEPS])
+        _gather(net[0], cells[way], sequences, scaling, rows, work, spans, at)
     mode = flush_subnormals()
     for layer in range(layers):
         if cells[0]["given_up"]:
@@ -94,154 +105,141 @@ def forward(
             return
         below = layer * directions
         if layer > 0:
-            _join_directions(cells, below, directions, work, first.starts[first.steps])
+            _join_directions(cells, below, directions, work, spans[STARTS + steps])
         wait(cells[0], work)
         if net[0]["dropout"]:
-            for place in range(n_spans if cells[0]["member"] == 0 else 0):
-                here, cell = second if place > 0 else first, cells[below + place]
+            for way in range(ways(net[0]) if cells[0]["member"] == 0 else 0):
+                at, cell = span_of(net[0], spans, way), cells[below + way]
                 _mask_steps(
-                    work, cell["x"], cell["inputs"] + 1, cell["inputs"], here.starts, here.steps,
-                    masks, cell["input_mask"],
+                    work, cell["x"], cell["inputs"] + 1, cell["inputs"], spans, at, masks,
+                    cell["input_mask"],
                 )  # fmt: skip
             wait(cells[0], work)
         own = 0
         for direction in range(directions):
-            here, cell = second if direction > 0 else first, cells[below + direction]
-            if cell["mine"] and here.steps > 0:
-                own += here.steps
-                recurrence.forward(
-                    cell, packed, work, here.starts, here.steps, here.before, masks, tape
-                )
-        wait_for_longer(cells[0], work, max(first.steps, second.steps) - own)
-    top = cells[(layers - 1) * directions :]
-    for direction in range(directions if answers and not head.reads_each_step(net[0]) else 0):
-        here = second if direction > 0 else first
+            at, cell = span_of(net[0], spans, direction), cells[below + direction]
+            n = spans[at + STEPS]
+            if cell["mine"] and n > 0:
+                own += n
+                starts = block(spans, at + STARTS, n + 1)
+                recurrence.forward(cell, packed, work, starts, n, spans[at + BEFORE], masks, tape)
+        wait_for_longer(cells[0], work, most - own)
+    top, starts = cells[(layers - 1) * directions :], block(spans, STARTS, steps + 1)
+    answers, each = turn[ANSWERS] > 0, head.reads_each_step(net[0])
+    for direction in range(directions if answers and not each else 0):
+        at = span_of(net[0], spans, direction)
+        n = spans[at + STEPS]
         head.pool(
-            net[0], top[direction], sequences, rows, work, here.starts, here.begin, here.steps
-        )
+            net[0], top[direction], sequences, rows, work, block(spans, at + STARTS, n + 1),
+            spans[at + FIRST], n,
+        )  # fmt: skip
     wait(cells[0], work)
     if cells[0]["member"] == 0:
         # The way back needs what a segment started from; whoever goes back looks at the tape for
         # more.
         for index in range(cells.size if net[0]["state_size"] > 0 and not tape else 0):
-            here = second if index % directions > 0 else first
-            recurrence.keep_state(cells[index], work, here.starts, here.steps, False)
-        if answers and (first.after == 0 or head.reads_each_step(net[0])):
+            at = span_of(net[0], spans, index % directions)
+            n = spans[at + STEPS]
+            recurrence.keep_state(cells[index], work, block(spans, at + STARTS, n + 1), n, False)
+        if answers and (spans[AFTER] == 0 or each):
             head.forward(
-                net[0], top, packed, sequences, rows, masks, work, first.starts, raw, places,
-                first.begin, first.steps,
-            )  # fmt: skip
+                net[0], top, packed, sequences, rows, masks, work, starts, raw, places, begin, steps
+            )
     wait(cells[0], work)
     restore(mode)
 
 
-@linked(*_SHARD_ARGUMENTS, SPAN, SPAN, vector_type, FLAG, FLAG)
+@linked(*_SHARD_ARGUMENTS, INDICES, vector_type, FLAG)
 def backward(
-    net, cells, packed, sequences, scaling, rows, masks, work, starts, d_raw, places, span,
-    reverse_span, gradient, accumulate, alone,
+    net, cells, packed, sequences, scaling, rows, masks, work, spans, d_raw, places, turn,
+    gradient, accumulate,
 ):  # fmt: skip
     """Write the gradient, given that of the raw output, after `forward` with a tape.
 
     With `accumulate`, it is added to what is there; of size 0, that of the weights is not wanted.
-    Segments come in the reverse of their order; or `alone`, in their order, if no gradient passes
-    from one to another, and the state that a segment ends with is then put where the next starts.
+    Segments come in the reverse of their order; or, if no gradient passes from one to another, in
+    their order, and the state that a segment ends with is then put where the next starts.
     """
     if cells[0]["given_up"]:
         return
     mode = flush_subnormals()
     directions, layers, n_spans = net[0]["directions"], net[0]["layers"], ways(net[0])
-    first, second = all_steps(net[0], cells, sequences, rows, starts, span, reverse_span)
+    write_spans(net[0], cells, sequences, rows, spans, turn)
+    alone, most = turn[ALONE] > 0, 0
     if alone:
-        accumulate = accumulate or first.begin > 0
-        first = second = Steps(first.starts, first.begin, first.steps, first.before, 0)
+        accumulate = accumulate or spans[FIRST] > 0
+        spans[AFTER] = 0
     top = cells[(layers - 1) * directions :]
-    if cells[0]["member"] == 0:
-        each = head.reads_each_step(net[0])
-        for place in range(n_spans):
-            here = second if place > 0 else first
-            some = block(top, place, top.size // n_spans)
-            # Rows of sequences go back at once, when the last segment does.
-            if each or (place == 0 and here.after == 0):
-                head.backward(
-                    net[0], some if each else top, packed, rows, masks, work, here.starts, d_raw,
-                    places, here.begin, here.steps, gradient, accumulate or here.after > 0,
-                )  # fmt: skip
-            if not each:
-                head.unpool(
-                    net[0], some, sequences, rows, work, here.starts, here.begin, here.steps
-                )
+    each = head.reads_each_step(net[0])
+    for way in range(n_spans):
+        at = span_of(net[0], spans, way)
+        begin, steps, after = spans[at + FIRST], spans[at + STEPS], spans[at + AFTER]
+        most = max(most, steps)
+        if cells[0]["member"] > 0:
+            continue
+        starts, some = block(spans, at + STARTS, steps + 1), block(top, way, top.size // n_spans)
+        # Rows of sequences go back at once, when the last segment does.
+        if each or (way == 0 and after == 0):
+            head.backward(
+                net[0], some if each else top, packed, rows, masks, work, starts, d_raw, places,
+                begin, steps, gradient, accumulate or after > 0,
+            )  # fmt: skip
+        if not each:
+            head.unpool(net[0], some, sequences, rows, work, starts, begin, steps)
     wait(cells[0], work)
     for layer in range(layers - 1, -1, -1):
         own = 0
         for direction in range(directions):
-            here, cell = second if direction > 0 else first, cells[layer * directions + direction]
-            left = block(here.starts, here.steps + 1, rows.size if cell["cut"] > 0 else 0)
-            count_left(left, cell, sequences, rows, here.begin)
+            at, cell = span_of(net[0], spans, direction), cells[layer * directions + direction]
+            steps, after = spans[at + STEPS], spans[at + AFTER]
+            left = block(spans, at + STARTS + steps + 1, rows.size if cell["cut"] > 0 else 0)
+            count_left(left, cell, sequences, rows, spans[at + FIRST])
             if cell["mine"]:
-                own += here.steps
+                own += steps
                 recurrence.backward(
-                    cell, packed, work, gradient, here.starts, here.steps, here.before, here.after,
-                    left, masks, accumulate or here.after > 0,
+                    cell, packed, work, gradient, block(spans, at + STARTS, steps + 1), steps,
+                    spans[at + BEFORE], after, left, masks, accumulate or after > 0,
                 )  # fmt: skip
-        wait_for_longer(cells[0], work, max(first.steps, second.steps) - own)
+        wait_for_longer(cells[0], work, most - own)
         wait(cells[0], work)
         if layer > 0 or net[0]["x_width"] > 0:
-            _backward_layer_inputs(
-                net[0], cells, layer, packed, work, first.starts, first.steps, masks
-            )
+            _backward_layer_inputs(net[0], cells, layer, packed, work, spans, masks)
     if alone and net[0]["state_size"] > 0:
         wait(cells[0], work)
         if cells[0]["member"] == 0:
+            starts = block(spans, STARTS, most + 1)
             for index in range(cells.size):
-                recurrence.keep_state(cells[index], work, first.starts, first.steps, True)
+                recurrence.keep_state(cells[index], work, starts, most, True)
         wait(cells[0], work)
     restore(mode)
 
 
 @kernel
-def put_aside(net, work, turn):
-    """Put aside what the segments of a turn start from, or put it back."""
-    size = net[0]["state_size"] // ways(net[0])
-    for way in range(ways(net[0])):
-        place, back = turn.place, turn.again
-        if way > 0:
-            place, back = turn.reverse_place, turn.reverse_again
-        if place < 0:
-            continue
-        here = net[0]["state"] + way * size
-        there = net[0]["aside"] + place * net[0]["state_size"] + way * size
-        if back:
-            copy(work, there, work, here, size)
-        else:
-            copy(work, here, work, there, size)
-
-
-@kernel
-def _gather(net, cell, sequences, scaling, rows, work, steps):
+def _gather(net, cell, sequences, scaling, rows, work, spans, at):
     """Write the standardised features of each step; differences are taken in float64."""
     x, features = cell["x"], net["features"]
-    starts, begin = steps.starts, steps.begin
-    first, last = part(cell, steps.steps)
-    for r in range(starts[1]):
+    starts, begin = at + STARTS, spans[at + FIRST]
+    first, last = part(cell, spans[at + STEPS])
+    for r in range(spans[starts + 1]):
         sequence = sequences[rows[r]]
         for t in range(first, min(sequence["length"] - begin, last)):
             address = sequence["address"] + (begin + t) * sequence["step_stride"]
-            at = x + (starts[t] + r) * (features + 1)
+            to = x + (spans[starts + t] + r) * (features + 1)
             for k in range(features):
                 number = np.float64(load(address + k * sequence["feature_stride"], work))
                 number = (number - scaling[0, k]) * scaling[1, k]
-                work[at + k] = min(max(number, -MOST), MOST)
-            work[at + features] = 1
+                work[to + k] = min(max(number, -MOST), MOST)
+            work[to + features] = 1
 
 
 @kernel
-def _mask_steps(work, start, stride, columns, starts, steps, masks, column):
+def _mask_steps(work, start, stride, columns, spans, at, masks, column):
     """Multiply every step of a sequence by its mask."""
-    for t in range(steps):
+    for t in range(spans[at + STEPS]):
+        row, beyond = spans[at + STARTS + t], spans[at + STARTS + t + 1]
         recurrence.mask_rows(
-            work, start + starts[t] * stride, stride, columns, starts[t + 1] - starts[t],
-            masks, column,
-        )  # fmt: skip
+            work, start + row * stride, stride, columns, beyond - row, masks, column
+        )
 
 
 @linked(CELL_TYPE[::1], INDEX, INDEX, vector_type, INDEX, links=UPPER_LAYERS)
@@ -260,14 +258,16 @@ def _join_directions(cells, first, directions, work, rows):
 
 
 @linked(
-    _NET_TYPE, CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, INDEX, matrix_type,
+    _NET_TYPE, CELL_TYPE[::1], INDEX, vector_type, vector_type, INDICES, matrix_type,
     links=UPPER_LAYERS,
 )  # fmt: skip
-def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks):
+def _backward_layer_inputs(net, cells, layer, packed, work, spans, masks):
     """Write dh of the layer below, or d_x, all directions of the layer added up."""
     directions = net["directions"]
     first = layer * directions
     columns, width = input_block(net, cells, first)
+    # Directions that read apart have no layer below.
+    rows = spans[STARTS + spans[STEPS]]
     for place in range(input_blocks(net, first)):
         target, stride, begin, end = net["d_x"], width, 0, width
         if layer > 0:
@@ -277,14 +277,14 @@ def _backward_layer_inputs(net, cells, layer, packed, work, starts, steps, masks
             begin, end = below["begin"], below["end"]
         for direction in range(directions):
             recurrence.inputs_gradient(
-                cells[first + direction], packed, work, starts[steps], place, width, begin, end,
+                cells[first + direction], packed, work, rows, place, width, begin, end,
                 target, stride, direction > 0,
             )  # fmt: skip
         if net["dropout"]:
             wait(cells[0], work)
             if cells[0]["member"] == 0:
                 _mask_steps(
-                    work, target, stride, columns, starts, steps,
-                    masks, cells[first]["input_mask"] + place * columns,
+                    work, target, stride, columns, spans, 0, masks,
+                    cells[first]["input_mask"] + place * columns,
                 )  # fmt: skip
             wait(cells[0], work)

@@ -3,32 +3,13 @@
 Sequences are sorted by length, longest first, so that those that have a step are the first.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-
+from sklstm._kernels.tasks import BEGIN, END, REVERSE_BEGIN, REVERSE_END
 from sklstm._machine.compile import kernel
-from sklstm._machine.memory import block
 
-
-class Steps(NamedTuple):
-    """The steps that a cell reads in a turn, from one span.
-
-    Parameters
-    ----------
-    starts : int64 ndarray
-        Where each one's rows start, from the first on.
-    begin, steps : int
-        The first one, and how many there are.
-    before, after : int
-        How many rows have steps that are read before these, and after.
-    """
-
-    starts: np.ndarray
-    begin: int
-    steps: int
-    before: int
-    after: int
+# Places in a span, from where it is in an array of int64: the first step, and how many there are;
+# how many rows have steps that are read before these, and after; and from STARTS on, where each
+# step's rows start.
+FIRST, STEPS, BEFORE, AFTER, STARTS = range(5)
 
 
 @kernel
@@ -38,32 +19,31 @@ def ways(net):
 
 
 @kernel
-def all_steps(net, cells, sequences, rows, starts, span, reverse_span):
-    """The steps that the first direction reads, and the second."""
-    n = starts.size // ways(net)
-    first = second = Steps(starts, 0, 0, 0, 0)
-    # One call: every call is a copy of the loop.
-    for place in range(ways(net)):
-        there, from_to = block(starts, place * n, n), reverse_span if place > 0 else span
-        first, second = second, _steps_of(net, cells[place], sequences, rows, there, from_to)
-    return first if ways(net) > 1 else second, second
+def span_of(net, spans, direction):
+    """Where the span of a direction is; both have the same, unless they read apart."""
+    return spans.size // 2 if direction > 0 and ways(net) > 1 else 0
 
 
 @kernel
-def _steps_of(net, cell, sequences, rows, starts, span):
-    """The steps that a cell reads, from `span`; writes where each step's rows start."""
-    begin, end = span
-    steps = min(end, sequences[rows[0]]["length"]) - begin
-    running = rows.size
-    starts[0] = starts[1] = 0
-    for t in range(steps):
-        running = _still_running(sequences, rows, running, begin + t)
-        starts[t + 1] = starts[t] + running
-    earlier = starts[1] if begin > 0 or net["stream"] else 0
-    later = _still_running(sequences, rows, running, begin + steps)
-    if cell["reverse"]:
-        earlier, later = later, earlier
-    return Steps(starts, begin, steps, earlier, later)
+def write_spans(net, cells, sequences, rows, spans, turn):
+    """Write the spans of steps that are read in a turn."""
+    for way in range(ways(net)):
+        begin, end = turn[BEGIN], turn[END]
+        if way > 0:
+            begin, end = turn[REVERSE_BEGIN], turn[REVERSE_END]
+        at = span_of(net, spans, way)
+        starts, steps = at + STARTS, min(end, sequences[rows[0]]["length"]) - begin
+        running = rows.size
+        spans[starts] = spans[starts + 1] = 0
+        for t in range(steps):
+            running = _still_running(sequences, rows, running, begin + t)
+            spans[starts + t + 1] = spans[starts + t] + running
+        earlier = spans[starts + 1] if begin > 0 or net["stream"] else 0
+        later = _still_running(sequences, rows, running, begin + steps)
+        if cells[way]["reverse"]:
+            earlier, later = later, earlier
+        spans[at + FIRST], spans[at + STEPS] = begin, steps
+        spans[at + BEFORE], spans[at + AFTER] = earlier, later
 
 
 @kernel

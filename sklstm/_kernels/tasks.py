@@ -12,3 +12,14 @@
 # is still in the cache, and there need be no more tapes than threads.
 # What is to be done with all weights: see ``passes``.
 PREDICT, LEARN, FORWARD, BACKWARD, PACK, ADD_UP = range(6)
+
+# What a shard does in a turn: from where to where the first direction reads, and the second (to
+# nowhere if it does not); where the states that they start from are put aside (-1: nowhere), and
+# whether they are put back instead; whether what is read is kept on a tape, whether the pooling and
+# the head take it in, whether a loss follows, and the way back; whether no gradient leaves the
+# segment; and whether it is the shard's last turn. Turns of two threads are on lines of their own.
+(
+    BEGIN, END, REVERSE_BEGIN, REVERSE_END, PLACE, REVERSE_PLACE, AGAIN, REVERSE_AGAIN,
+    TAPE, ANSWERS, LOSES, BACK, ALONE, LAST
+) = range(14)  # fmt: skip
+TURN_SIZE = 16

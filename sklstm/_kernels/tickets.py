@@ -29,10 +29,15 @@ from sklstm._kernels.counters import (
 )
 from sklstm._kernels.tasks import (
     AT_A_TIME,
+    BACK,
     BACKWARD,
+    BEGIN,
     CREW,
+    END,
     FORWARD,
     GROUP,
+    LAST,
+    LOSES,
     LOSS,
     PACK,
     PATIENT,
@@ -73,8 +78,10 @@ class RoundContext(NamedTuple):
         Shard s holds rows[bounds[s] : bounds[s + 1]].
     work : ndarray of shape (slots, size)
         Scratch: a slot for each member, or for FORWARD and BACKWARD for each shard.
-    starts : int64 ndarray of shape (slots or threads, steps of a segment + 1)
-        Scratch. Where gradients are cut, there is a place more for each row of a shard.
+    spans : int64 ndarray of shape (slots or threads, directions that read apart * span)
+        Scratch: see ``spans``. Where gradients are cut, there is a place more for each row.
+    turns : int64 ndarray of shape (threads, tasks.TURN_SIZE)
+        Scratch: what each thread does now.
     raw, d_raw : ndarrays of shape (outputs of all rows, outputs of one)
         The raw outputs, written; their gradient, read, or to LEARN written.
     places : int64 ndarray
@@ -106,7 +113,8 @@ class RoundContext(NamedTuple):
     masks: np.ndarray
     bounds: np.ndarray
     work: np.ndarray
-    starts: np.ndarray
+    spans: np.ndarray
+    turns: np.ndarray
     raw: np.ndarray
     d_raw: np.ndarray
     places: np.ndarray
@@ -146,9 +154,9 @@ def _run(member, context):
     cells = block(context.cells, member * n_cells, n_cells)
     idle, done = 0, 0
     while idle < PATIENCE:
-        s, turn = -1, 0
+        s, number = -1, 0
         if member == 0 and control[LEFT_AT] >= 0:
-            s, turn = control[LEFT_AT], control[LEFT_TURN]
+            s, number = control[LEFT_AT], control[LEFT_TURN]
             control[LEFT_AT] = -1
         # A ticket above zero proves that all of the round's arguments are in place.
         elif atomic_load(control, TICKETS) > 0:
@@ -175,7 +183,7 @@ def _run(member, context):
             beyond = min((s // task[GROUP] + 1) * task[GROUP], task[SHARDS])
             while s < beyond:
                 if member == 0 and done == task[AT_A_TIME]:
-                    control[LEFT_AT], control[LEFT_TURN] = s, turn
+                    control[LEFT_AT], control[LEFT_TURN] = s, number
                     return False
                 done += 1
                 if atomic_load(control, GIVEN_UP) > 0:
@@ -189,32 +197,35 @@ def _run(member, context):
                 elif task[CREW] > 1:
                     slot = s // task[GROUP]
                 work = context.work[slot]
-                starts = context.starts[member if task[CREW] > 1 else slot]
+                spans = context.spans[member if task[CREW] > 1 else slot]
                 places = block(context.places, first, size)
-                now = turns.take(
-                    task, context.net[0], turn, context.sequences[batch[0]]["length"],
-                    context.sequences[batch[size - 1]]["length"],
-                )  # fmt: skip
-                if first_of_crew:
-                    shard.put_aside(context.net, work, now)
+                longest = context.sequences[batch[0]]["length"]
+                turn = context.turns[member]
+                if context.net[0]["state_size"] > 0:
+                    shortest = context.sequences[batch[size - 1]]["length"]
+                    turns.take(
+                        task, context.net[0], number, longest, shortest, turn, context.packed
+                    )
+                    if first_of_crew:
+                        turns.put_aside(context.net[0], work, turn)
+                else:
+                    turns.take_all(task, longest, turn)
                 if what != BACKWARD:
                     shard.forward(
                         context.net, cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, context.raw, places,
-                        now.span, now.reverse_span, now.tape, now.answers,
+                        context.scaling, batch, masks, work, spans, context.raw, places, turn,
                     )  # fmt: skip
-                if now.loses and first_of_crew:
-                    _lose(context, batch, places, now.span[0], now.span[1] - now.span[0])
-                if now.back:
+                if turn[LOSES] and first_of_crew:
+                    _lose(context, batch, places, turn[BEGIN], turn[END] - turn[BEGIN])
+                if turn[BACK]:
                     shard.backward(
                         context.net, cells, context.packed, context.sequences,
-                        context.scaling, batch, masks, work, starts, context.d_raw, places,
-                        now.span, now.reverse_span, context.gradients[s // task[GROUP]],
-                        s % task[GROUP] > 0, now.alone,
+                        context.scaling, batch, masks, work, spans, context.d_raw, places, turn,
+                        context.gradients[s // task[GROUP]], s % task[GROUP] > 0,
                     )  # fmt: skip
-                turn += 1
-                if now.last:
-                    s, turn = s + 1, 0
+                number += 1
+                if turn[LAST]:
+                    s, number = s + 1, 0
             atomic_add(control, UNFINISHED, -1)
             idle = 0
             continue

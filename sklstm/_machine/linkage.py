@@ -20,7 +20,6 @@ from sklstm._machine.numba_internals import Conversion, native_address
 
 # Types of arguments, for `linked`; what depends on the type of the net's numbers is a function.
 INDEX, INDICES, FLAG, FLOAT64 = types.intp, types.intp[::1], types.boolean, types.float64
-SPAN = types.UniTuple(INDEX, 2)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # Machine code lives as long as the process, also when modules are reloaded or imported anew: what
 # it needs must not go with them.

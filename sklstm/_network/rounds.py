@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklstm._kernels import arrays, counters, losses, packing, pooling, tasks, tickets
+from sklstm._kernels.spans import STARTS
 from sklstm._machine.linkage import (
     CHUNKS,
     DROPOUT,
@@ -134,7 +135,8 @@ class _Team:
             rows=np.zeros(max_rows, np.int64), masks=np.zeros((max_rows, mask_columns), dtype),
             bounds=np.zeros(plan.most_shards + 1, np.int64),
             work=aligned(self._work_shape, dtype),
-            starts=_new_starts(plan, slots, bptt_steps, architecture.n_directions),
+            spans=_new_spans(plan, slots, bptt_steps, architecture.n_directions),
+            turns=np.zeros((plan.n_threads, tasks.TURN_SIZE), np.int64),
             raw=raw, places=np.arange(max_rows),
             **self._for_gradients(architecture, layout, raw),
             **self._for_losses(goal, architecture.n_outputs, len(lengths), raw),
@@ -477,11 +479,11 @@ def _new_cells(cells, n_threads, bptt_steps):
     return cells
 
 
-def _new_starts(plan, slots, bptt_steps, n_directions):
+def _new_spans(plan, slots, bptt_steps, n_directions):
     rows = 0 if bptt_steps is None else plan.most_rows
     # In segments, each direction is at its own.
     ways = n_directions if plan.segments > 1 else 1
-    return np.zeros((max(slots, plan.n_threads), ways * (plan.steps + 1 + rows)), np.int64)
+    return np.zeros((max(slots, plan.n_threads), ways * (STARTS + plan.steps + 1 + rows)), np.int64)
 
 
 def copies(records, n):

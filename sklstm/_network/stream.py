@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from sklstm._kernels import one_shard, packing, pooling
+from sklstm._kernels import one_shard, packing, pooling, tasks
 from sklstm._kernels.shard import SEQUENCE
+from sklstm._kernels.spans import STARTS
 from sklstm._machine.compile import resolved
 from sklstm._machine.linkage import EVERY_NET, SEGMENTS, UPPER_LAYERS
 from sklstm._network.layout import aligned, check_size, compiled_for, make_layout, state_of
@@ -51,10 +52,12 @@ class Stream:
         self.steps = sequences["before"]
         self._work = aligned((self._layout.work_size,), dtype)
         self._raw = np.zeros((n_series, architecture.n_outputs), dtype)
+        turn = np.zeros(tasks.TURN_SIZE, np.int64)
+        turn[[tasks.END, tasks.REVERSE_END, tasks.ANSWERS]] = 1
         self._arguments = (
             net, cells, packed, sequences, compiled_for(scaling), np.arange(n_series),
-            np.ones((n_series, 0), dtype), self._work, np.zeros(2, np.int64), self._raw,
-            np.arange(n_series), self.x,
+            np.ones((n_series, 0), dtype), self._work, np.zeros(STARTS + 2, np.int64), turn,
+            self._raw, np.arange(n_series), self.x,
         )  # fmt: skip
         self._step = resolved(one_shard.step, *self._arguments)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from sklstm._kernels import one_shard, packing, pooling
+from sklstm._kernels import one_shard, packing, pooling, tasks
+from sklstm._kernels.spans import STARTS
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
 from sklstm._network.gradients import GradientSum
 from sklstm._network.layout import (
@@ -55,12 +56,14 @@ class Trace:
         packed = aligned((self._layout.packed_size,), dtype)
         packing.pack(net, cells, weights, packed, True)
         self._work = aligned((self._layout.work_size,), dtype)
-        self._starts = np.zeros(self._steps + 1, np.int64)
+        self._turn = np.zeros(tasks.TURN_SIZE, np.int64)
+        self._turn[[tasks.TAPE, tasks.ANSWERS]] = 1
         # The kernels see addresses alone: this keeps the memory behind them.
         self._sequences = sequences
         self._arguments = (
             net, cells, packed, sequences.records[:], compiled_for(sequences.scaling), self._order,
-            np.ones((n, 0), dtype), self._work, self._starts,
+            np.ones((n, 0), dtype), self._work, np.zeros(STARTS + self._steps + 1, np.int64),
+            self._turn,
         )  # fmt: skip
         # Of each sequence one output, or as many as the longest has steps.
         each = [sequences.longest] if architecture.reads_each_step else []
@@ -108,7 +111,7 @@ class Trace:
             if state is not None:
                 self._write(place, state)
             start = self._read(place)
-        one_shard.forward(*self._arguments, self._flat_raw, self._places, *self._segment, True)
+        one_shard.forward(*self._arguments, self._flat_raw, self._places)
         raw = np.empty_like(self._raw)
         raw[self._order] = self._raw
         return raw, self._end(start, self._read(place).kept) if has_state else None
@@ -157,7 +160,7 @@ class Trace:
         one_shard.backward(
             *self._arguments,
             np.ascontiguousarray(d_raw[self._order], self._raw.dtype).reshape(self._flat_raw.shape),
-            self._places, *self._segment,
+            self._places,
             self._sum.gradients[0] if weights else self._sum.gradients[0, :0],
         )  # fmt: skip
         net = self._layout.net[0]
@@ -175,6 +178,8 @@ class Trace:
         self._segment = None
         running = self._lengths[self._order] > np.arange(begin, end)[:, np.newaxis]
         self._running, self._n_steps = running, np.count_nonzero(running)
+        self._turn[[tasks.BEGIN, tasks.REVERSE_BEGIN]] = begin
+        self._turn[[tasks.END, tasks.REVERSE_END]] = end
         self._segment = begin, end
 
     def _end(self, start, kept):
