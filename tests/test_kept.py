@@ -163,11 +163,29 @@ def test_of_large_teams_all_is_kept_but_threads_and_what_they_compute_in(
     assert len(teams) == 1
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_another_number_of_threads_leaves_a_team_that_shrank_as_it_is(n_threads, monkeypatch):
+    use_threads(monkeypatch, n_threads)
+    model, rows = fitted((40, 40), np.float32), X.astype(np.float32)
+    expected = [model.predict(rows) for _ in range(2)]
+    (kept,) = pool_of(model._weights)._free
+    assert kept.team._context.work.size == 0
+    for threads in (2, n_threads, 2, n_threads):
+        use_threads(monkeypatch, threads)
+        monkeypatch.setattr("sklstm._network.kept.threads_for", lambda work, n=threads: n)
+        expected.append(model.predict(rows))
+        assert kept.team in [each.team for each in pool_of(model._weights)._free]
+        assert kept_bytes(model) <= max(2 * model._weights.nbytes, LEAST_KEPT)
+    for answer in expected:
+        np.testing.assert_array_equal(answer, expected[0])
+
+
 def test_an_interrupted_prediction_of_a_team_that_shrank_leaves_no_thread(monkeypatch, workers):
     use_threads(monkeypatch, 2)
     model, rows = fitted((40, 40), np.float32), X.astype(np.float32)
     expected = model.predict(rows)
-    assert len(pool_of(model._weights)._free) == 1
+    (kept,) = pool_of(model._weights)._free
+    assert kept.team._context.work.size == 0
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -89,6 +89,7 @@ def test_passes_over_all_weights_give_the_same_bits_in_any_pieces(
     use_threads(monkeypatch, 2)
     monkeypatch.setattr(plan, "PIECES", pieces)
     with TwoWay(problem.architecture, problem.sequences, 40) as team:
+        assert (team._plan.pieces, team.n_threads) == (2 * pieces, 2)
         for _ in range(3):
             result = team.forward(weights, problem.rows), team.backward(problem.d_raw)
             assert_same_bits(result, expected)

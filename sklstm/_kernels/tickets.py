@@ -91,7 +91,7 @@ class RoundContext(NamedTuple):
     blocks : int64 ndarray of shape (blocks, 7)
         Where the parts of a gradient are: see `updates.add_gradients`.
     total : ndarray of shape (n_weights,)
-        To ADD_UP: the sum of the groups' gradients, written.
+        To ADD_UP: the sum of the groups' gradients, written. To PACK, its size is read.
     parameters : float64 ndarray of shape (1 + settings,)
         To LEARN: what sample weights are multiplied by, and the settings of the loss.
     targets, sample_weight : ndarrays of shape (targets, columns) and (targets,)

@@ -17,6 +17,7 @@ from numba.core.compiler import Compiler, CompileResult, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
+from numba.core.targetconfig import ConfigStack
 from numba.core.typeconv import Conversion
 from numba.core.types.functions import BaseFunction
 from numba.np.numpy_support import as_dtype
@@ -124,17 +125,20 @@ _find_type, _TYPES = BaseFunction.get_call_type, {}
 
 
 def _remembered_type(function, context, args, kws):
-    """The signature of a built-in function (an index, a sum) for arguments of some types.
+    """The signature of an index, a sum or the like of Numba's, for arguments of some types.
 
     Numba tries all that it knows of such a function at every call, which takes a third of the time
-    to find types.
+    to find types. What it has compiled for a call depends on the options too.
     """
     if kws:
         return _find_type(function, context, args, kws)
-    key = function, tuple(args)
+    key = function, tuple(args), ConfigStack.top_or_none()
     if key not in _TYPES:
-        _TYPES[key] = _find_type(function, context, args, kws)
-    return _TYPES[key]
+        signature = _find_type(function, context, args, kws)
+        _TYPES[key] = signature, function._impl_keys[signature.args]
+    signature, implementation = _TYPES[key]
+    function._impl_keys[signature.args] = implementation
+    return signature
 
 
 def entry_point(dispatcher, *arguments):

@@ -84,7 +84,7 @@ def predict_again(weights, kind, X):
     if kept is None:
         return None
     if threads_for(kept.work) != kept.size.n_threads:
-        pool.put_back(kept)
+        pool.put_back_unused(kept)
         return None
     return _answer(kept, pool, kept.team.predict_array, X)
 
@@ -178,8 +178,13 @@ class Pool:
         """Whether a team of so many bytes may be kept, if need be in the place of all others."""
         return self._packed_bytes + nbytes <= self.most
 
+    def put_back_unused(self, kept):
+        """Keep a team as it was taken out."""
+        self._free.append(kept)
+        self._make_room()
+
     def put_back(self, kept):
-        """Keep a team for the next call, in the place of older ones.
+        """Keep a team that has predicted for the next call, in the place of older ones.
 
         If it is too large, without the memory that rounds compute in; or not at all.
         """

@@ -197,6 +197,7 @@ class _Team:
         if self._plan.pieces > 1:
             # What is read at an address has to lie there in a row.
             weights = np.ascontiguousarray(weights)
+            self._held[1:] = [weights]
             context.task[tasks.WHAT] = tasks.PACK
             context.task[tasks.WEIGHTS] = weights.ctypes.data
             self._workers.run(self._plan.pieces)

@@ -67,9 +67,10 @@ class Workers:
         # One for each, asleep or not: an interrupt may have lost count of them.
         self._release(self._n_threads)
         # A forked child has none to wait for.
-        if self._process == os.getpid():
-            for _ in range(self._started):
-                self._left.get()
+        while self._started and self._process == os.getpid():
+            # First, as in `_replace`; and nobody is waited for twice.
+            self._started -= 1
+            self._left.get()
 
     @property
     def asleep(self):
