@@ -9,7 +9,7 @@ import pytest
 import reference
 
 from sklstm._kernels.shard import SEQUENCE
-from sklstm._network import gradients, plan, rounds
+from sklstm._network import gradients, plan, rounds, team
 from sklstm._network.initial_weights import initial_weights
 from sklstm._network.layout import aligned
 from sklstm._network.parameters import Architecture, named_views
@@ -121,7 +121,7 @@ def poison_scratch(monkeypatch):
             array[...] = np.nan
         return array
 
-    for module in (rounds, gradients):
+    for module in (rounds, team, gradients):
         monkeypatch.setattr(module, "aligned", poisoned)
 
 

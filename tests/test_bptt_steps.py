@@ -30,7 +30,7 @@ from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm._kernels.losses import SQUARED_ERROR
-from sklstm._network import plan, rounds
+from sklstm._network import plan, team
 from sklstm._network.parameters import named_views
 from sklstm._network.rounds import Goal, Learner
 
@@ -384,9 +384,9 @@ def test_longer_sequences_take_no_more_memory_in_a_fit():
 def test_chunks_of_equal_sequences_go_back_at_once(monkeypatch, dtype):
     # Read once: a step is never gathered again. Three segments have three ways back.
     problem = problem_of(dtype, (67, 40), pooling=None, batch=9, steps=24)
-    made, make_plan = [], rounds.make_plan
+    made, make_plan = [], team.make_plan
     monkeypatch.setattr(
-        rounds, "make_plan", lambda *a, **b: made.append(make_plan(*a, **b)) or made[-1]
+        team, "make_plan", lambda *a, **b: made.append(make_plan(*a, **b)) or made[-1]
     )
     expected = learn(problem, 8), learn(problem, 2), learn(problem, 8, dropout=True)
     assert [(each.segments, each.steps, each.chunks) for each in made] == [(3, 8, True)] * 3

@@ -13,7 +13,7 @@ from classifiers import (
 )
 from conftest import assert_same_bits, weights
 
-from sklstm._network import plan, rounds
+from sklstm._network import plan, team
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -51,13 +51,13 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch, n_classes, dtype
     X = np.random.RandomState(0).normal(size=(160, 10)).astype(dtype)
     y = np.arange(160) % n_classes
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
-    used, make_plan = [], rounds.make_plan
+    used, make_plan = [], team.make_plan
 
     def watched(*arguments, **options):
         used.append(made := make_plan(*arguments, **options))
         return made
 
-    monkeypatch.setattr(rounds, "make_plan", watched)
+    monkeypatch.setattr(team, "make_plan", watched)
     results = []
     for n_threads in (1, 2, 3):
         monkeypatch.setattr(plan, "available_threads", lambda n=n_threads: n)

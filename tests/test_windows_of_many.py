@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklstm import LSTMClassifier, TimestepTransformer, sliding_windows
-from sklstm._network import rounds
+from sklstm._network import team
 from sklstm.inspection import gate_activations, input_gradients, permutation_importance
 from sklstm.windows import Windows
 
@@ -237,7 +237,7 @@ def test_no_row_of_windows_is_copied_in_a_fit(monkeypatch):
 def places_of_windows(request, monkeypatch):
     """Whether there are so many windows that where they are is said round by round."""
     if request.param:
-        monkeypatch.setattr(rounds, "_MOST_RECORDS", 0)
+        monkeypatch.setattr(team, "_MOST_RECORDS", 0)
 
 
 SETTINGS = {
