@@ -172,3 +172,15 @@ def test_a_minibatch_is_cut_into_groups_of_8_rows_whatever_the_threads():
     assert groups(350)[1] == 8
     assert groups(375)[1] > 8
     assert groups(32, units=310) == (2, 16)
+
+
+def test_threads_share_the_passes_over_200000_weights_in_training_alone(monkeypatch):
+    assert "fewer\nthan 200,000 weights, packs them and adds up the gradients" in PAGE
+    monkeypatch.setattr(plan, "available_threads", lambda: 2)
+    for units, shares in ((200, False), (240, True)):
+        net = make_problem(np.float32, (units,)).architecture
+        assert (net.n_weights >= 200_000) == shares
+        for training in (False, True):
+            made = plan.make_plan(net, np.dtype(np.float32), 50, 32, training, True)
+            assert made.n_threads == 2
+            assert (made.pieces > 1) == (shares and training)
