@@ -24,6 +24,8 @@ SIZES = (0, 1, 2, 3, 4, 5, 7, 33)
 DTYPES = (np.float32, np.float64)
 # Forms of the right operand of a plain product.
 ROWS, PACKED, PACKED_TRANSPOSED = range(3)
+# In which it is packed, as by threads.
+PIECES = 3
 
 pytestmark = [pytest.mark.nojit, pytest.mark.parametrize("dtype", DTYPES)]
 
@@ -44,7 +46,8 @@ def call_gates(
     c, c0, c_row, c_gate, rest0, accumulate,
 ):  # fmt: skip
     # The first two rows of what is packed are of no use to the product.
-    pack_gates(2 + depth, units, full, rest_width, source, s0, packed, p0)
+    for piece in range(PIECES):
+        pack_gates(2 + depth, units, full, rest_width, source, s0, packed, p0, piece, PIECES)
     gates_product(
         rows, full, rest_width, 0, full + rest_width, depth, a, a0, a_row, a_col, packed, p0, 2,
         2 + depth, c, c0, c_row, c_gate, rest0, accumulate,
@@ -53,7 +56,7 @@ def call_gates(
 
 @njit
 def call_pack_gates(depth, units, full, rest_width, source, s0, packed, p0):
-    pack_gates(depth, units, full, rest_width, source, s0, packed, p0)
+    pack_gates(depth, units, full, rest_width, source, s0, packed, p0, 0, 1)
 
 
 @njit
@@ -61,10 +64,11 @@ def call_plain(
     form, rows, columns, width, depth, a, a0, a_row, a_col, source, s0, s_row, packed, p0,
     c, c0, c_row, accumulate,
 ):  # fmt: skip
-    if form == PACKED:
-        pack_plain(depth, columns, width, source, s0, s_row, 1, packed, p0)
-    if form == PACKED_TRANSPOSED:
-        pack_plain(depth, columns, width, source, s0, 1, s_row, packed, p0)
+    for piece in range(PIECES):
+        if form == PACKED:
+            pack_plain(depth, columns, width, source, s0, s_row, 1, packed, p0, piece, PIECES)
+        if form == PACKED_TRANSPOSED:
+            pack_plain(depth, columns, width, source, s0, 1, s_row, packed, p0, piece, PIECES)
     plain_product(
         rows, width, depth, a, a0, a_row, a_col, packed, p0, form != ROWS,
         c, c0, c_row, accumulate,
@@ -203,7 +207,7 @@ def test_bits_of_a_column_do_not_depend_on_the_columns_computed_with_it(dtype, p
 
 @njit
 def call_columns(rows, columns, width, bounds, depth, a, source, packed, c, accumulate):
-    pack_plain(depth, columns, width, source, 0, columns, 1, packed, 0)
+    pack_plain(depth, columns, width, source, 0, columns, 1, packed, 0, 0, 1)
     for n in range(bounds.size - 1):
         some_columns(
             rows, width, bounds[n], bounds[n + 1], depth, a, 0, depth, 1, packed, 0, True,
