@@ -80,15 +80,19 @@ def test_a_gaussian_net_learns_means_more_slowly():
 
 def test_with_sgd_clipping_keeps_a_gaussian_net_on_its_way():
     sines = np.lib.stride_tricks.sliding_window_view(np.sin(0.3 * np.arange(150.0)), 21)
-    losses = [
-        LSTMRegressor(
-            16, loss="gaussian", solver="sgd", learning_rate_init=0.01, max_iter=1000,
-            n_iter_no_change=np.inf, max_grad_norm=norm, random_state=0,
-        ).fit(sines[:, :20], sines[:, 20]).loss_
+    # Unclipped, the loss jumps, and which epoch is low depends on the last bit of a weight: so the
+    # middle of the last 200 epochs.
+    free, clipped = (
+        np.median(
+            LSTMRegressor(
+                16, loss="gaussian", solver="sgd", learning_rate_init=0.01, max_iter=1000,
+                n_iter_no_change=np.inf, max_grad_norm=norm, random_state=0,
+            ).fit(sines[:, :20], sines[:, 20]).loss_curve_[-200:]
+        )
         for norm in (None, 1)
-    ]  # fmt: skip
-    assert losses[1] < -3
-    assert losses[0] > losses[1] + 3
+    )  # fmt: skip
+    assert clipped < -3
+    assert free > clipped + 3
 
 
 # --- Scores ---------------------------------------------------------------------------------
