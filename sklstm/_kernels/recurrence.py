@@ -43,8 +43,8 @@ from sklstm._machine.processor import SIMD_BYTES
 # room for fewer: those of a few rows, which read them at every step.
 INPUT_BLOCK, FEW_INPUTS = 64, 16
 # Rows of a weight gradient's sum that are taken at a time, and of the gradient itself, so that both
-# operands stay in cache.
-DEPTH_BLOCK, ROW_BLOCK = 96, 256
+# operands stay in cache; and its vectors of units, as what is read of a line is else half of it.
+DEPTH_BLOCK, ROW_BLOCK, COLUMN_BLOCK = 96, 516, 2
 
 
 @linked(CELL_TYPE, vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
@@ -351,18 +351,20 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     out = cell["gradient"] + row * width
     # All steps of a block of the gradient, then the next: it is in cache when more is added to it.
     n_blocks = max(-(-depth // DEPTH_BLOCK), 0 if accumulate else 1)
+    end, step = min(cell["end"], full), COLUMN_BLOCK * lanes
     for first in range(0, rows, ROW_BLOCK):
-        for j in range(cell["begin"], min(cell["end"], full), lanes):
+        for block_begin in range(cell["begin"], end, step):
             if cell["given_up"]:
                 return
             for start in range(0, n_blocks * DEPTH_BLOCK, DEPTH_BLOCK):
-                panel(
-                    WIDE, min(ROW_BLOCK, rows - first), min(DEPTH_BLOCK, depth - start),
-                    work, a0 + start * a_width + first, 1, a_width,
-                    work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
-                    2 * cell["gate"],
-                    gradient, out + first * width + j, width, full, accumulate or start > 0,
-                )  # fmt: skip
+                for j in range(block_begin, min(block_begin + step, end), lanes):
+                    panel(
+                        WIDE, min(ROW_BLOCK, rows - first), min(DEPTH_BLOCK, depth - start),
+                        work, a0 + start * a_width + first, 1, a_width,
+                        work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
+                        2 * cell["gate"],
+                        gradient, out + first * width + j, width, full, accumulate or start > 0,
+                    )  # fmt: skip
     rest_too = rest_width > 0 and cell["end"] > full
     for start in range(0, n_blocks * DEPTH_BLOCK if rest_too else 0, DEPTH_BLOCK):
         panel(

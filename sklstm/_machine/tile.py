@@ -7,7 +7,8 @@ rows are left, and all rows of a panel that is not tall, make tiles as wide as t
 tile has too few sums to keep the multipliers busy.
 
 Weights that do not stay in the cache of a core come from afar at a fifth of its rate. So the tall
-tiles of a pair of vectors fetch those of the next pair meanwhile, each tile a share of them.
+tiles of a pair of vectors fetch those of the next pair meanwhile, each tile a share of them. Of a
+transposed A, each column is on a line of its own: then they fetch its columns.
 
 BLAS packs its operands at every call; a recurrent net uses the same weights at every step. The
 tile reads weights that were packed once a minibatch, and gives each output as one chain of
@@ -22,6 +23,8 @@ from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
 
 # Registers are for a tile's sums, its vectors of B and a number of A. One of 3 x 4 would need 17.
 TALL_HEIGHT, TALL_VECTORS = 8 if MANY_REGISTERS else 6, 2
+# How many columns of a transposed A are fetched ahead: more come from the nearest caches in time.
+COLUMNS_AHEAD = 16
 # Heights of the tiles that are as wide as the panel.
 WIDE_HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
 
@@ -69,8 +72,13 @@ def define_panel(module, vectors, tall, bits):
         if height == TALL_HEIGHT and len(chosen) == TALL_VECTORS:
             share = builder.udiv(b_row, builder.udiv(rows, size(height)))
             place = builder.udiv(builder.mul(row, depth), size(height))
-            pair = times(b_pair, last // 2)
-            ahead = builder.gep(b, [builder.add(pair, builder.mul(place, share))]), share
+            pair = builder.add(times(b_pair, last // 2), builder.mul(place, share))
+            column = builder.gep(a, [builder.add(row, times(a_col, COLUMNS_AHEAD))])
+            transposed = builder.icmp_signed("==", a_row, size(1))
+            ahead = (
+                builder.select(transposed, column, builder.gep(b, [pair])),
+                builder.select(transposed, a_col, share),
+            )
         _tile(
             builder, height, depth,
             builder.gep(a, [builder.mul(row, a_row)]), a_row, a_col,
