@@ -1,10 +1,10 @@
 """The register tile: a small matrix product whose accumulators stay in SIMD registers.
 
-A panel is a column of tiles, 1 to 4 vectors wide, of any number of rows. A *tall* one takes 8 rows
-(6 without AVX-512 or NEON) and two vectors at a time, which reads half as much of B for each
-multiplication as 4 rows and four vectors: this counts where B comes from afar, as weights do. What
-rows are left, and all rows of a panel that is not tall, make tiles as wide as the panel: a small
-tile has too few sums to keep the multipliers busy.
+A panel is a column of tiles, 1 to 4 vectors wide, of any number of rows. A *tall* one takes two
+vectors at a time and 8 rows (without AVX-512 or NEON 6, and then 4), which reads half as much of B
+for each multiplication as 4 rows and four vectors: this counts where B comes from afar, as weights
+do. What rows are left, and all rows of a panel that is not tall, make tiles as wide as the panel: a
+small tile has too few sums to keep the multipliers busy.
 
 Weights that do not stay in the cache of a core come from afar at a fifth of its rate. So the tall
 tiles of a pair of vectors fetch those of the next pair meanwhile, each tile a share of them. Of a
@@ -21,8 +21,9 @@ from llvmlite import ir
 from sklstm._machine.numba_internals import cgutils
 from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
 
-# Registers are for a tile's sums, its vectors of B and a number of A. One of 3 x 4 would need 17.
-TALL_HEIGHT, TALL_VECTORS = 8 if MANY_REGISTERS else 6, 2
+# Registers are for a tile's sums, its vectors of B and a number of A. One of 3 x 4 would need 17; 4
+# rows of two vectors have as many sums as 2 of four, and read B half as often.
+TALL_HEIGHTS, TALL_VECTORS = (8,) if MANY_REGISTERS else (6, 4), 2
 # How many columns of a transposed A are fetched ahead: more come from the nearest caches in time.
 COLUMNS_AHEAD = 16
 # Heights of the tiles that are as wide as the panel.
@@ -69,7 +70,7 @@ def define_panel(module, vectors, tall, bits):
         builder.position_at_end(body)
         chosen = range(first, last)
         ahead = None
-        if height == TALL_HEIGHT and len(chosen) == TALL_VECTORS:
+        if height == TALL_HEIGHTS[0] and len(chosen) == TALL_VECTORS:
             share = builder.udiv(b_row, builder.udiv(rows, size(height)))
             place = builder.udiv(builder.mul(row, depth), size(height))
             pair = builder.add(times(b_pair, last // 2), builder.mul(place, share))
@@ -95,8 +96,10 @@ def define_panel(module, vectors, tall, bits):
     if tall:
         # 8 rows of three vectors make 24 sums, which still fit.
         across = 3 if vectors == 3 and MANY_REGISTERS else TALL_VECTORS
-        for first in range(0, vectors, across):
-            done = tiles(TALL_HEIGHT, size(0), first, min(first + across, vectors))
+        for height in TALL_HEIGHTS:
+            begin = done
+            for first in range(0, vectors, across):
+                done = tiles(height, begin, first, min(first + across, vectors))
     for height in WIDE_HEIGHTS:
         done = tiles(height, done, 0, vectors)
     builder.ret_void()
