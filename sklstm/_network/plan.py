@@ -27,8 +27,9 @@ WORTH_CUTTING = 64_000_000
 # read steps twice, and memory counts too. And of what a segment of it, or of a prediction, takes:
 # about what the cache of a core holds.
 HUGE_TAPE, SEGMENT_BYTES = 64_000_000, 1_000_000
-# Bytes of a segment of a prediction, if the weights are no larger.
-LEAST_SEGMENT = 16_000
+# Bytes of a segment of a prediction, if the weights are no larger. To hand a state over costs
+# little, and what is kept of a small net (`kept.LEAST_KEPT`) holds its packed weights as well.
+LEAST_SEGMENT = 8_000
 # Steps that a segment has at least, so that it is worth its start.
 LEAST_STEPS = 8
 # Multiply-adds that a caller does before it returns to see signals: hundredths of a second. In a
