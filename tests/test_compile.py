@@ -215,12 +215,9 @@ def expected_alone():
 @pytest.mark.parametrize(
     "switches",
     [
-        {"NUMBA_DEBUGINFO": "1"},
-        {"NUMBA_BOUNDSCHECK": "1"},
-        {"NUMBA_OPT": "0"},
-        {"NUMBA_OPT": "1"},
+        {"NUMBA_OPT": "0", "NUMBA_DEBUGINFO": "1", "NUMBA_BOUNDSCHECK": "1"},
+        {"NUMBA_OPT": "1", "NUMBA_DEBUG_JIT": "1", "NUMBA_LLVM_REFPRUNE_PASS": "0"},
         {"NUMBA_OPT": "max", "NUMBA_LOOP_VECTORIZE": "0", "NUMBA_SLP_VECTORIZE": "1"},
-        {"NUMBA_DEBUG_JIT": "1", "NUMBA_LLVM_REFPRUNE_PASS": "0"},
     ],
     ids=lambda switches: " ".join("=".join(each) for each in switches.items()),
 )
