@@ -43,7 +43,7 @@ from sklstm._machine.processor import SIMD_BYTES
 # room for fewer: those of a few rows, which read them at every step.
 INPUT_BLOCK, FEW_INPUTS = 64, 16
 # Rows of a weight gradient's sum that are taken at a time, and of the gradient itself, so that both
-# operands stay in cache; and its vectors of units, as what is read of a line is else half of it.
+# operands stay in cache; and its vectors of units: with AVX2, two of them are on a line.
 DEPTH_BLOCK, ROW_BLOCK, COLUMN_BLOCK = 96, 516, 2
 
 
