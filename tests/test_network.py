@@ -30,6 +30,7 @@ from problems import (
     use_groups,
 )
 
+from sklstm._kernels import recurrence
 from sklstm._kernels.products import GATES
 from sklstm._machine.processor import SIMD_BYTES
 from sklstm._network.layout import WORTH_COPYING, make_layout, round_up
@@ -85,6 +86,15 @@ def test_outputs_and_gradients_are_those_of_the_twin(case):
 @pytest.mark.parametrize("bidirectional", DIRECTIONS)
 def test_layers_may_differ_in_size(dtype, units, bidirectional):
     problem = make_problem(dtype, units, bidirectional, batch=20, lengths="ragged")
+    assert_agrees(problem, train_once(problem), reference_round(problem))
+
+
+@for_each_dtype
+def test_a_gradient_of_several_blocks_of_rows_and_of_steps_is_that_of_the_twin(dtype):
+    inputs, batch, steps = 1050, 8, 30
+    assert inputs > 2 * recurrence.ROW_BYTES // 4
+    assert batch * steps > 2 * recurrence.DEPTH_BLOCK
+    problem = make_problem(dtype, (24,), False, batch=batch, inputs=inputs, steps=steps)
     assert_agrees(problem, train_once(problem), reference_round(problem))
 
 

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from sklstm._machine import tile
 from sklstm._machine.panels import MOST_VECTORS, WIDE, panel
 
-SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 14, 33)
+SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 10, 14, 17, 33)
 DTYPES = (np.float32, np.float64)
 
 pytestmark = [

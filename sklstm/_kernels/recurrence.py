@@ -42,9 +42,9 @@ from sklstm._machine.processor import SIMD_BYTES
 # read less often, and the gates are still in cache when their step comes. Without a tape, there is
 # room for fewer: those of a few rows, which read them at every step.
 INPUT_BLOCK, FEW_INPUTS = 64, 16
-# Rows of a weight gradient's sum that are taken at a time, and of the gradient itself, so that both
-# operands stay in cache; and its vectors of units: with AVX2, two of them are on a line.
-DEPTH_BLOCK, ROW_BLOCK, COLUMN_BLOCK = 96, 516, 2
+# Rows of a weight gradient's sum that are taken at a time, and bytes of a column of the gradient,
+# so that operands stay in cache; and vectors of units: with AVX2, two of them are on a line.
+DEPTH_BLOCK, ROW_BYTES, COLUMN_BLOCK = 96, 2064, 2
 
 
 @linked(CELL_TYPE, vector_type, vector_type, INDICES, INDEX, INDEX, matrix_type, FLAG)
@@ -352,14 +352,15 @@ def _gradient_product(cell, rows, work, a0, a_width, at, depth, accumulate, grad
     # All steps of a block of the gradient, then the next: it is in cache when more is added to it.
     n_blocks = max(-(-depth // DEPTH_BLOCK), 0 if accumulate else 1)
     end, step = min(cell["end"], full), COLUMN_BLOCK * lanes
-    for first in range(0, rows, ROW_BLOCK):
+    most = ROW_BYTES // work.itemsize
+    for first in range(0, rows, most):
         for block_begin in range(cell["begin"], end, step):
             if cell["given_up"]:
                 return
             for start in range(0, n_blocks * DEPTH_BLOCK, DEPTH_BLOCK):
                 for j in range(block_begin, min(block_begin + step, end), lanes):
                     panel(
-                        WIDE, min(ROW_BLOCK, rows - first), min(DEPTH_BLOCK, depth - start),
+                        WIDE, min(most, rows - first), min(DEPTH_BLOCK, depth - start),
                         work, a0 + start * a_width + first, 1, a_width,
                         work, cell["gates"] + (at + start) * stride + j, stride, cell["gate"],
                         2 * cell["gate"],
