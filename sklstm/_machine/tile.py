@@ -24,7 +24,8 @@ from sklstm._machine.processor import MANY_REGISTERS, SIMD_BYTES
 # Registers are for a tile's sums, its vectors of B and a number of A. One of 3 x 4 would need 17; 4
 # rows of two vectors have as many sums as 2 of four, and read B half as often.
 TALL_HEIGHTS, TALL_VECTORS = (8,) if MANY_REGISTERS else (6, 4), 2
-# How many columns of a transposed A are fetched ahead: more come from the nearest caches in time.
+# How many columns of a transposed A are fetched ahead: a tile takes 6 cycles for each, the cache
+# that cores share some 50 to answer.
 COLUMNS_AHEAD = 16
 # Heights of the tiles that are as wide as the panel.
 WIDE_HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
