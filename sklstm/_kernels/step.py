@@ -17,12 +17,12 @@ INPUT, FORGET, CANDIDATE, OUTPUT = range(GATES)
 @linked(vector_type, *[INDEX] * 8)
 def finish_step(work, gates0, gate, before0, c0, tanh_c0, h0, old, size):
     """Write the gates, the cell state, its tanh and h; `old` numbers carry on from `before`."""
-    for q in range(GATES):
-        # One call of each: every call is a copy of the loop.
-        if q == CANDIDATE:
-            apply_tanh(work, gates0 + q * gate, size)
-        else:
-            apply_sigmoid(work, gates0 + q * gate, size)
+    # Not in a loop: its constants are more than registers, and LLVM would then fetch most of them
+    # anew for every vector, where it now multiplies by them in memory.
+    apply_sigmoid(work, gates0 + INPUT * gate, size)
+    apply_sigmoid(work, gates0 + FORGET * gate, size)
+    apply_tanh(work, gates0 + CANDIDATE * gate, size)
+    apply_sigmoid(work, gates0 + OUTPUT * gate, size)
     i, f, g, _ = _gates(work, gates0, gate, size)
     before, c = block(work, before0, old), block(work, c0, size)
     for j in range(old):
