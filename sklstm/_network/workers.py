@@ -7,7 +7,7 @@ import weakref
 from queue import Empty, SimpleQueue
 
 from sklstm._kernels import tickets
-from sklstm._kernels.counters import ASLEEP, GIVEN_UP
+from sklstm._kernels.counters import ASLEEP, GIVEN_UP, LEFT_AT
 
 # Seconds after which a sleeping worker looks whether its team is still there, and how often it
 # does so before it leaves by itself.
@@ -129,7 +129,9 @@ def _do_the_callers(context):
         # What was given up, others may have left undone.
         if context.control[GIVEN_UP]:
             return
-        time.sleep(5e-5)
+        # It came back to see signals, and has more to do; or has nothing to do but wait.
+        if context.control[LEFT_AT] < 0:
+            time.sleep(5e-5)
 
 
 def _stand_in(context, sequences, left, done):
