@@ -251,7 +251,10 @@ def test_they_agree_with_captum():
         *map(torch.from_numpy, (X, baseline.copy())), target=1, n_steps=64, method="gausslegendre"
     )
     found = integrated_gradients(model, X, baseline=[0.5, 2, -7], output=1)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-8, atol=1e-10)
+    expected = expected.numpy()
+    # What the docstring says that may be missing.
+    sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
+    assert (np.abs(found - expected) < 3e-8 * sizes).all()
 
 
 @pytest.mark.parametrize(
