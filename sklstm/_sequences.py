@@ -201,14 +201,12 @@ def _check_windows(windows, i, finite, first):
 def _from_array(X):
     """Where the sequences of an array (n_samples, n_timesteps, n_features) of any strides are."""
     first = X.__array_interface__["data"][0], *X.strides[1:], X.shape[1], 0
-    if len(X) == 1:
-        # All of this takes as long as the net does for it.
-        return np.ndarray(1, SEQUENCE, np.array(first, np.int64))
-    # As a table of integers: to repeat a record takes NumPy five times as long.
-    table = np.empty((len(X), len(first)), np.int64)
-    table[:] = first
-    table[:, 0] += np.arange(len(X), dtype=np.int64) * X.strides[0]
-    return table.view(SEQUENCE)[:, 0]
+    # For a single row, all of this takes as long as the net.
+    records = np.ndarray(1, SEQUENCE, np.array(first, np.int64))
+    if len(X) > 1:
+        records = records.repeat(len(X))
+        records["address"] += np.arange(len(X), dtype=np.int64) * X.strides[0]
+    return records
 
 
 def _from_list(arrays):

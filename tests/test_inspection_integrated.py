@@ -252,7 +252,7 @@ def test_they_agree_with_captum():
     )
     found = integrated_gradients(model, X, baseline=[0.5, 2, -7], output=1)
     expected = expected.numpy()
-    # What the docstring says that may be missing.
+    # As little as they may fail to add up by.
     sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
     assert (np.abs(found - expected) < 3e-8 * sizes).all()
 

@@ -138,7 +138,8 @@ def run(member, context):
     -------
     finished : bool
         True if all groups are done (member 0), or a worker is told to stop. False if it lost
-        patience, or member 0 has done some work: it should be called again, after a pause.
+        patience, or member 0 has done some work: it should be called again; after a pause, if no
+        work was left in the midst of a shard.
     """
     # Of every context, all types follow from that of its numbers.
     size = context.raw.itemsize

@@ -52,9 +52,10 @@ def integrated_gradients(
     n_points : int, default=64
         The most points on a path, of Clenshaw and Curtis, closer to each other near the default
         baseline, where nets bend most. From 24 on, 12 are taken first, and twice as many where that
-        is not enough, and again: 12, 24 or 48 by default. Where they are too few, so that
-        attributions do not add up to 3e-8 of their sizes, that part of the path is cut in two,
-        again and again, until a sequence was read at 32 times `n_points`.
+        is not enough, and again, as often as `n_points` allows: 12, 24 or 48 by default, and 96
+        with n_points=96. Where they are too few, so that attributions do not add up to 3e-8 of
+        their sizes, that part of the path is cut in two, again and again, until a sequence was
+        read at 32 times `n_points`.
 
     Returns
     -------
