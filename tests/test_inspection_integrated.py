@@ -1,5 +1,7 @@
 """integrated_gradients: they add up, and agree with a fine rule and with Captum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import assert_same_bits, ignores_convergence
@@ -231,6 +233,31 @@ def test_where_points_are_too_few_more_are_taken(monkeypatch):
     monkeypatch.setattr(_adding_up, "_MOST", 1)
     alone = integrated_gradients(model, X, n_points=16)
     assert np.abs(coarse - expected).max() < np.abs(alone - expected).max() / 10
+
+
+@pytest.mark.filterwarnings("ignore:Attributions miss")
+@pytest.mark.parametrize(
+    ("n_points", "counts"), [(64, {12, 24, 48}), (96, {12, 24, 48, 96}), (20, {20})]
+)
+def test_points_are_doubled_and_paths_are_cut_as_long_as_there_are_points(
+    monkeypatch, n_points, counts
+):
+    model, X = fitted(hidden_layer_sizes=20), numbers()
+    model._weights = 4 * model._weights
+    points, of_rows = set(), np.zeros(len(X), int)
+
+    def never_enough(way, parts, *arguments):
+        found = _adding_up.smooth(way, parts, *arguments)
+        points.update(found.n_read.tolist())
+        np.add.at(of_rows, parts.rows, found.n_read)
+        return replace(found, enough=np.zeros_like(found.enough))
+
+    monkeypatch.setattr("sklstm.inspection._integrated.smooth", never_enough)
+    integrated_gradients(model, X, n_points=n_points)
+    # One more is read, at the end.
+    assert points <= {n + 1 for n in counts}
+    assert (of_rows > 3 * max(counts)).all()
+    assert (of_rows <= 32 * n_points).all()
 
 
 def test_they_agree_with_captum():

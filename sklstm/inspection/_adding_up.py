@@ -12,7 +12,7 @@ from sklstm.inspection._path import Parts, Reader, position, speed
 # their sizes; and, by rounding, relative to predictions.
 _TOLERANCE, _ROUNDING = 3e-8, 1e-14
 # What the last doubling of points may have changed of an attribution, relative to the sizes of all.
-# Far less is still missing: 4e-7 at most, in nets of sharp bends, and less than 3e-8 in most.
+# Far less is still missing: in nets that were made to bend sharply, 4e-7 at most.
 _CHANGE = 3e-5
 # Gates are open or shut far from the baseline, and change most near it: there, points are closer by
 # this power of e. Nets of 64 units, fitted with their defaults, need a sixth fewer points for it.
@@ -73,11 +73,12 @@ def whole_paths(way, rule, rows, start, n_points, stopped):
     steps = start, way.given.steps_of(rows)
     parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend)
     whole, result = parts, np.zeros_like(start)
+    # Of a part and its halves.
+    cost = 3 * (_counts(n_points)[-1] + 1)
     differences, n_read, accepted, size = np.zeros((4, n))
     while len(parts):
         # Cut are only those of which all can be: a rule need not go on where it is of no use.
         left = _MOST * n_points - n_read
-        cost = 3 * (_counts(n_points)[-1] + 1)
         may_cut = (left >= cost * np.bincount(parts.rows, minlength=n))[parts.rows]
         found = _by_lines(way, rule, parts, n_points, size, may_cut, stopped)
         if stopped():
@@ -142,8 +143,8 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
     """
     counts = _counts(n_points)
     # What half of the first points would give tells what to expect of all.
-    odd = counts[0] % 2
-    sums = {n: np.zeros_like(parts.span) for n in counts + [counts[0] // 2] * (not odd)}
+    half = [] if counts[0] % 2 else [counts[0] // 2]
+    sums = {n: np.zeros_like(parts.span) for n in (*half, *counts)}
     ends, n_read = np.zeros((2, len(parts))), np.zeros(len(parts), np.int64)
     result, enough = np.zeros_like(parts.span), np.zeros(len(parts), bool)
     todo, places, at_steps = parts, np.arange(len(parts)), slice(None)
@@ -167,7 +168,7 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
         result[at_steps] = found
         n_read[places] += len(new)
         of_all = np.where(size[places] > 0, size[places], todo.sums(np.abs(found)))
-        change = 0 if odd else todo.largest(found - sums[n // 2] * todo.span)
+        change = todo.largest(found - sums[n // 2] * todo.span) if half else 0
         enough[places] = adds_up(todo.sums(found), ends[:, places], of_all, change)
         # Each doubling squares what is missing.
         in_vain = may_cut[places] & ((change / of_all) ** (2 * counts[-1] / n) > _TOLERANCE)
