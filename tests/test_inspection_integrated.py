@@ -18,10 +18,21 @@ from inspected import (
 from numpy.polynomial.legendre import leggauss
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 
-from sklstm import LSTMClassifier
+from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.inspection import _adding_up, _blocks, input_gradients, integrated_gradients
+from sklstm.preprocessing import TimestepTransformer
 
 pytestmark = ignores_convergence
 for_each_form = pytest.mark.parametrize("form", FORMS)
@@ -173,16 +184,98 @@ def test_through_a_pipeline_they_add_up_too(form, transformers):
     assert_adds_up(model, form, model.predict, baseline=[0.5, 3, -7])
 
 
-@pytest.mark.filterwarnings("ignore:Attributions miss")
+# Those that bend, that have corners, that jump, and that make inputs of several features.
+BENT = {
+    "power": [PowerTransformer()],
+    "quantiles": [QuantileTransformer(n_quantiles=20)],
+    "splines": [SplineTransformer()],
+    "corners": [FunctionTransformer(np.abs)],
+    "products": [StandardScaler(), PolynomialFeatures(3)],
+    "mixed": [QuantileTransformer(n_quantiles=20), PCA(2)],
+}
+STEPPED = [KBinsDiscretizer(5, encode="ordinal", strategy="uniform", subsample=None)]
+BASELINE = [0.5, 3, -7]
+
+
 @for_each_form
-def test_through_a_bent_transformer_they_miss_little(form):
-    model = fitted(form, transformers=[QuantileTransformer(n_quantiles=20)])
-    X = in_form(numbers(), form)
-    baseline = np.array([0.5, 3, -7])
-    given = integrated_gradients(model, X, baseline=baseline)
-    start = in_form(np.broadcast_to(baseline, (9, STEPS, FEATURES)), form)
-    difference = model.predict(X) - model.predict(start)
-    assert np.abs(sums(given) - difference).max() < 0.01 * np.abs(difference).max()
+@pytest.mark.parametrize("transformers", [*BENT.values(), STEPPED], ids=[*BENT, "jumps"])
+def test_through_transformers_that_bend_they_add_up_too(form, transformers):
+    model = fitted(form, transformers=transformers)
+    assert_adds_up(model, form, model.predict, baseline=BASELINE)
+
+
+@pytest.mark.parametrize("transformers", [BENT["quantiles"], BENT["products"], STEPPED])
+@pytest.mark.parametrize("parameters", [{"pooling": "max"}, BAND, {"bidirectional": True}])
+def test_so_they_do_where_gradients_jump(transformers, parameters):
+    model = fitted(transformers=transformers, **parameters)
+    of_band = 1 if "loss" in parameters else 0
+
+    def chosen(X):
+        return model.predict(X).reshape(len(X), -1)[:, of_band]
+
+    assert_adds_up(model, "3-D", chosen, of_band, baseline=BASELINE)
+
+
+def on_many_lines(model, X, baseline, n):
+    """The mean gradients on lines, times what each feature changes on them."""
+    result = np.zeros_like(X)
+    move = (X - baseline) / n
+    for line in range(n):
+        middle = baseline + (line + 0.5) * move
+        slope = input_gradients(model[-1], model[:-1].transform(middle))
+        for feature in range(X.shape[2]):
+            half = np.zeros_like(X)
+            half[..., feature] = move[..., feature] / 2
+            above, below = (model[:-1].transform(middle + way * half) for way in (1, -1))
+            result[..., feature] += (slope * (above - below)).sum(axis=2)
+    return result
+
+
+@pytest.mark.parametrize("transformers", BENT.values(), ids=BENT)
+def test_of_a_path_that_bends_each_attribution_is_that_on_many_lines(transformers):
+    model, X = fitted(transformers=transformers), numbers()
+    expected = on_many_lines(model, X, np.array(BASELINE), 400)
+    sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
+    # Of twice as many points, a fourth.
+    for n_points, share in ((64, 5e-4), (128, 1.25e-4)):
+        found = integrated_gradients(model, X, baseline=BASELINE, n_points=n_points)
+        assert (np.abs(found - expected) < share * sizes).all()
+
+
+def test_what_comes_back_to_where_it_was_has_its_own_attribution():
+    model, X = fitted(transformers=BENT["corners"]), numbers()
+    baseline = X * [0, -1, 0]
+    expected = on_many_lines(model, X, baseline, 400)
+    found = integrated_gradients(model, X, baseline=baseline)
+    assert np.abs(expected[..., 1]).max() > 1e-3
+    sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
+    assert (np.abs(found - expected) < 5e-4 * sizes).all()
+
+
+def test_features_that_make_a_product_share_what_it_adds():
+    product = FunctionTransformer(_product)
+    model, X = fitted(transformers=[product]), numbers()
+    X[:3, :, 1] = 0
+    found = integrated_gradients(model, X, baseline=[0, 0, 0])
+    assert (found[:3] == 0).all()
+    assert (found[3:] != 0).all()
+    np.testing.assert_allclose(found, found[..., :1].repeat(FEATURES, axis=2), rtol=1e-9)
+    # What does not change has no share.
+    found = integrated_gradients(model, X, baseline=np.where([1, 0, 1], 0.0, X))
+    assert (found[3:, :, 1] == 0).all()
+    assert (found[3:, :, [0, 2]] != 0).all()
+
+
+def _product(X):
+    return X.prod(axis=1, keepdims=True)
+
+
+def test_a_transformer_that_refuses_what_is_between_is_named():
+    X = np.random.RandomState(0).randint(3, size=(40, STEPS, 2)).astype(float)
+    encoder = TimestepTransformer(OneHotEncoder(sparse_output=False))
+    model = make_pipeline(encoder, LSTMRegressor(3, max_iter=2)).fit(X, X[:, 0, 0])
+    with pytest.raises(ValueError, match=r"no path from the baseline .* with the words: Found"):
+        integrated_gradients(model, X, baseline=[0.0, 0.0])
 
 
 def test_the_default_through_a_scaler_is_that_of_the_net_alone():
@@ -209,7 +302,7 @@ def test_a_baseline_may_have_the_form_that_was_given(form):
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", None])
-@pytest.mark.parametrize("transformers", [(), [StandardScaler()]])
+@pytest.mark.parametrize("transformers", [(), [StandardScaler()], [PowerTransformer()]])
 def test_threads_change_no_bit(monkeypatch, pooling, transformers):
     model = fitted("padded", pooling=pooling, transformers=transformers)
     X = in_form(numbers(100), "padded")
@@ -217,8 +310,6 @@ def test_threads_change_no_bit(monkeypatch, pooling, transformers):
     for n_threads in (1, 2, 3):
         monkeypatch.setattr(_blocks, "available_threads", lambda n=n_threads: n)
         assert_same_bits(integrated_gradients(model, X, n_points=8), expected)
-    if transformers:
-        return  # whose derivatives are by the spread of all rows
     # Nor do the other rows.
     assert_same_bits(integrated_gradients(model, X[7:8], n_points=8), expected[7:8])
 
@@ -257,7 +348,7 @@ def test_points_are_doubled_and_paths_are_cut_as_long_as_there_are_points(
     # One more is read, at the end.
     assert points <= {n + 1 for n in counts}
     assert (of_rows > 3 * max(counts)).all()
-    assert (of_rows <= 32 * n_points).all()
+    assert (of_rows <= 64 * n_points).all()
 
 
 def test_they_agree_with_captum():

@@ -19,7 +19,7 @@ _CHANGE = 3e-5
 BEND = 1.5
 # How many points are tried, before twice as many: enough for most sequences, where nets of 64 units
 # were fitted to something smooth. And how many times n_points a sequence may be read.
-_LEAST_POINTS, _MOST = 12, 32
+_LEAST_POINTS, _MOST = 12, 64
 # What a rule may keep for all parts that it is asked for.
 _KEPT_BYTES = 200_000_000
 
@@ -30,8 +30,8 @@ class Found:
 
     Parameters
     ----------
-    attributions : ndarray of shape (n_steps, n_features)
-        All steps of all parts in a row.
+    gradients : ndarray of shape (n_steps, n_inputs)
+        The mean gradients on what the net reads, with all steps of all parts in a row.
     ends : ndarray of shape (2, n_parts)
         The predictions at the first and the last positions.
     n_read : ndarray of int, of shape (n_parts,)
@@ -40,64 +40,68 @@ class Found:
         Whether more points would change nothing.
     """
 
-    attributions: np.ndarray
+    gradients: np.ndarray
     ends: np.ndarray
     n_read: np.ndarray
     enough: np.ndarray
 
 
-def whole_paths(way, rule, rows, start, n_points, stopped):
-    """The attributions of some sequences, what they miss, and of what.
+def whole_paths(way, rule, steps, lengths, n_points, stopped):
+    """The mean gradients on ways of straight paths, what these miss, and of what.
 
-    Parts of which a rule has not found enough are cut in two, as long as there are points left.
+    Parts of which a rule has not found enough are cut in two, as long as a way has points left.
 
     Parameters
     ----------
     way : Way
     rule : callable
         As `smooth`.
-    rows : ndarray of int
-    start : ndarray of shape (n_steps, n_features)
-        The baselines, all steps in a row.
+    steps : tuple of two ndarray of shape (n_steps, n_inputs)
+        The sequences where paths begin, and where they end, with all steps of all in a row: the
+        first path of each way comes first.
+    lengths : ndarray of int, of shape (n_paths,)
+        Of these sequences.
     n_points : int
     stopped : callable
         Whether to give up.
 
     Returns
     -------
-    attributions : ndarray of shape (n_steps, n_features)
-    missing, differences : ndarray of shape (n_sequences,)
-        What they lack of the difference of predictions, and that.
+    gradients : ndarray of shape (n_steps, n_inputs)
+    missing, differences : ndarray of shape (n_ways,)
+        What attributions by these lack of the differences of predictions, and these.
     """
-    lengths, n = way.given.lengths[rows], len(rows)
-    steps = start, way.given.steps_of(rows)
-    parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend)
-    whole, result = parts, np.zeros_like(start)
+    n, n_ways = len(lengths), len(lengths) // way.n_lines
+    parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend / way.n_lines)
+    whole, result = parts, np.zeros_like(steps[0])
     # Of a part and its halves.
-    cost = 3 * (_counts(n_points)[-1] + 1)
-    differences, n_read, accepted, size = np.zeros((4, n))
+    cost = 3 * (_counts(n_points, way.n_lines)[-1] + 1)
+    differences, n_read, accepted, size = np.zeros((4, n_ways))
     while len(parts):
         # Cut are only those of which all can be: a rule need not go on where it is of no use.
         left = _MOST * n_points - n_read
-        may_cut = (left >= cost * np.bincount(parts.rows, minlength=n))[parts.rows]
-        found = _by_lines(way, rule, parts, n_points, size, may_cut, stopped)
+        ways = parts.rows % n_ways
+        may_cut = (left >= cost * np.bincount(ways, minlength=n_ways))[ways]
+        found = _in_turns(way, rule, parts, n_points, size[ways], may_cut, stopped)
         if stopped():
             break
         if parts is whole:
-            differences = found.ends[1] - found.ends[0]
+            differences = (found.ends[1] - found.ends[0]).reshape(-1, n_ways).sum(axis=0)
         here = found.enough | ~may_cut
         # A step is there once for each part.
         at_steps = parts.at_steps(here)[:, 0]
-        np.add.at(result, parts.places[at_steps], found.attributions[at_steps])
-        sizes = parts.sums(np.abs(found.attributions))
-        n_read += np.bincount(parts.rows, found.n_read, n)
-        accepted += np.bincount(parts.rows[here], sizes[here], n)
-        size = accepted + np.bincount(parts.rows[~here], sizes[~here], n)
+        of_paths = found.gradients * parts.at_steps(parts.share)
+        np.add.at(result, parts.places[at_steps], of_paths[at_steps])
+        sizes = parts.sums(np.abs(found.gradients * parts.span))
+        n_read += np.bincount(ways, found.n_read, n_ways)
+        accepted += np.bincount(ways[here], sizes[here], n_ways)
+        size = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
         parts = parts[~here].halves()
-    return result, differences - whole.sums(result), differences
+    found = whole.sums(result * whole.span).reshape(-1, n_ways).sum(axis=0)
+    return result, differences - found, differences
 
 
-def _by_lines(way, rule, parts, n_points, size, may_cut, stopped):
+def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
     """Ask a rule for as many parts at a time as a tape has room for."""
     longest = int(parts.lengths.max())
     most = most_rows(way.architecture, np.dtype(np.float64), longest)
@@ -107,13 +111,13 @@ def _by_lines(way, rule, parts, n_points, size, may_cut, stopped):
     for first in range(0, len(parts), most):
         some = slice(first, first + most)
         these = parts if len(parts) <= most else parts[some]
-        found.append(rule(way, these, n_points, size[these.rows], may_cut[some], stopped))
+        found.append(rule(way, these, n_points, size[some], may_cut[some], stopped))
         if stopped():
             break
     if len(found) == 1:
         return found[0]
     return Found(
-        np.concatenate([each.attributions for each in found]),
+        np.concatenate([each.gradients for each in found]),
         np.concatenate([each.ends for each in found], axis=1),
         np.concatenate([each.n_read for each in found]),
         np.concatenate([each.enough for each in found]),
@@ -130,8 +134,7 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
     n_points : int
         At most; one more is read, at the end.
     size : ndarray of shape (n_parts,)
-        About the sizes of attributions added up, over all parts of the same sequence; 0 if nobody
-        knows.
+        About the sizes of attributions added up, over all parts of the same way; 0 if nobody knows.
     may_cut : ndarray of bool, of shape (n_parts,)
         Whether a part of which this is not enough will be cut in two.
     stopped : callable
@@ -141,7 +144,7 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
     -------
     found : Found
     """
-    counts = _counts(n_points)
+    counts = _counts(n_points, way.n_lines)
     # What half of the first points would give tells what to expect of all.
     half = [] if counts[0] % 2 else [counts[0] // 2]
     sums = {n: np.zeros_like(parts.span) for n in (*half, *counts)}
@@ -165,9 +168,9 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
         if stopped():
             break
         found = sums[n] * todo.span
-        result[at_steps] = found
+        result[at_steps] = sums[n]
         n_read[places] += len(new)
-        of_all = np.where(size[places] > 0, size[places], todo.sums(np.abs(found)))
+        of_all = shared_sizes(size[places], way, todo.sums(np.abs(found)))
         change = todo.largest(found - sums[n // 2] * todo.span) if half else 0
         enough[places] = adds_up(todo.sums(found), ends[:, places], of_all, change)
         # Each doubling squares what is missing.
@@ -184,6 +187,12 @@ def smooth(way, parts, n_points, size, may_cut, stopped):
     return Found(result, ends, n_read, enough)
 
 
+def shared_sizes(size, way, sizes):
+    """The sizes of which parts may miss a share: of their whole ways, if known, or their own."""
+    # What the lines of a way miss has either sign, and adds up by the root of their number.
+    return np.where(size > 0, size, sizes * np.sqrt(way.n_lines))
+
+
 def adds_up(total, ends, size, change=0):
     """Whether attributions add up, and have changed little; where there is NaN, none ever will."""
     missing = np.abs(ends[1] - ends[0] - total)
@@ -191,8 +200,11 @@ def adds_up(total, ends, size, change=0):
     return ~((missing > allowed) | (change > _CHANGE * size))
 
 
-def _counts(n_points):
-    """How many points are tried, one after the other."""
-    if n_points < 2 * _LEAST_POINTS:
-        return [n_points]
-    return [_LEAST_POINTS << k for k in range((n_points // _LEAST_POINTS).bit_length())]
+def _counts(n_points, n_lines):
+    """How many points of each line are tried, one after the other."""
+    # Few are enough for a short one.
+    least = max(_LEAST_POINTS // n_lines // 2 * 2, 2)
+    most = min(n_points, _MOST * n_points // (4 * n_lines))
+    if most < 2 * least:
+        return [most]
+    return [least << k for k in range((most // least).bit_length())]

@@ -1,4 +1,4 @@
-"""The way back through the transformers of a pipeline: derivatives by differences."""
+"""The transformers of a pipeline: what they make of steps, and derivatives by differences."""
 
 import numpy as np
 

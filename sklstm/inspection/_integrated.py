@@ -10,9 +10,9 @@ from sklstm._messages import warn_user
 from sklstm._typing import Floats, SequencesLike
 from sklstm.inspection._adding_up import BEND, smooth, whole_paths
 from sklstm.inspection._blocks import blocks_of, run_blocks
-from sklstm.inspection._chain import widths
 from sklstm.inspection._given import read_given
 from sklstm.inspection._jumps import of_maxima, of_ranks, opened
+from sklstm.inspection._lines import lines_of
 from sklstm.inspection._outputs import read_output
 from sklstm.inspection._path import Way
 
@@ -39,8 +39,7 @@ def integrated_gradients(
     ----------
     estimator : LSTMRegressor, LSTMClassifier or Pipeline
         Fitted; or a pipeline of `TimestepTransformer` and one. Then the path and attributions are
-        of the numbers that go into the pipeline; derivatives of its transformers at each step are
-        central differences, in float64.
+        of the numbers that go into the pipeline.
     X : array-like of shape (n_samples, n_columns) or (n_samples, n_timesteps, n_features), or \
             list of array-like of shape (n_timesteps_i, n_features)
         The sequences, in any form that `estimator.predict` takes, without NaN but padding.
@@ -55,7 +54,7 @@ def integrated_gradients(
         is not enough, and again, as often as `n_points` allows: 12, 24 or 48 by default, and 96
         with n_points=96. Where they are too few, so that attributions do not add up to 3e-8 of
         their sizes, that part of the path is cut in two, again and again, until a sequence was
-        read at 32 times `n_points`.
+        read at 64 times `n_points`. In a pipeline, see the notes.
 
     Returns
     -------
@@ -84,9 +83,17 @@ def integrated_gradients(
     points. A step that is read for less than a hundredth of a path may be overlooked: what it adds
     is then said of another.
 
+    What the transformers of a pipeline make of the path may bend, have corners or jump. In what
+    the net reads, straight lines stand for it, one after the other: one if they scale or rotate,
+    else as many as it takes, `n_points` / 2 at most. What an input adds is said of the features
+    that it is made of; where these are several, each has what it changes of the input, halfway
+    between its change before all others and after all. So attributions add up whatever
+    transformers do. Single ones are off by a few ten-thousandths of the sizes of all at most, and
+    by a fourth of that with twice as many points; by more where transformers jump.
+
     If attributions still miss what they should add up to, by more than a millionth of the largest
-    difference, a warning says by how much. So it is with transformers of a pipeline that bend at
-    many places, such as QuantileTransformer.
+    difference, a warning says by how much: predictions may change so suddenly on the path that
+    points run out.
 
     References
     ----------
@@ -112,31 +119,30 @@ def integrated_gradients(
     given = read_given(estimator, X)
     chosen = read_output(given, output)
     start = _read_baseline(given, baseline)
-    width = None
-    if given.raw is not None:
-        steps = given.raw.rows.astype(np.float64)
-        if not np.isfinite(steps).all():
-            raise ValueError(
-                "X has NaN, to which there is no path from a baseline: impute it before, for "
-                "example with TimestepTransformer(SimpleImputer()).transform."
-            )
-        width = widths(steps)
-    way, rule = _rule(given, chosen, width, 0.0 if baseline is not None else BEND)
+    if given.raw is not None and not np.isfinite(given.raw.rows.astype(np.float64)).all():
+        raise ValueError(
+            "X has NaN, to which there is no path from a baseline: impute it before, for "
+            "example with TimestepTransformer(SimpleImputer()).transform."
+        )
+    way, rule = _rule(given, chosen, 0.0 if baseline is not None else BEND)
     attributions = np.empty((given.starts[-1], given.n_features), given.sequences.dtype)
     missing, differences = np.zeros((2, len(given.lengths)))
 
     def run(rows, stopped):
-        found = whole_paths(way, rule, rows, start(rows), n_points, stopped)
-        attributions[given.places(rows)], missing[rows], differences[rows] = found
+        for some, lines in lines_of(given, rows, start, way.bend, n_points):
+            here = replace(way, n_lines=lines.n)
+            found = whole_paths(here, rule, lines.ends, lines.lengths, n_points, stopped)
+            gradients, missing[some], differences[some] = found
+            attributions[given.places(some)] = lines.attributions(gradients)
 
     run_blocks(run, blocks_of(given.architecture, np.dtype(np.float64), given.lengths))
     _tell_what_is_missing(np.abs(missing).max(), np.abs(differences).max(), n_points)
     return given.in_form_of_x(attributions)
 
 
-def _rule(given, chosen, width, bend):
+def _rule(given, chosen, bend):
     """The way on which gradients are, and the rule that adds them up."""
-    way = Way(given, chosen, given.architecture, given.net._weights.astype(np.float64), width)
+    way = Way(given, chosen, given.architecture, given.net._weights.astype(np.float64))
     if given.architecture.pooling == "max":
         return opened(way), of_maxima
     return (way, of_ranks) if chosen.is_sorted else (replace(way, bend=bend), smooth)

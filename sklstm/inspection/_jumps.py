@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from sklstm.inspection._adding_up import Found, adds_up
+from sklstm.inspection._adding_up import Found, adds_up, shared_sizes
 from sklstm.inspection._chebyshev import (
     angles_of,
     coefficients,
@@ -24,6 +24,8 @@ from sklstm.inspection._switches import crossings_of, runs_of
 
 # Points of a part, which are kept: parts that are cut in two need no more memory.
 _MOST_POINTS = 32
+# And of a short one, of which there are many on a way.
+_LEAST_POINTS = 8
 # Angles of Gauss and Legendre between two points, or where the gradient jumps between them: few
 # are enough for what is about half a wave there.
 _IN_A_CELL = 8
@@ -43,7 +45,7 @@ def opened(way):
 
 def of_maxima(way, parts, n_points, size, may_cut, stopped):
     """As `smooth`, of a way that is `opened`, whose net takes the maximum over steps."""
-    at, output = _angles(n_points), way.output
+    at, output = _angles(n_points, way.n_lines), way.output
     _, head = way.given.architecture.blocks(way.given.net._weights.astype(np.float64))
     reader = Reader(way, parts, stopped)
     hidden = _raw(reader, at)
@@ -64,12 +66,12 @@ def of_maxima(way, parts, n_points, size, may_cut, stopped):
         else:
             shares = _shares_by_slope(states, runs, head, output)
         np.add.at(seeds[:, part].transpose(1, 2, 0), (runs.candidate, runs.group), shares)
-    return _found(reader, parts, at, seeds, ends.reshape(2, -1), size)
+    return _found(reader, way, parts, at, seeds, ends.reshape(2, -1), size)
 
 
 def of_ranks(way, parts, n_points, size, may_cut, stopped):
     """As `smooth`, of a net that sorts its raw outputs."""
-    at, output = _angles(n_points), way.output
+    at, output = _angles(n_points, way.n_lines), way.output
     reader = Reader(way, parts, stopped)
     raw = _raw(reader, at)
     if raw is None:
@@ -85,11 +87,11 @@ def of_ranks(way, parts, n_points, size, may_cut, stopped):
     seeds = np.zeros_like(raw)
     by_group = seeds.reshape(len(at), -1, raw.shape[-1]).transpose(1, 2, 0)
     np.add.at(by_group, (asked[runs.group], runs.candidate), shares)
-    return _found(reader, parts, at, seeds, ends, size)
+    return _found(reader, way, parts, at, seeds, ends, size)
 
 
-def _angles(n_points):
-    return angles_of(min(n_points, _MOST_POINTS))
+def _angles(n_points, n_lines):
+    return angles_of(min(n_points, max(_MOST_POINTS // n_lines, _LEAST_POINTS)))
 
 
 def _raw(reader, at):
@@ -103,15 +105,15 @@ def _chosen_by(output):
     return lambda raw: output.of_raw(raw)[1].argmax(axis=1)
 
 
-def _found(reader, parts, at, seeds, ends, size):
+def _found(reader, way, parts, at, seeds, ends, size):
     """Go back from seeds at all angles, which know their shares."""
     gradient = np.zeros_like(parts.span)
     for _, slope in reader.gradients(positions(at), seeds):
         gradient += slope
     result = gradient * parts.span
-    sizes = np.where(size > 0, size, parts.sums(np.abs(result)))
+    sizes = shared_sizes(size, way, parts.sums(np.abs(result)))
     enough = adds_up(parts.sums(result), ends, sizes)
-    return Found(result, ends, np.full(len(parts), 2 * len(at)), enough)
+    return Found(gradient, ends, np.full(len(parts), 2 * len(at)), enough)
 
 
 def _nothing(parts):

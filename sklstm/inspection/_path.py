@@ -1,7 +1,6 @@
-"""The way from a baseline to X: predictions and gradients at points of parts of it."""
+"""Straight paths to what the net reads: predictions and gradients at points of parts of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,6 @@ from sklstm._network.parameters import Architecture
 from sklstm._network.trace import Trace
 from sklstm._sequences import Sequences
 from sklstm.inspection._blocks import gradient_on_x, most_rows
-from sklstm.inspection._chain import pull_back, transformed
 from sklstm.inspection._given import Given
 from sklstm.inspection._outputs import Output
 
@@ -26,21 +24,21 @@ class Way:
     architecture : Architecture
     weights : ndarray of shape (n_weights,), of float64
         Both are those of a net whose cells are those of the given one.
-    width : ndarray of shape (n_features,) or None
-        By which transformers are derived; None: there are none.
     bytes_of_step : int
         What a rule keeps for each step of a part.
     bend : float
         How much slower the way is gone near the baseline: see `position`.
+    n_lines : int
+        Of how many straight paths, one after the other, the way consists.
     """
 
     given: Given
     output: Output
     architecture: Architecture
     weights: np.ndarray
-    width: Any
     bytes_of_step: int = 0
     bend: float = 0.0
+    n_lines: int = 1
 
 
 def position(times, bend):
@@ -54,43 +52,45 @@ def speed(times, bend):
 
 
 class Parts:
-    """Parts of the paths of some sequences, each from a first to a last time.
+    """Parts of some paths, each from a first to a last time.
 
     Parameters
     ----------
-    steps : tuple of two ndarray of shape (n_steps, n_features)
-        The baselines and the sequences, with all steps of all in a row.
-    of_sequences : ndarray of int, of shape (n_sequences,)
-        Their lengths.
+    steps : tuple of two ndarray of shape (n_steps, n_inputs)
+        The sequences where paths begin, and where they end, with all steps of all in a row.
+    of_paths : ndarray of int, of shape (n_paths,)
+        The lengths of these sequences.
     rows : ndarray of int, of shape (n_parts,)
-        Which sequence each is a part of.
+        Which path each is a part of.
     first, last : ndarray of shape (n_parts,)
-        Times between 0, at the baseline, and 1, at the sequence. All parts take equally long.
+        Times between 0, where paths begin, and 1. All parts take equally long.
     bend : float
-        That of the way.
+        How paths bend, as of `position`.
 
     Attributes
     ----------
     lengths : ndarray of int, of shape (n_parts,)
     places : ndarray of int, of shape (n_steps,)
-        The steps of all parts in a row, among those of all sequences.
-    start, span : ndarray of shape (n_steps, n_features)
+        The steps of all parts in a row, among those of all paths.
+    share : ndarray of shape (n_parts,)
+        How much of its path each is.
+    start, span : ndarray of shape (n_steps, n_inputs)
         What they are at the first times, and what they have more at the last.
     """
 
-    def __init__(self, steps, of_sequences, rows, first, last, bend):
-        self._steps, self._of_sequences, self._bend = steps, of_sequences, bend
+    def __init__(self, steps, of_paths, rows, first, last, bend):
+        self._steps, self._of_paths, self._bend = steps, of_paths, bend
         self.rows, self.first, self.last = rows, first, last
-        self.lengths = of_sequences[rows]
+        self.lengths = of_paths[rows]
         self._begins = np.cumsum(self.lengths) - self.lengths
-        begins = np.cumsum(of_sequences) - of_sequences
+        begins = np.cumsum(of_paths) - of_paths
         self.places = np.repeat(begins[rows] - self._begins, self.lengths)
         self.places += np.arange(len(self.places))
-        baseline, sequences = (each[self.places] for each in steps)
-        whole = sequences - baseline
-        begin, end = position(first, bend), position(last, bend)
-        self.start = baseline + self.at_steps(begin) * whole
-        self.span = self.at_steps(end - begin) * whole
+        start, end = (each[self.places] for each in steps)
+        begins = position(first, bend)
+        self.share = position(last, bend) - begins
+        self.start = start + self.at_steps(begins) * (end - start)
+        self.span = self.at_steps(self.share) * (end - start)
 
     def __len__(self):
         return len(self.rows)
@@ -105,11 +105,11 @@ class Parts:
         return self._like(*(np.stack(pair, axis=1).ravel() for pair in pairs))
 
     def _like(self, rows, first, last):
-        return Parts(self._steps, self._of_sequences, rows, first, last, self._bend)
+        return Parts(self._steps, self._of_paths, rows, first, last, self._bend)
 
     @property
     def bend(self):
-        """How the way bends within each of these parts: less than the whole does."""
+        """How each of these parts bends: less than its path does."""
         return self._bend * (self.last[0] - self.first[0])
 
     def at_steps(self, of_parts):
@@ -121,7 +121,7 @@ class Parts:
         return np.concatenate([np.arange(self.lengths[n]) + self._begins[n] for n in some])
 
     def sums(self, of_steps):
-        """Numbers (n_steps, n_features) added up to one a part."""
+        """Numbers (n_steps, n_inputs) added up to one a part."""
         return np.add.reduceat(of_steps.sum(axis=1), self._begins)
 
     def largest(self, of_steps):
@@ -170,7 +170,7 @@ class Reader:
         raw : ndarray of shape (n_parts, ...)
             The raw outputs for each part at a position.
         """
-        for _, raw, n in self._forward(positions):
+        for raw, n in self._forward(positions):
             yield from raw.reshape(-1, len(self._parts), *raw.shape[1:])[:n]
 
     def gradients(self, positions, seeds=None):
@@ -186,11 +186,11 @@ class Reader:
         ------
         value : ndarray of shape (n_parts,) or None
             The prediction for each part at a position; None with `seeds`.
-        slope : ndarray of shape (n_steps, n_features)
-            The gradient on all steps of all parts in a row.
+        slope : ndarray of shape (n_steps, n_inputs)
+            The gradient on what the net reads, with all steps of all parts in a row.
         """
-        given, first = self._way.given, 0
-        for steps, raw, n in self._forward(positions):
+        first = 0
+        for raw, n in self._forward(positions):
             if seeds is None:
                 values, d_raw = self._way.output.value_and_slope(raw, self._lengths)
                 values = values.reshape(self._at_a_time, -1)
@@ -201,14 +201,12 @@ class Reader:
             slopes = gradient_on_x(self._trace, d_raw)
             if self._exists is not None:
                 slopes = slopes[self._exists]
-            slopes = slopes.reshape(-1, slopes.shape[-1])
-            slopes = pull_back(given.transformers, steps, slopes, self._way.width)
-            slopes = slopes.reshape(self._at_a_time, -1, slopes.shape[1])
+            slopes = slopes.reshape(self._at_a_time, -1, slopes.shape[-1])
             yield from zip(values[:n], slopes[:n], strict=True)
             first += n
 
     def _forward(self, positions):
-        """Some positions after others: their steps, raw outputs, and how many they are."""
+        """Some positions after others: their raw outputs, and how many they are."""
         parts = self._parts
         for first in range(0, len(positions), self._at_a_time):
             if self._stopped():
@@ -218,6 +216,5 @@ class Reader:
             # There is room for more: those are read in vain.
             here = np.append(here, np.zeros(self._at_a_time - n))
             steps = parts.start + here[:, np.newaxis, np.newaxis] * parts.span
-            steps = steps.reshape(-1, parts.span.shape[1])
-            self._numbers[:] = transformed(self._way.given.transformers, steps)
-            yield steps, self._trace.forward()[0], n
+            self._numbers[:] = steps.reshape(self._numbers.shape)
+            yield self._trace.forward()[0], n
