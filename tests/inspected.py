@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer
 from sklstm._network.parameters import architecture_of, named_views
+from sklstm.inspection import integrated_gradients
 
 STEPS, FEATURES = 7, 3
 FORMS = "3-D", "padded", "list", "2-D"
@@ -91,3 +92,29 @@ def numerical_gradient(function, X, exists, step=1e-5):
         gradient[:, t, k] = (above - below) / (2 * step)
     gradient[~exists] = np.nan
     return gradient
+
+
+# What was agreed, of the largest difference.
+COMPLETE = 1e-6
+
+
+def sums(attributions):
+    return np.nansum(padded(attributions).astype(np.float64), axis=(1, 2))
+
+
+def assert_adds_up(model, form, function, output=0, baseline=None, transformers=(), **options):
+    """And no warning says that something is missing."""
+    X = in_form(numbers(), form)
+    given = integrated_gradients(model, X, baseline=baseline, output=output, **options)
+    assert isinstance(given, list) == (form == "list")
+    start = baseline
+    if baseline is None:
+        start = (model[-1] if transformers else model)._scaling[0]
+        for transformer in reversed(transformers):
+            start = transformer.inverse_transform(start[np.newaxis])[0]
+    start = np.broadcast_to(start, (9, STEPS, FEATURES))
+    difference = function(X) - function(in_form(start, form))
+    error = np.abs(sums(given) - difference).max()
+    assert error <= COMPLETE * np.abs(difference).max()
+    exists = np.arange(STEPS) < lengths_of(form, 9)[:, np.newaxis]
+    np.testing.assert_array_equal(np.isnan(padded(given)).all(axis=2), ~exists)

@@ -1,5 +1,6 @@
 """Attributions of whole paths: read at more points, and cut in two, where they miss something."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,16 +47,31 @@ class Found:
     enough: np.ndarray
 
 
+@dataclass(frozen=True)
+class Rule:
+    """How the gradients on parts of paths are averaged.
+
+    Parameters
+    ----------
+    find : callable
+        What `_smooth` is for gradients that change smoothly.
+    most_read : callable
+        At how many points a part may be read, given n_points and the number of lines of a way.
+    """
+
+    find: Callable[..., Found]
+    most_read: Callable[[int, int], int]
+
+
 def whole_paths(way, rule, steps, lengths, n_points, stopped):
-    """The mean gradients on ways of straight paths, what these miss, and of what.
+    """The mean gradients on ways of straight paths, and what they should add up to.
 
     Parts of which a rule has not found enough are cut in two, as long as a way has points left.
 
     Parameters
     ----------
     way : Way
-    rule : callable
-        As `smooth`.
+    rule : Rule
     steps : tuple of two ndarray of shape (n_steps, n_inputs)
         The sequences where paths begin, and where they end, with all steps of all in a row: the
         first path of each way comes first.
@@ -68,14 +84,14 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
     Returns
     -------
     gradients : ndarray of shape (n_steps, n_inputs)
-    missing, differences : ndarray of shape (n_ways,)
-        What attributions by these lack of the differences of predictions, and these.
+    differences : ndarray of shape (n_ways,)
+        Of predictions.
     """
     n, n_ways = len(lengths), len(lengths) // way.n_lines
     parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend / way.n_lines)
-    whole, result = parts, np.zeros_like(steps[0])
+    first, result = parts, np.zeros_like(steps[0])
     # Of a part and its halves.
-    cost = 3 * (_counts(n_points, way.n_lines)[-1] + 1)
+    cost = 3 * rule.most_read(n_points, way.n_lines)
     differences, n_read, accepted, size = np.zeros((4, n_ways))
     while len(parts):
         # Cut are only those of which all can be: a rule need not go on where it is of no use.
@@ -85,7 +101,7 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
         found = _in_turns(way, rule, parts, n_points, size[ways], may_cut, stopped)
         if stopped():
             break
-        if parts is whole:
+        if parts is first:
             differences = (found.ends[1] - found.ends[0]).reshape(-1, n_ways).sum(axis=0)
         here = found.enough | ~may_cut
         # A step is there once for each part.
@@ -97,8 +113,7 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
         accepted += np.bincount(ways[here], sizes[here], n_ways)
         size = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
         parts = parts[~here].halves()
-    found = whole.sums(result * whole.span).reshape(-1, n_ways).sum(axis=0)
-    return result, differences - found, differences
+    return result, differences
 
 
 def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
@@ -111,7 +126,7 @@ def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
     for first in range(0, len(parts), most):
         some = slice(first, first + most)
         these = parts if len(parts) <= most else parts[some]
-        found.append(rule(way, these, n_points, size[some], may_cut[some], stopped))
+        found.append(rule.find(way, these, n_points, size[some], may_cut[some], stopped))
         if stopped():
             break
     if len(found) == 1:
@@ -124,7 +139,7 @@ def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
     )
 
 
-def smooth(way, parts, n_points, size, may_cut, stopped):
+def _smooth(way, parts, n_points, size, may_cut, stopped):
     """Integrate gradients that change smoothly, as Clenshaw and Curtis do.
 
     Parameters
@@ -208,3 +223,6 @@ def _counts(n_points, n_lines):
     if most < 2 * least:
         return [most]
     return [least << k for k in range((most // least).bit_length())]
+
+
+smooth = Rule(_smooth, lambda n_points, n_lines: _counts(n_points, n_lines)[-1] + 1)

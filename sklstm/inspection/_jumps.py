@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from sklstm.inspection._adding_up import Found, adds_up, shared_sizes
+from sklstm.inspection._adding_up import Found, Rule, adds_up, shared_sizes
 from sklstm.inspection._chebyshev import (
     angles_of,
     coefficients,
@@ -43,8 +43,8 @@ def opened(way):
     return replace(way, architecture=architecture, weights=weights, bytes_of_step=kept)
 
 
-def of_maxima(way, parts, n_points, size, may_cut, stopped):
-    """As `smooth`, of a way that is `opened`, whose net takes the maximum over steps."""
+def _of_maxima(way, parts, n_points, size, may_cut, stopped):
+    """What `smooth` finds, of a way that is `opened`, whose net takes the maximum over steps."""
     at, output = _angles(n_points, way.n_lines), way.output
     _, head = way.given.architecture.blocks(way.given.net._weights.astype(np.float64))
     reader = Reader(way, parts, stopped)
@@ -69,8 +69,8 @@ def of_maxima(way, parts, n_points, size, may_cut, stopped):
     return _found(reader, way, parts, at, seeds, ends.reshape(2, -1), size)
 
 
-def of_ranks(way, parts, n_points, size, may_cut, stopped):
-    """As `smooth`, of a net that sorts its raw outputs."""
+def _of_ranks(way, parts, n_points, size, may_cut, stopped):
+    """What `smooth` finds, of a net that sorts its raw outputs."""
     at, output = _angles(n_points, way.n_lines), way.output
     reader = Reader(way, parts, stopped)
     raw = _raw(reader, at)
@@ -176,3 +176,11 @@ def _raw_of_cells(states, runs, head, edges):
         step = runs.candidate[of_unit][place]
         raw += states[:, unit, step][..., np.newaxis] * of_outputs
     return raw
+
+
+def _most_read(n_points, n_lines):
+    # There and back.
+    return 2 * len(_angles(n_points, n_lines))
+
+
+of_maxima, of_ranks = Rule(_of_maxima, _most_read), Rule(_of_ranks, _most_read)

@@ -5,19 +5,31 @@ without transformers, even where these jump or have corners. What the inputs of 
 of the numbers of X that have changed them.
 """
 
-from functools import cached_property
-
 import numpy as np
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
 from sklstm.inspection._chain import transformed
 from sklstm.inspection._path import position
 
-# How far paths may be from the middles of lines, on the average, relative to how far these go, and
-# times the square of n_points: as that of the number of lines, by which what is off shrinks. Single
+# Transformers that make each input of one feature, the one in its place.
+_ALONE = (
+    MaxAbsScaler, MinMaxScaler, PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler
+)  # fmt: skip
+# How far paths may be from lines, on the average, relative to how far these go, and times the
+# square of n_points: as that of the number of lines, by which what is off shrinks. Single
 # attributions are off by about as much, relative to the sizes of all.
 _BENT = 0.4
-# What the ends of lines may hold.
-_KEPT_BYTES = 200_000_000
+# Where on a line this is looked at: in its middle, what is odd or comes round would pass.
+_BETWEEN = 0.38
+# What lines may hold: numbers of X and of inputs at their ends, and some more arrays of that size.
+_KEPT_BYTES, _ARRAYS = 200_000_000, 6
 
 
 class Lines:
@@ -57,19 +69,21 @@ class Lines:
         except ValueError as error:
             raise ValueError(
                 "There is no path from the baseline to X through the pipeline: its transformers "
-                f"refuse numbers between them, with the words: {error}"
+                f"refuse numbers on it or near it, with the words: {error}"
             ) from error
         return inputs.reshape(*steps.shape[:-1], inputs.shape[1])
 
     def are_straight(self, n_points):
         """Whether the paths of each sequence are, about, in what the net reads."""
-        middles = self._transformed((self._steps[:-1] + self._steps[1:]) / 2)
+        begin, end = self._steps[:-1], self._steps[1:]
+        between = self._transformed(begin + _BETWEEN * (end - begin))
+        begin, end = self._inputs[:-1], self._inputs[1:]
         # As the net multiplies them.
         scale = self._given.net._scaling[1]
-        off = np.abs((middles - (self._inputs[:-1] + self._inputs[1:]) / 2) * scale)
-        far = np.abs((self._inputs[1:] - self._inputs[:-1]) * scale)
-        starts = np.cumsum(self._of_sequences) - self._of_sequences
-        off, far = (np.add.reduceat(each.sum(axis=(0, 2)), starts) for each in (off, far))
+        off = np.abs((between - (begin + _BETWEEN * (end - begin))) * scale)
+        far = np.abs((end - begin) * scale)
+        # Lines are added one after the other: NumPy's order depends on how many steps there are.
+        off, far = (self.sums(sum(each)) for each in (off, far))
         return off / self.n * n_points**2 <= _BENT * far
 
     def attributions(self, gradients):
@@ -80,48 +94,24 @@ class Lines:
         gradients : ndarray of shape (n * n_steps, n_inputs)
             The mean gradients on all lines.
         """
-        begin, end = self.ends
-        shape = self.n, -1, self._steps.shape[2]
-        if not self._given.transformers:
-            return (gradients * (end - begin)).reshape(shape).sum(axis=0)
-        if self._sources is None:
-            return self._of_several(gradients).reshape(shape).sum(axis=0)
-        of_inputs = (gradients * (end - begin)).reshape(self.n, *self._inputs.shape[1:])
-        result = np.zeros(self._steps.shape[1:])
-        np.add.at(result.T, self._sources, of_inputs.sum(axis=0).T)
-        return result
+        transformers = (each.transformer_ for each in self._given.transformers)
+        if all(type(each) in _ALONE for each in transformers):
+            of_lines = gradients * (self.ends[1] - self.ends[0])
+        else:
+            of_lines = self._of_several(gradients)
+        return sum(of_lines.reshape(self.n, *self._steps.shape[1:]))
 
-    @cached_property
-    def _sources(self):
-        """The feature that each input is made of; None if one is made of several.
-
-        Some features are changed at once, those whose numbers have a bit, and then all others: an
-        input of one source changes with those or with these, as if all had changed.
-        """
-        (first, last), (begin, end) = (each[[0, -1]] for each in (self._steps, self._inputs))
-        n_features = first.shape[1]
-        sources = np.zeros(begin.shape[1], int)
-        # Of what ends as it began, this shows nothing; but it may have changed between.
-        if ((begin == end).all(axis=0) & (self._inputs != begin).any(axis=(0, 1))).any():
-            return None
-        for bit in range((n_features - 1).bit_length()):
-            has_bit = np.arange(n_features) >> bit & 1 == 1
-            of_some = self._transformed(np.where(has_bit, last, first))
-            of_others = self._transformed(np.where(has_bit, first, last))
-            is_some = ((of_some == end) & (of_others == begin)).all(axis=0)
-            is_other = ((of_some == begin) & (of_others == end)).all(axis=0)
-            if not (is_some | is_other).all():
-                return None
-            # What nothing changes is both, and adds nothing.
-            sources += (is_some & ~is_other) << bit
-        return sources if (sources < n_features).all() else None
+    def sums(self, of_steps):
+        """Numbers (n_steps, ...) added up to one a sequence."""
+        starts = np.cumsum(self._of_sequences) - self._of_sequences
+        return np.add.reduceat(of_steps.sum(axis=1), starts)
 
     def _of_several(self, gradients):
-        """The same for all lines, where inputs are made of several features.
+        """The same on each line, where inputs may be made of several features.
 
         What a feature changes of an input is the mean of what it changes before all others, and
         after all of them. Of what this leaves, where three or more act together, those that change
-        have equal shares.
+        have equal shares; of all, where transformers have no answer before or after.
         """
         first, last = _ends(self._steps)
         begin, end = self.ends
@@ -131,6 +121,7 @@ class Lines:
             before[:, feature], after[:, feature] = last[:, feature], first[:, feature]
             before, after = (self._transformed(each) for each in (before, after))
             changes = (before - begin + end - after) / 2
+            changes[~np.isfinite(changes).all(axis=1)] = 0
             rest -= changes
             result[:, feature] = (gradients * changes).sum(axis=1)
         changed = first != last
@@ -138,7 +129,7 @@ class Lines:
         return result + shares * (gradients * rest).sum(axis=1, keepdims=True)
 
 
-def lines_of(given, rows, start, bend, n_points):
+def lines_of(given, rows, start, bend, n_points, stopped):
     """Paths to some sequences, in as many lines as these take.
 
     Parameters
@@ -150,7 +141,9 @@ def lines_of(given, rows, start, bend, n_points):
     bend : float
         Of paths in X: see `position`.
     n_points : int
-        Twice as many as there may be lines.
+        At most half as many lines are taken.
+    stopped : callable
+        Whether to give up.
 
     Yields
     ------
@@ -161,11 +154,11 @@ def lines_of(given, rows, start, bend, n_points):
     """
     most = max(n_points // 2, 1) if given.transformers else 1
     numbers = given.n_features + given.sequences.n_features
-    bytes_of_row = 2 * (most + 1) * given.lengths[rows].max() * numbers * 8
+    bytes_of_row = _ARRAYS * (most + 1) * given.lengths[rows].max() * numbers * 8
     at_a_time = max(_KEPT_BYTES // bytes_of_row, 1)
     for begin in range(0, len(rows), at_a_time):
         todo, n = rows[begin : begin + at_a_time], 1
-        while len(todo):
+        while len(todo) and not stopped():
             lines = _in_lines(given, todo, start, bend, n)
             done = lines.are_straight(n_points) if n < most else np.full(len(todo), True)
             if done.all():
