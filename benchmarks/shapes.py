@@ -9,8 +9,6 @@ from benchmarks import timing
 from benchmarks.contenders import ONNX, SKLSTM, TORCH, load, make
 from benchmarks.workloads import Workload
 
-# Seconds before a turn: the peers' threads spin for some milliseconds after their own.
-PAUSE = 0.02
 # Multiply-adds of an epoch, going back included: some hundredths of a second. For the smallest nets
 # there is a limit to the number of minibatches.
 EPOCH_WORK, MOST_MINIBATCHES = 3e9, 128
@@ -78,7 +76,7 @@ def alternate(turns, rounds, sleep=time.sleep):
     times = {name: [] for name in turns}
     for index in range(rounds):
         for name in timing.order(list(turns), index):
-            sleep(PAUSE)
+            sleep(timing.PAUSE)
             times[name].append(turns[name]())
     return times
 

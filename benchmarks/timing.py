@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
-# Threads of OpenMP, ONNX Runtime and XLA spin for a while after their last task, some for tens of
-# milliseconds. To forbid it would slow them down; they are left to fall asleep instead.
+# Threads of OpenMP, ONNX Runtime and XLA spin for a while after their last task, those of ONNX
+# Runtime for 60 ms. To forbid it would slow them down; they are left to fall asleep instead.
 PAUSE = 0.1
 
 
