@@ -57,8 +57,6 @@ def pull_back(transformers, steps, gradient, width):
     -------
     gradient : ndarray of shape (n_steps, n_features)
     """
-    if not transformers:
-        return gradient
     result = np.empty(steps.shape)
     for feature in range(steps.shape[1]):
         above, below = steps.copy(), steps.copy()

@@ -85,12 +85,11 @@ def integrated_gradients(
 
     What the transformers of a pipeline make of the path may bend, have corners or jump. In what
     the net reads, straight lines stand for it, one after the other: one if transformers scale or
-    rotate, else as many as it takes, `n_points` / 2 at most, which may take ten times as long. What
-    an input adds is said of the features that it is made of. Of several, each has what it changes
-    of the input, as the mean of its change before all others and after them. So attributions add
-    up whatever transformers do. Single ones are off by less than a thousandth of the sizes of all
-    where a path bends gently, and by a fourth of that with twice as many points; by more where it
-    jumps, or turns many times.
+    rotate, else as many as it takes, `n_points` / 2 at most, which takes longer. What an input adds
+    is said of the features that it is made of. Of several, each has what it changes of the input,
+    as the mean of its change before all others and after them. Single attributions are off by less
+    than a thousandth of the sizes of all where a path bends gently, and by a fourth of that with
+    twice as many points; by more where it jumps, or turns many times.
 
     If attributions miss what they should add up to, by more than a millionth of the largest
     difference, a warning says by how much: predictions may change so suddenly on the path that
