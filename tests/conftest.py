@@ -1,6 +1,5 @@
 """What several test files share: small data, a small net, comparison of bits."""
 
-import _thread
 import signal
 import time
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from numba import config
 
 from sklstm import LSTMRegressor
 from sklstm._machine.linkage import EVERY_NET, UPPER_LAYERS
+from sklstm._network import spare_threads
 from sklstm._training.history import History
 
 # Tests of products call kernels without the network, which does this.
@@ -60,17 +60,17 @@ def interruptible():
 
 @pytest.fixture
 def workers(monkeypatch):
-    """The threads that rounds are shared with: `started` and `ended` hold one entry for each."""
-    start, seen = _thread.start_new_thread, SimpleNamespace(started=[], ended=[])
+    """What rounds are shared with: `started` and `ended` hold one entry for each worker."""
+    start, seen = spare_threads.start, SimpleNamespace(started=[], ended=[])
 
     def watched_start(function, arguments):
-        def run():
+        def run(*arguments):
             try:
                 function(*arguments)
             finally:
                 seen.ended.append(arguments)
 
-        start(run, ())
+        start(run, arguments)
         seen.started.append(arguments)
 
     def all_ended():
@@ -81,7 +81,7 @@ def workers(monkeypatch):
         return len(seen.ended) == len(seen.started)
 
     seen.all_ended = all_ended
-    monkeypatch.setattr(_thread, "start_new_thread", watched_start)
+    monkeypatch.setattr(spare_threads, "start", watched_start)
     return seen
 
 

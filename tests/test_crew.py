@@ -193,7 +193,7 @@ def test_a_machine_that_has_no_more_threads_does_it_alone(monkeypatch, joined):
     def refuse(function, arguments):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    monkeypatch.setattr("sklstm._network.spare_threads.start", refuse)
     assert_same_bits(predict(problem), expected)
     assert joined == [1]
 

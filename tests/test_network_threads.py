@@ -1,6 +1,5 @@
 """The net's threads: how many there are, how they share the rows, and that they end."""
 
-import _thread
 import itertools
 import os
 import signal
@@ -17,7 +16,7 @@ from conftest import assert_same_bits
 from problems import make_problem, mixed_problem, predict, train_once, use_threads
 
 from sklstm._kernels import tickets as kernels
-from sklstm._network import plan
+from sklstm._network import plan, spare_threads
 from sklstm._network.plan import count_shards, cut
 from sklstm._network.rounds import Predictor, TwoWay
 
@@ -92,13 +91,13 @@ def test_a_team_does_not_end_before_its_workers(monkeypatch):
 
 def test_a_worker_that_an_interrupt_did_not_count_ends_too(monkeypatch, workers):
     use_threads(monkeypatch, 2)
-    problem, start = mixed_problem(np.float64), _thread.start_new_thread
+    problem, start = mixed_problem(np.float64), spare_threads.start
 
     def interrupted_start(function, arguments):
         start(function, arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_thread, "start_new_thread", interrupted_start)
+    monkeypatch.setattr(spare_threads, "start", interrupted_start)
 
     def round_with_a_pause():
         with TwoWay(problem.architecture, problem.sequences, 100) as team:

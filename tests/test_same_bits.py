@@ -78,14 +78,15 @@ def test_refitting_forgets_the_previous_fit(X, y):
 
 # Fits that are large enough for several threads: 4 shards a minibatch.
 LARGE_FIT = """
-import _thread, hashlib, warnings
+import hashlib, warnings
 import numpy as np
 from sklstm import LSTMRegressor
+from sklstm._network import spare_threads
 
 warnings.simplefilter("ignore")
 started = []
-start = _thread.start_new_thread
-_thread.start_new_thread = lambda *call: (started.append(call), start(*call))
+start = spare_threads.start
+spare_threads.start = lambda *call: (started.append(call), start(*call))
 digest = hashlib.sha256()
 most_threads = 0
 for dtype in (np.float32, np.float64):
@@ -97,7 +98,7 @@ for dtype in (np.float32, np.float64):
     for array in (model.input_weights_[0], model.recurrent_weights_[0], model.biases_[0],
                   model.output_weights_, model.output_bias_, model.predict(X)):
         digest.update(array.tobytes())
-_thread.start_new_thread = start
+spare_threads.start = start
 """
 
 

