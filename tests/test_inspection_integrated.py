@@ -26,6 +26,7 @@ from sklearn.preprocessing import (
 
 from sklstm import LSTMClassifier
 from sklstm.inspection import _adding_up, _blocks, input_gradients, integrated_gradients
+from sklstm.inspection._smooth import smooth
 
 pytestmark = ignores_convergence
 for_each_form = pytest.mark.parametrize("form", FORMS)
@@ -183,35 +184,41 @@ def test_where_points_are_too_few_more_are_taken(monkeypatch):
     expected = integrated_gradients(model, X, n_points=250)
     assert np.abs(integrated_gradients(model, X, n_points=100) - expected).max() < 1e-5
     coarse = integrated_gradients(model, X, n_points=16)
-    monkeypatch.setattr(_adding_up, "_MOST", 1)
+    monkeypatch.setattr(_adding_up, "MOST", 1)
     alone = integrated_gradients(model, X, n_points=16)
     assert np.abs(coarse - expected).max() < np.abs(alone - expected).max() / 10
 
 
 @pytest.mark.filterwarnings("ignore:Attributions miss")
 @pytest.mark.parametrize(
-    ("n_points", "counts"), [(64, {12, 24, 48}), (96, {12, 24, 48, 96}), (20, {20})]
+    ("n_points", "counts", "of_parts"),
+    [
+        (64, {12, 24, 48}, {4, 8, 16, 32, 64}),
+        (96, {12, 24, 48, 96}, {4, 8, 16, 32, 64}),
+        (20, {20}, {4, 8, 16}),
+    ],
 )
 def test_points_are_doubled_and_paths_are_cut_as_long_as_there_are_points(
-    monkeypatch, n_points, counts
+    monkeypatch, n_points, counts, of_parts
 ):
     model, X = fitted(hidden_layer_sizes=20), numbers()
     model._weights = 4 * model._weights
-    points, of_rows = set(), np.zeros(len(X), int)
+    points, of_rows = {True: set(), False: set()}, np.zeros(len(X), int)
 
     def never_enough(way, parts, *arguments):
-        found = _adding_up.smooth.find(way, parts, *arguments)
-        points.update(found.n_read.tolist())
+        found = smooth.find(way, parts, *arguments)
+        points[parts.are_whole].update(found.n_read.tolist())
         np.add.at(of_rows, parts.rows, found.n_read)
         return replace(found, enough=np.zeros_like(found.enough))
 
-    rule = replace(_adding_up.smooth, find=never_enough)
+    rule = replace(smooth, find=never_enough)
     monkeypatch.setattr("sklstm.inspection._integrated.smooth", rule)
     integrated_gradients(model, X, n_points=n_points)
     # One more is read, at the end.
-    assert points <= {n + 1 for n in counts}
+    assert points[True] <= {n + 1 for n in counts}
+    assert points[False] <= {n + 1 for n in of_parts}
     assert (of_rows > 3 * max(counts)).all()
-    assert (of_rows <= 64 * n_points).all()
+    assert (of_rows <= 128 * n_points).all()
 
 
 def test_they_agree_with_captum():

@@ -1,4 +1,4 @@
-"""Attributions of whole paths: read at more points, and cut in two, where they miss something."""
+"""Attributions of whole paths: read at more points, and cut, where they miss something."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklstm.inspection._blocks import most_rows
-from sklstm.inspection._chebyshev import angles_of, positions, shares_of_the_whole
-from sklstm.inspection._path import Parts, Reader, position, speed
+from sklstm.inspection._path import Parts
 
-# What the attributions of a part of a path may miss of what they should add up to, relative to
-# their sizes; and, by rounding, relative to predictions.
-_TOLERANCE, _ROUNDING = 3e-8, 1e-14
-# What the last doubling of points may have changed of an attribution, relative to the sizes of all.
-# Far less is still missing: in nets that were made to bend sharply, 4e-7 at most.
-_CHANGE = 3e-5
-# Gates are open or shut far from the baseline, and change most near it: there, points are closer by
-# this power of e. Nets of 64 units, fitted with their defaults, need a sixth fewer points for it.
-BEND = 1.5
-# How many points are tried, before twice as many: enough for most sequences, where nets of 64 units
-# were fitted to something smooth. And how many times n_points a sequence may be read.
-_LEAST_POINTS, _MOST = 12, 64
+# What the attributions of a path may miss of what they should add up to, relative to their sizes;
+# those of a part that was cut, as what many of these miss adds up; and, by rounding, relative to
+# predictions.
+TOLERANCE, _OF_A_PART, _ROUNDING = 3e-8, 4e-9, 1e-14
+# How many times n_points a sequence may be read.
+MOST = 128
 # What a rule may keep for all parts that it is asked for.
 _KEPT_BYTES = 200_000_000
 
@@ -39,12 +32,15 @@ class Found:
         At how many points each part was read.
     enough : ndarray of bool, of shape (n_parts,)
         Whether more points would change nothing.
+    cuts : ndarray of shape (2, n_parts)
+        Between which two positions of a part most is missing; both in the middle if nobody knows.
     """
 
     gradients: np.ndarray
     ends: np.ndarray
     n_read: np.ndarray
     enough: np.ndarray
+    cuts: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class Rule:
     Parameters
     ----------
     find : callable
-        What `_smooth` is for gradients that change smoothly.
+        Given a way, parts, n_points, their sizes, which of them may be cut, and whether to give
+        up: see `smooth`.
     most_read : callable
         At how many points a part may be read, given n_points and the number of lines of a way.
     """
@@ -66,7 +63,8 @@ class Rule:
 def whole_paths(way, rule, steps, lengths, n_points, stopped):
     """The mean gradients on ways of straight paths, and what they should add up to.
 
-    Parts of which a rule has not found enough are cut in two, as long as a way has points left.
+    Parts of which a rule has not found enough are cut, as long as a way has points left: those
+    first that are of what missed most.
 
     Parameters
     ----------
@@ -90,30 +88,43 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
     n, n_ways = len(lengths), len(lengths) // way.n_lines
     parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend / way.n_lines)
     first, result = parts, np.zeros_like(steps[0])
-    # Of a part and its halves.
-    cost = 3 * rule.most_read(n_points, way.n_lines)
     differences, n_read, accepted, size = np.zeros((4, n_ways))
+    most_read = rule.most_read(n_points, way.n_lines)
     while len(parts):
-        # Cut are only those of which all can be: a rule need not go on where it is of no use.
-        left = _MOST * n_points - n_read
         ways = parts.rows % n_ways
-        may_cut = (left >= cost * np.bincount(ways, minlength=n_ways))[ways]
-        found = _in_turns(way, rule, parts, n_points, size[ways], may_cut, stopped)
+        # Of each, there are three pieces.
+        n_cut = (MOST * n_points - n_read) // most_read - np.bincount(ways, minlength=n_ways)
+        found = _in_turns(way, rule, parts, n_points, size[ways], (n_cut >= 3)[ways], stopped)
         if stopped():
             break
         if parts is first:
             differences = (found.ends[1] - found.ends[0]).reshape(-1, n_ways).sum(axis=0)
-        here = found.enough | ~may_cut
+        n_read += np.bincount(ways, found.n_read, n_ways)
+        n_cut = (MOST * n_points - n_read) // (3 * most_read)
+        contributions = found.gradients * parts.span
+        missing = np.abs(found.ends[1] - found.ends[0] - parts.sums(contributions))
+        ranks = _ranks(ways, np.where(found.enough, 0, -missing))
+        here = found.enough | (ranks >= n_cut[ways])
         # A step is there once for each part.
         at_steps = parts.at_steps(here)[:, 0]
         of_paths = found.gradients * parts.at_steps(parts.share)
         np.add.at(result, parts.places[at_steps], of_paths[at_steps])
-        sizes = parts.sums(np.abs(found.gradients * parts.span))
-        n_read += np.bincount(ways, found.n_read, n_ways)
+        sizes = parts.sums(np.abs(contributions))
         accepted += np.bincount(ways[here], sizes[here], n_ways)
-        size = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
-        parts = parts[~here].halves()
+        all_sizes = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
+        # A point that happens to be where predictions jump has them far too large.
+        size = all_sizes if parts is first else np.minimum(size, all_sizes)
+        parts = parts[~here].cut(found.cuts[:, ~here])
     return result, differences
+
+
+def _ranks(groups, numbers):
+    """At what place each number would be, if those of its group were sorted."""
+    order = np.lexsort((numbers, groups))
+    begins = np.searchsorted(groups[order], groups)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    return ranks - begins
 
 
 def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
@@ -136,70 +147,8 @@ def _in_turns(way, rule, parts, n_points, size, may_cut, stopped):
         np.concatenate([each.ends for each in found], axis=1),
         np.concatenate([each.n_read for each in found]),
         np.concatenate([each.enough for each in found]),
+        np.concatenate([each.cuts for each in found], axis=1),
     )
-
-
-def _smooth(way, parts, n_points, size, may_cut, stopped):
-    """Integrate gradients that change smoothly, as Clenshaw and Curtis do.
-
-    Parameters
-    ----------
-    way : Way
-    parts : Parts
-    n_points : int
-        At most; one more is read, at the end.
-    size : ndarray of shape (n_parts,)
-        About the sizes of attributions added up, over all parts of the same way; 0 if nobody knows.
-    may_cut : ndarray of bool, of shape (n_parts,)
-        Whether a part of which this is not enough will be cut in two.
-    stopped : callable
-        Whether to give up.
-
-    Returns
-    -------
-    found : Found
-    """
-    counts = _counts(n_points, way.n_lines)
-    # What half of the first points would give tells what to expect of all.
-    half = [] if counts[0] % 2 else [counts[0] // 2]
-    sums = {n: np.zeros_like(parts.span) for n in (*half, *counts)}
-    ends, n_read = np.zeros((2, len(parts))), np.zeros(len(parts), np.int64)
-    result, enough = np.zeros_like(parts.span), np.zeros(len(parts), bool)
-    todo, places, at_steps = parts, np.arange(len(parts)), slice(None)
-    reader = Reader(way, parts, stopped)
-    for n in counts:
-        # Of twice as many points, every other one was read before. Rules of fewer have been used.
-        sums = {m: of_rule for m, of_rule in sums.items() if m >= n // 2}
-        new = np.arange(n + 1) if n == counts[0] else np.arange(1, n, 2)
-        times = positions(angles_of(n)[new])
-        answers = reader.gradients(position(times, parts.bend))
-        faster = speed(times, parts.bend)
-        for point, fast, (value, slope) in zip(new, faster, answers, strict=False):
-            if point in (0, n):
-                ends[point // n, places] = value
-            for m, of_rule in sums.items():
-                if m * point % n == 0:
-                    of_rule += shares_of_the_whole(m)[m * point // n] * fast * slope
-        if stopped():
-            break
-        found = sums[n] * todo.span
-        result[at_steps] = sums[n]
-        n_read[places] += len(new)
-        of_all = shared_sizes(size[places], way, todo.sums(np.abs(found)))
-        change = todo.largest(found - sums[n // 2] * todo.span) if half else 0
-        enough[places] = adds_up(todo.sums(found), ends[:, places], of_all, change)
-        # Each doubling squares what is missing.
-        in_vain = may_cut[places] & ((change / of_all) ** (2 * counts[-1] / n) > _TOLERANCE)
-        on = ~(enough[places] | in_vain)
-        if not on.any():
-            break
-        if not on.all():
-            stay = todo.places_of(np.flatnonzero(on))
-            sums = {m: of_rule[stay] for m, of_rule in sums.items()}
-            todo, places = todo[on], places[on]
-            at_steps = parts.places_of(places)
-            reader = Reader(way, todo, stopped)
-    return Found(result, ends, n_read, enough)
 
 
 def shared_sizes(size, way, sizes):
@@ -208,21 +157,8 @@ def shared_sizes(size, way, sizes):
     return np.where(size > 0, size, sizes * np.sqrt(way.n_lines))
 
 
-def adds_up(total, ends, size, change=0):
-    """Whether attributions add up, and have changed little; where there is NaN, none ever will."""
+def add_up(parts, total, ends, size):
+    """Whether the attributions of parts do; where there is NaN, none ever will."""
     missing = np.abs(ends[1] - ends[0] - total)
-    allowed = _TOLERANCE * size + _ROUNDING * np.abs(ends).max(axis=0)
-    return ~((missing > allowed) | (change > _CHANGE * size))
-
-
-def _counts(n_points, n_lines):
-    """How many points of each line are tried, one after the other."""
-    # Few are enough for a short one.
-    least = max(_LEAST_POINTS // n_lines // 2 * 2, 2)
-    most = min(n_points, _MOST * n_points // (4 * n_lines))
-    if most < 2 * least:
-        return [most]
-    return [least << k for k in range((most // least).bit_length())]
-
-
-smooth = Rule(_smooth, lambda n_points, n_lines: _counts(n_points, n_lines)[-1] + 1)
+    allowed = (TOLERANCE if parts.are_whole else _OF_A_PART) * size
+    return ~(missing > allowed + _ROUNDING * np.abs(ends).max(axis=0))

@@ -8,13 +8,14 @@ import numpy as np
 
 from sklstm._messages import warn_user
 from sklstm._typing import Floats, SequencesLike
-from sklstm.inspection._adding_up import BEND, smooth, whole_paths
+from sklstm.inspection._adding_up import whole_paths
 from sklstm.inspection._blocks import blocks_of, run_blocks
 from sklstm.inspection._given import read_given
 from sklstm.inspection._jumps import of_maxima, of_ranks, opened
 from sklstm.inspection._lines import lines_of
 from sklstm.inspection._outputs import read_output
 from sklstm.inspection._path import Way
+from sklstm.inspection._smooth import BEND, smooth
 
 # The share of the largest difference from which what is missing is told.
 _TOLD = 1e-6
@@ -53,8 +54,8 @@ def integrated_gradients(
         baseline, where nets bend most. From 24 on, 12 are taken first, and twice as many where that
         is not enough, and again, as often as `n_points` allows: 12, 24 or 48 by default, and 96
         with n_points=96. Where they are too few, so that attributions do not add up to 3e-8 of
-        their sizes, that part of the path is cut in two, again and again, until a sequence was
-        read at 64 times `n_points`. In a pipeline, see the notes.
+        their sizes, that part of the path is cut where most is missing, again and again, until a
+        sequence was read at 128 times `n_points`. In a pipeline, see the notes.
 
     Returns
     -------
@@ -91,8 +92,10 @@ def integrated_gradients(
     than a thousandth of the sizes of all where a path bends gently, and by a fourth of that with
     twice as many points; by more where it jumps, or turns many times.
 
-    If attributions miss what they should add up to, by more than a millionth of the largest
-    difference, a warning says by how much: predictions may change so suddenly on the path that
+    Where predictions fall off a cliff, between two points however close, the gradient has one
+    direction: that in which the net is pushed over. There, attributions are scaled to what is known
+    to fall. If attributions still miss what they should add up to, by more than a millionth of the
+    largest difference, a warning says by how much: predictions may change so often on the path that
     points run out.
 
     References

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 
-from sklstm.inspection._adding_up import Found, Rule, adds_up, shared_sizes
+from sklstm.inspection._adding_up import Found, Rule, add_up, shared_sizes
 from sklstm.inspection._chebyshev import (
     angles_of,
     coefficients,
@@ -112,13 +112,15 @@ def _found(reader, way, parts, at, seeds, ends, size):
         gradient += slope
     result = gradient * parts.span
     sizes = shared_sizes(size, way, parts.sums(np.abs(result)))
-    enough = adds_up(parts.sums(result), ends, sizes)
-    return Found(gradient, ends, np.full(len(parts), 2 * len(at)), enough)
+    enough = add_up(parts, parts.sums(result), ends, sizes)
+    n_read, middles = np.full(len(parts), 2 * len(at)), np.full((2, len(parts)), 0.5)
+    return Found(gradient, ends, n_read, enough, middles)
 
 
 def _nothing(parts):
     n = len(parts)
-    return Found(np.zeros_like(parts.span), np.zeros((2, n)), np.zeros(n, int), np.ones(n, bool))
+    nothing, enough = np.zeros((2, n)), np.ones(n, bool)
+    return Found(np.zeros_like(parts.span), nothing, np.zeros(n, int), enough, nothing)
 
 
 def _weighted(pooled, head):

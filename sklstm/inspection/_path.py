@@ -52,7 +52,7 @@ def speed(times, bend):
 
 
 class Parts:
-    """Parts of some paths, each from a first to a last time.
+    """Parts of some paths, each from a first to a last position.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ class Parts:
     rows : ndarray of int, of shape (n_parts,)
         Which path each is a part of.
     first, last : ndarray of shape (n_parts,)
-        Times between 0, where paths begin, and 1. All parts take equally long.
+        Between 0, where paths begin, and 1, where they end.
     bend : float
-        How paths bend, as of `position`.
+        How parts are gone, as of `position`.
 
     Attributes
     ----------
@@ -74,12 +74,14 @@ class Parts:
         The steps of all parts in a row, among those of all paths.
     share : ndarray of shape (n_parts,)
         How much of its path each is.
+    are_whole : bool
+        Whether all are paths from 0 to 1.
     start, span : ndarray of shape (n_steps, n_inputs)
-        What they are at the first times, and what they have more at the last.
+        What they are at the first positions, and what they have more at the last.
     """
 
-    def __init__(self, steps, of_paths, rows, first, last, bend):
-        self._steps, self._of_paths, self._bend = steps, of_paths, bend
+    def __init__(self, steps, of_paths, rows, first, last, bend=0.0):
+        self._steps, self._of_paths, self.bend = steps, of_paths, bend
         self.rows, self.first, self.last = rows, first, last
         self.lengths = of_paths[rows]
         self._begins = np.cumsum(self.lengths) - self.lengths
@@ -87,30 +89,28 @@ class Parts:
         self.places = np.repeat(begins[rows] - self._begins, self.lengths)
         self.places += np.arange(len(self.places))
         start, end = (each[self.places] for each in steps)
-        begins = position(first, bend)
-        self.share = position(last, bend) - begins
-        self.start = start + self.at_steps(begins) * (end - start)
+        self.share = last - first
+        self.are_whole = bool((self.share == 1).all())
+        self.start = start + self.at_steps(first) * (end - start)
         self.span = self.at_steps(self.share) * (end - start)
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, some):
-        return self._like(self.rows[some], self.first[some], self.last[some])
+        of_these = self.rows[some], self.first[some], self.last[some]
+        return Parts(self._steps, self._of_paths, *of_these, self.bend)
 
-    def halves(self):
-        """Each of them cut in two, that take equally long, one after the other."""
-        middle = (self.first + self.last) / 2
-        pairs = (self.rows, self.rows), (self.first, middle), (middle, self.last)
-        return self._like(*(np.stack(pair, axis=1).ravel() for pair in pairs))
-
-    def _like(self, rows, first, last):
-        return Parts(self._steps, self._of_paths, rows, first, last, self._bend)
-
-    @property
-    def bend(self):
-        """How each of these parts bends: less than its path does."""
-        return self._bend * (self.last[0] - self.first[0])
+    def cut(self, at):
+        """Each cut in three, or in two where these positions of it, (2, n_parts), leave nothing."""
+        within = self.first + at * self.share
+        # Where a part ends, without rounding.
+        within[at == 1] = np.broadcast_to(self.last, at.shape)[at == 1]
+        edges = np.stack([self.first, *within, self.last], axis=1)
+        first, last = edges[:, :-1].ravel(), edges[:, 1:].ravel()
+        pieces = np.flatnonzero(first < last)
+        rows = self.rows[pieces // 3]
+        return Parts(self._steps, self._of_paths, rows, first[pieces], last[pieces])
 
     def at_steps(self, of_parts):
         """Numbers, one a part, at each of its steps: (n_steps, 1)."""
