@@ -47,6 +47,20 @@ def test_attributions_add_up(gain):
     assert missing(model, X, integrated_gradients(model, X, baseline=BASELINE)) < 1e-6
 
 
+@pytest.mark.parametrize("gain", [3, 10, 30])
+def test_attributions_add_up_where_the_cliff_is_at_a_point(gain):
+    # In the middle of the path, where the first reading finds a gradient that is far too large.
+    model, X = latch(gain), np.abs(pushes()) * [1, -1, 1]
+    found = integrated_gradients(model, X, baseline=-X)
+    falls = model.predict(X) - model.predict(-X)
+    assert (falls > 1).all()
+    assert np.abs(found.sum(axis=(1, 2)) - falls).max() < 1e-6 * falls.max()
+    # By symmetry, each has had its share of the pushes.
+    pushed = X * [1, -2, 0.5] / (gain + 0.5) ** np.arange(STEPS)[:, np.newaxis]
+    shares = pushed / pushed.sum(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(found / found.sum(axis=(1, 2), keepdims=True), shares, atol=0.05)
+
+
 @pytest.mark.parametrize("function", [np.sinh, np.cbrt, np.sign])
 def test_attributions_add_up_through_transformers(function):
     model, X = latch(30, [FunctionTransformer(function)]), pushes()

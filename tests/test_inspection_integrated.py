@@ -221,6 +221,17 @@ def test_points_are_doubled_and_paths_are_cut_as_long_as_there_are_points(
     assert (of_rows <= 128 * n_points).all()
 
 
+@pytest.mark.filterwarnings("ignore:Attributions miss")
+@pytest.mark.parametrize("n_points", [1, 2, 3, 5])
+def test_few_points_are_made_up_for_by_cuts(n_points):
+    model, X = fitted(hidden_layer_sizes=20), numbers()
+    model._weights = 2 * model._weights
+    expected = integrated_gradients(model, X)
+    sizes = np.abs(expected).sum(axis=(1, 2), keepdims=True)
+    found = integrated_gradients(model, X, n_points=n_points)
+    assert (np.abs(found - expected) < 1e-2 * sizes).all()
+
+
 def test_they_agree_with_captum():
     torch = pytest.importorskip("torch")
     attr = pytest.importorskip("captum.attr")

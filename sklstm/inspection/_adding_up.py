@@ -102,20 +102,27 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
         n_read += np.bincount(ways, found.n_read, n_ways)
         n_cut = (MOST * n_points - n_read) // (3 * most_read)
         contributions = found.gradients * parts.span
-        missing = np.abs(found.ends[1] - found.ends[0] - parts.sums(contributions))
+        total, differs = parts.sums(contributions), found.ends[1] - found.ends[0]
+        missing = np.abs(differs - total)
         ranks = _ranks(ways, np.where(found.enough, 0, -missing))
         here = found.enough | (ranks >= n_cut[ways])
         # A step is there once for each part.
         at_steps = parts.at_steps(here)[:, 0]
         of_paths = found.gradients * parts.at_steps(parts.share)
         np.add.at(result, parts.places[at_steps], of_paths[at_steps])
-        sizes = parts.sums(np.abs(contributions))
+        sizes = _true_sizes(parts.sums(np.abs(contributions)), np.abs(total), np.abs(differs))
         accepted += np.bincount(ways[here], sizes[here], n_ways)
         all_sizes = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
-        # A point that happens to be where predictions jump has them far too large.
         size = all_sizes if parts is first else np.minimum(size, all_sizes)
         parts = parts[~here].cut(found.cuts[:, ~here])
     return result, differences
+
+
+def _true_sizes(sizes, total, difference):
+    """About the sizes of attributions that add up, where these have a total that does not."""
+    # A point that happens to be where predictions jump has them far too large.
+    too_large = (total > difference) & (total - difference > sizes / 100)
+    return sizes * np.where(too_large, difference / total, 1)
 
 
 def _ranks(groups, numbers):

@@ -118,13 +118,14 @@ def _judged(parts, fine, coarse, ends, size):
     smooth = adding_up & ~(change > _CHANGE * size)
     if parts.are_whole:
         return smooth, change, ones
-    # Where predictions fall off a cliff, points see little of it, or too much. But there gradients
-    # have one direction, in which the net is pushed over; and how far it falls is known.
+    # Where predictions fall off a cliff, points see too little of it, or too much. But there,
+    # gradients have one direction, in which the net is pushed over; and how far it falls is known.
     fall = ends[1] - ends[0]
     factor, before = fall / total, fall / parts.sums(coarse)
     turned = parts.largest(fine * parts.at_steps(factor) - coarse * parts.at_steps(before))
-    steep = parts.sums(np.abs(fine)) > _STEEP * parts.share * size
-    seen = np.abs(fall - total) < np.abs(total)
+    steep = np.abs(fall) > _STEEP * parts.share * size
+    # Where they see too much of it, what is beside it would be lost: nothing, in a short part.
+    seen = (factor < 2) & ((factor > 0.5) | (factor > 0) & (parts.share < TOLERANCE))
     cliff = ~smooth & steep & seen & (turned <= TOLERANCE * size)
     return smooth | cliff, change, np.where(cliff, factor, 1)
 
@@ -139,12 +140,12 @@ def _cuts(known, counts, bend):
         trapezia = np.diff(at)[:, np.newaxis] * (slopes[1:] + slopes[:-1]) / 2
         missing = np.abs(np.diff(values, axis=0) - trapezia)
         worst = missing.argmax(axis=0)
-        there = 2 * missing.max(axis=0) > missing.sum(axis=0)
+        there = (2 * missing.max(axis=0) > missing.sum(axis=0)) & (n > 1)
         cuts[:, parts[there]] = at[worst[there]], at[worst[there] + 1]
     return cuts
 
 
-def _counts(n_points, n_lines, are_whole=True):
+def _counts(n_points, n_lines, are_whole):
     """How many points of each line, or of parts of lines, are tried one after the other."""
     # Few are enough for what is short.
     least = max(_LEAST_POINTS // n_lines // 2 * 2, 2) if are_whole else _LEAST_OF_PARTS
@@ -154,4 +155,8 @@ def _counts(n_points, n_lines, are_whole=True):
     return [least << k for k in range((most // least).bit_length())]
 
 
-smooth = Rule(_smooth, lambda n_points, n_lines: _counts(n_points, n_lines)[-1] + 1)
+def _most_read(n_points, n_lines):
+    return max(_counts(n_points, n_lines, are_whole)[-1] for are_whole in (True, False)) + 1
+
+
+smooth = Rule(_smooth, _most_read)
