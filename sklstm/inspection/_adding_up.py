@@ -64,7 +64,7 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
     """The mean gradients on ways of straight paths, and what they should add up to.
 
     Parts of which a rule has not found enough are cut, as long as a way has points left: those
-    first that are of what missed most.
+    first that miss most.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
     most_read = rule.most_read(n_points, way.n_lines)
     while len(parts):
         ways = parts.rows % n_ways
-        # Of each, there are three pieces.
-        n_cut = (MOST * n_points - n_read) // most_read - np.bincount(ways, minlength=n_ways)
-        found = _in_turns(way, rule, parts, n_points, size[ways], (n_cut >= 3)[ways], stopped)
+        # How many more may be read after these; a part that is cut has three pieces.
+        left = (MOST * n_points - n_read) // most_read - np.bincount(ways, minlength=n_ways)
+        found = _in_turns(way, rule, parts, n_points, size[ways], (left >= 3)[ways], stopped)
         if stopped():
             break
         if parts is first:

@@ -33,7 +33,7 @@ def _smooth(way, parts, n_points, size, may_cut, stopped):
     size : ndarray of shape (n_parts,)
         About the sizes of attributions added up, over all parts of the same way; 0 if nobody knows.
     may_cut : ndarray of bool, of shape (n_parts,)
-        Whether a part of which this is not enough will be cut.
+        Whether a part of which this is not enough may be cut.
     stopped : callable
         Whether to give up.
 
