@@ -24,7 +24,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from sklstm import LSTMClassifier
+from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.inspection import _adding_up, _blocks, input_gradients, integrated_gradients
 from sklstm.inspection._smooth import smooth
 
@@ -51,6 +51,19 @@ def test_what_nets_of_large_weights_miss_is_told(pooling, normalize_X):
     with pytest.warns(UserWarning, match=r"raise n_points \(was 3\)"):
         integrated_gradients(model, numbers(), n_points=3)
     assert_adds_up(model, "3-D", model.predict, n_points=1000)
+
+
+@for_each_pooling
+@pytest.mark.filterwarnings("error:Attributions miss")
+def test_what_more_points_cannot_mend_is_not_told(pooling):
+    X = numbers()
+    model = fitted(pooling=pooling)
+    attributions = integrated_gradients(model, X, baseline=X + 1e-13)
+    assert 0 < np.abs(attributions).max() < 1e-11
+    # Predictions near a billion are rounded by 1e-7, at each of the points.
+    model = LSTMRegressor(6, pooling=pooling, max_iter=3, random_state=0).fit(X, X[:, 0, 0] + 1e9)
+    attributions = integrated_gradients(model, X)
+    assert 0 < np.abs(attributions.sum(axis=(1, 2))).max() < 1
 
 
 @for_each_pooling

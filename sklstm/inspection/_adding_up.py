@@ -84,11 +84,13 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
     gradients : ndarray of shape (n_steps, n_inputs)
     differences : ndarray of shape (n_ways,)
         Of predictions.
+    rounding : ndarray of shape (n_ways,)
+        What these may be off by.
     """
     n, n_ways = len(lengths), len(lengths) // way.n_lines
     parts = Parts(steps, lengths, np.arange(n), np.zeros(n), np.ones(n), way.bend / way.n_lines)
     first, result = parts, np.zeros_like(steps[0])
-    differences, n_read, accepted, size = np.zeros((4, n_ways))
+    differences, rounding, n_read, accepted, size = np.zeros((5, n_ways))
     most_read = rule.most_read(n_points, way.n_lines)
     while len(parts):
         ways = parts.rows % n_ways
@@ -99,6 +101,7 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
             break
         if parts is first:
             differences = (found.ends[1] - found.ends[0]).reshape(-1, n_ways).sum(axis=0)
+            rounding = _rounding(found.ends).reshape(-1, n_ways).max(axis=0)
         n_read += np.bincount(ways, found.n_read, n_ways)
         n_cut = (MOST * n_points - n_read) // (3 * most_read)
         contributions = found.gradients * parts.span
@@ -115,7 +118,7 @@ def whole_paths(way, rule, steps, lengths, n_points, stopped):
         all_sizes = accepted + np.bincount(ways[~here], sizes[~here], n_ways)
         size = all_sizes if parts is first else np.minimum(size, all_sizes)
         parts = parts[~here].cut(found.cuts[:, ~here])
-    return result, differences
+    return result, differences, rounding
 
 
 def _true_sizes(sizes, total, difference):
@@ -168,4 +171,9 @@ def add_up(parts, total, ends, size):
     """Whether the attributions of parts do; where there is NaN, none ever will."""
     missing = np.abs(ends[1] - ends[0] - total)
     allowed = (TOLERANCE if parts.are_whole else _OF_A_PART) * size
-    return ~(missing > allowed + _ROUNDING * np.abs(ends).max(axis=0))
+    return ~(missing > allowed + _rounding(ends))
+
+
+def _rounding(ends):
+    """What a difference of predictions (2, n_parts), and what adds up to it, may be off by."""
+    return _ROUNDING * np.abs(ends).max(axis=0)
