@@ -48,8 +48,8 @@ lstm = LSTMClassifier(
     64,
     n_timesteps=ROWS,
     normalize_X=False,
-    learning_rate_init=0.005,
-    max_iter=40,
+    learning_rate_init=0.01,
+    max_iter=25,
     n_iter_no_change=np.inf,
 )
 linear = cross_val_score(LogisticRegression(max_iter=1000), X, y, cv=folds).mean()

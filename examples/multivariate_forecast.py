@@ -73,7 +73,7 @@ lstm = LSTMRegressor(
     batch_size=64,
     learning_rate="cosine",
     learning_rate_init=0.01,
-    max_iter=20,
+    max_iter=12,
     n_iter_no_change=np.inf,
 )
 rows_train, rows_test = X_train.reshape(len(X_train), -1), X_test.reshape(len(X_test), -1)

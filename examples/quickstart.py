@@ -61,7 +61,7 @@ X_test, y_test = X[-HELD_OUT:], y[-HELD_OUT:]
 # `GridSearchCV` takes the LSTM as it takes any regressor. Folds are in the order of time, with a
 # gap as long as the horizon.
 
-lstm = LSTMRegressor(learning_rate="cosine", max_iter=60, n_iter_no_change=np.inf, random_state=0)
+lstm = LSTMRegressor(learning_rate="cosine", max_iter=40, n_iter_no_change=np.inf, random_state=0)
 search = GridSearchCV(
     lstm,
     {"hidden_layer_sizes": [16, 32], "learning_rate_init": [0.003, 0.01]},
