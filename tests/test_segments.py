@@ -25,6 +25,7 @@ from sklstm import LSTMRegressor
 from sklstm._kernels.losses import SQUARED_ERROR
 from sklstm._network import plan
 from sklstm._network.kept import LEAST_KEPT
+from sklstm._network.layout import round_up
 from sklstm._network.rounds import Goal, Learner, Predictor
 
 STEPS = 23
@@ -213,6 +214,18 @@ def test_two_directions_of_one_layer_are_cut_and_of_two_are_not(training):
     # What takes less than 64 MB is whole, where it would be read twice.
     architecture = make_problem(dtype, (64,), bidirectional=True, pooling="mean").architecture
     assert plan.make_plan(architecture, dtype, 1000, 8, training, True).segments == 1
+
+
+@pytest.mark.parametrize(("units", "megabytes"), [(306, 64), (307, 128)])
+def test_a_tape_may_take_twice_as_much_if_weights_do_not_stay_in_the_cache(units, megabytes):
+    architecture = make_problem(np.dtype(np.float32), (units,)).architecture
+    padded = round_up(units, np.dtype(np.float32))
+    rows = plan.make_plan(architecture, np.dtype(np.float32), 10, 64, True, True).most_rows
+    step = (architecture.cells[0][0] + 1 + 9 * padded) * rows * 4
+    steps = megabytes * 1_000_000 // step
+    for longest, is_whole in ((steps, True), (steps + 1, False)):
+        cut = plan.make_plan(architecture, np.dtype(np.float32), longest, 64, True, True)
+        assert (cut.segments == 1) == is_whole
 
 
 # --- On the defaults ------------------------------------------------------------------------

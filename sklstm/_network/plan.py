@@ -24,8 +24,9 @@ LARGE_WEIGHTS = 1_500_000
 # threads take a third to start.
 WORTH_CUTTING = 64_000_000
 # Bytes of a tape that is not kept whole: it would pass through memory, which takes longer than to
-# read steps twice, and memory counts too. And of what a segment of it, or of a prediction, takes:
-# about what the cache of a core holds.
+# read steps twice, and memory counts too. Twice as many if weights do not stay in the cache: they
+# would be read twice as well. And of what a segment of it, or of a prediction, takes: about what
+# the cache of a core holds.
 HUGE_TAPE, SEGMENT_BYTES = 64_000_000, 1_000_000
 # Bytes of a segment of a prediction, if the weights are no larger. To hand a state over costs
 # little, and what is kept of a small net (`kept.LEAST_KEPT`) holds its packed weights as well.
@@ -212,8 +213,7 @@ def cut(n_rows, shard_rows):
 
 def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
     """The nominal rows of a shard, and how many shards are a group."""
-    weights = max(4 * units**2 for _, units in architecture.cells) * dtype.itemsize
-    in_the_cache = weights < LARGE_WEIGHTS
+    in_the_cache = _stays_in_the_cache(architecture, dtype)
     if training:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
@@ -225,6 +225,12 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
         while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
             rows //= 2
     return rows, 1
+
+
+def _stays_in_the_cache(architecture, dtype):
+    """Whether the recurrent weights of each cell do."""
+    largest = max(units for _, units in architecture.cells)
+    return 4 * largest**2 * dtype.itemsize < LARGE_WEIGHTS
 
 
 def segment_steps(architecture, dtype, longest, rows, training, few=None):
@@ -248,7 +254,10 @@ def segment_steps(architecture, dtype, longest, rows, training, few=None):
         weights = architecture.n_weights * dtype.itemsize
         segment = min(segment, max(weights // (4 * few), LEAST_SEGMENT))
     reads_twice = training or _reads_twice_to_predict(architecture)
-    if longest * step <= (HUGE_TAPE if reads_twice else segment):
+    whole = segment
+    if reads_twice:
+        whole = HUGE_TAPE if _stays_in_the_cache(architecture, dtype) else 2 * HUGE_TAPE
+    if longest * step <= whole:
         return longest
     steps = max(LEAST_STEPS, segment // step)
     if reads_twice:
