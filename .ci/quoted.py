@@ -88,7 +88,7 @@ QUOTED = [
        rf"^{printed} .* (\d+) pumps", OVERLAP, 5) for shown, printed in MONITOR_ROWS.items()),
     *(("live_monitor", STREAMING, rf"^\| {shown} \| .* {RANGE} steps \|$",
        rf"^{printed} .* (\d+) steps late", OVERLAP, 50) for shown, printed in MONITOR_ROWS.items()),
-    *(("label_each_step", EACH_STEP, rf"^\| {shown} \| (\S+)% to (\S+)% \|$",
+    *(("label_each_step", EACH_STEP, rf"^\| {shown} \| \S+% \((\S+)% to (\S+)%\) \|$",
        rf"^{printed} +(\S+)%$", OVERLAP, 1) for shown, printed in PHASES_ROWS.items()),
     ("variable_length", DATA, r"careers of (\d+) to (\d+) seasons",
      r"^of (\d+) to (\d+) seasons", ALL, 0),
