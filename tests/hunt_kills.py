@@ -96,8 +96,7 @@ def hunt(seed, wanted, minutes, names=tuple(FITS)):
     with tempfile.TemporaryDirectory() as folder:
         seconds = {name: _seconds(name, Path(folder, f"{name}.warm")) for name in names}
         # On a busy machine fits take longer than they did alone: each kind has ended all the same.
-        few = {"kills": wanted, "ended": len(names)}
-        while any(found[of] < n for of, n in few.items()) or time.monotonic() < end:
+        while found["kills"] < wanted or found["ended"] < len(names) or time.monotonic() < end:
             name = names[found["ended"] % len(names)]
             chain = Path(folder, f"{found['ended']}.joblib")
             _chain(draw, name, chain, seconds[name], nets[name], expected[name], found)

@@ -95,9 +95,9 @@ def integrated_gradients(
     Where predictions fall off a cliff, between two points however close, the gradient has one
     direction: that in which the net is pushed over. There, attributions are scaled to what is known
     to fall. Two cliffs between the first points, that fall as much as they rise, are not seen. If
-    attributions still miss what they should add up to, by more than a millionth of the
-    largest difference, a warning says by how much: predictions may change so often on the path that
-    points run out.
+    attributions still miss what they should add up to, by more than a millionth of the largest
+    difference and the rounding of predictions, a warning says by how much: predictions may change
+    so often on the path that points run out.
 
     References
     ----------
