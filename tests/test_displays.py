@@ -423,8 +423,8 @@ def test_features_are_called_as_the_columns_are():
 
 def test_in_a_pipeline_it_is_the_raw_series_that_is_drawn():
     raw = X * [1, 50] + [0, 1000]
-    model = make_pipeline(TimestepTransformer(StandardScaler()), LSTMRegressor(4, max_iter=3))
-    model.fit(raw, Y)
+    model = LSTMRegressor(4, max_iter=3, random_state=0)
+    model = make_pipeline(TimestepTransformer(StandardScaler()), model).fit(raw, Y)
     display = AttributionDisplay.from_estimator(model, raw, sample=5)
     np.testing.assert_array_equal(display.lines_[1].get_ydata(), raw[5, :, 1])
     np.testing.assert_allclose(display.attributions, integrated_gradients(model, raw)[5], rtol=1e-6)

@@ -66,6 +66,21 @@ def test_what_more_points_cannot_mend_is_not_told(pooling):
     assert 0 < np.abs(attributions.sum(axis=(1, 2))).max() < 1
 
 
+@pytest.mark.filterwarnings("error:Attributions miss")
+def test_a_sequence_alone_adds_up_though_its_attributions_cancel_out():
+    X = np.random.RandomState(0).normal(size=(80, 9, 2))
+    cancelled = 0
+    for seed in range(5):
+        model = LSTMRegressor(4, max_iter=3, random_state=seed).fit(X, X[:, -1, 0])
+        nothing = model.predict(np.broadcast_to(X.mean(axis=(0, 1)), (1, 9, 2)))
+        for x in X:
+            attributions = integrated_gradients(model, x[np.newaxis])
+            difference = model.predict(x[np.newaxis]) - nothing
+            np.testing.assert_allclose(attributions.sum(), difference, rtol=1e-6)
+            cancelled += abs(attributions.sum()) < np.abs(attributions).sum() / 100
+    assert cancelled > 5
+
+
 @for_each_pooling
 @pytest.mark.parametrize(
     ("parameters", "output", "place"),

@@ -12,6 +12,9 @@ from sklstm.inspection._path import Parts
 # those of a part that was cut, as what many of these miss adds up; and, by rounding, relative to
 # predictions.
 TOLERANCE, _OF_A_PART, _ROUNDING = 3e-8, 4e-9, 1e-14
+# Where attributions cancel out, a whole path may miss this share of its difference of predictions,
+# so that a sequence alone adds up as one of many does; but no less than this of their sizes.
+_OF_DIFFERENCE, _LEAST = 5e-7, 1e-9
 # How many times n_points a sequence may be read.
 MOST = 128
 # What a rule may keep for all parts that it is asked for.
@@ -169,8 +172,12 @@ def shared_sizes(size, way, sizes):
 
 def add_up(parts, total, ends, size):
     """Whether the attributions of parts do; where there is NaN, none ever will."""
-    missing = np.abs(ends[1] - ends[0] - total)
-    allowed = (TOLERANCE if parts.are_whole else _OF_A_PART) * size
+    difference = ends[1] - ends[0]
+    missing = np.abs(difference - total)
+    allowed = _OF_A_PART * size
+    if parts.are_whole:
+        allowed = _OF_DIFFERENCE * np.abs(difference)
+        allowed = np.minimum(np.maximum(allowed, _LEAST * size), TOLERANCE * size)
     return ~(missing > allowed + _rounding(ends))
 
 
