@@ -76,7 +76,7 @@ def _run(quick):
             results[label][task.name] = reached(runs, target)
             print(task.name, label, results[label][task.name], flush=True)
     rows = [
-        {"label": label, "results": each, "ratio": ratio(each, results[DEFAULTS])}
+        {"label": label, "results": each, "ratios": ratios(each, results[DEFAULTS])}
         for label, each in results.items()
     ]
     return {"seeds": seeds, "sets": sets, "settings": rows}
@@ -95,27 +95,18 @@ def fit(task, changes, epochs, seed):
 
 
 def reached(runs, target):
-    """Seconds and epochs until the target, None if most seeds never reach it, and what they do."""
-    epochs = [1 + np.argmax(scores >= target) if scores.max() >= target else np.inf
-              for scores, _ in runs]  # fmt: skip
-    seconds = [count * each for count, (_, each) in zip(epochs, runs, strict=True)]
-    median = np.median(epochs)
-    longest = np.median([len(scores) * each for scores, each in runs])
-    return {
-        "epochs": float(median) if np.isfinite(median) else None,
-        "seconds": float(np.median(seconds)) if np.isfinite(median) else None,
-        "waited": float(longest),
-        "best": float(np.median([scores.max() for scores, _ in runs])),
-    }
+    """Of each seed, seconds and epochs until the target: None, and all seconds, if never."""
+    found = {"epochs": [], "seconds": []}
+    for scores, seconds in runs:
+        epochs = int(1 + np.argmax(scores >= target)) if scores.max() >= target else None
+        found["epochs"].append(epochs)
+        found["seconds"].append(float((epochs or len(scores)) * seconds))
+    return found
 
 
-def ratio(results, defaults):
-    """The geometric mean over data sets of the time to target, in times of the defaults'."""
+def ratios(results, defaults):
+    """Of each seed, the geometric mean over data sets of its time, in times of the defaults'."""
     logs = [
-        np.log(_at_least(results[name])) - np.log(_at_least(defaults[name])) for name in defaults
+        np.log(results[name]["seconds"]) - np.log(defaults[name]["seconds"]) for name in defaults
     ]
-    return float(np.exp(np.mean(logs)))
-
-
-def _at_least(result):
-    return result["waited"] if result["seconds"] is None else result["seconds"]
+    return np.exp(np.mean(logs, axis=0)).tolist()

@@ -134,28 +134,29 @@ def scores(measured):
     lines = [
         [
             row["label"],
-            *(_mean_and_deviation(row["scores"][name]) for name in names),
+            *(_median_and_range(row["scores"][name], "{:.4f}") for name in names),
             *(_cell(row, name) for name in names),
         ]
         for row in measured["rows"]
     ]
     return (
         f"{_markdown(header, lines)}\n\n"
-        f"Scores on held-out data: mean ± standard deviation of {measured['seeds']} seeds. Times: "
-        "medians of the seeds; × is how many times sklstm's, the median of the seeds' own ratios."
+        f"Scores on held-out data: median and range of {measured['seeds']} seeds. Times: medians "
+        "of the seeds; × is how many times sklstm's, the median of the seeds' own ratios."
     )
 
 
 def study(measured):
     """A row a setting: seconds until the target of each data set, and epochs."""
     sets = measured["sets"]
-    header = ["setting", *(each["name"] for each in sets), "time, of the defaults'"]
+    header = ["setting", *(each["name"] for each in sets), "time, × the defaults'"]
     lines = []
     for setting in measured["settings"]:
-        cells = [_until_target(setting["results"][each["name"]]) for each in sets]
+        results = [setting["results"][each["name"]] for each in sets]
         # What was never reached took at least as long as was waited.
-        bound = "≥ " if any(cell == NEVER for cell in cells) else ""
-        lines.append([setting["label"], *cells, f"{bound}{setting['ratio']:.2f} ×"])
+        bound = "≥ " if any(None in result["epochs"] for result in results) else ""
+        ratio = _median_and_range(setting["ratios"], "{:.2f}")
+        lines.append([setting["label"], *map(_until_target, results), f"{bound}{ratio}"])
     targets = "; ".join(
         f"{each['name']}: {each['score']} {each['target']:.3f} within {each['epochs']} epochs "
         f"(best of any setting: {each['best']:.3f})"
@@ -163,9 +164,10 @@ def study(measured):
     )
     return (
         f"{_markdown(header, lines)}\n\n"
-        "Seconds of one processor until the score on held-out data reaches the target, and epochs: "
-        f"medians of {measured['seeds']} seeds; {NEVER}: most seeds never do. The last column is "
-        "the geometric mean over the data sets, where never counts as the epochs waited for.\n\n"
+        "Seconds of a processor until the score on held-out data reaches the target; then epochs: "
+        f"medians of {measured['seeds']} seeds, and of epochs the range; {NEVER}: never. The last "
+        "column is the geometric mean over the data sets, each seed beside the same seed with the "
+        "defaults: median and range; never counts as the epochs waited for.\n\n"
         f"Targets, 95% of the way from guessing to the best score: {targets}."
     )
 
@@ -185,14 +187,20 @@ def number(value):
     return f"{value:,.{digits}f}"
 
 
-def _mean_and_deviation(values):
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
+def _median_and_range(values, form):
+    median, low, high = (
+        form.format(value) for value in (statistics.median(values), min(values), max(values))
+    )
+    return f"{median} ({low} to {high})" if low != high else median
 
 
 def _until_target(result):
-    if result["seconds"] is None:
+    epochs = sorted(math.inf if n is None else n for n in result["epochs"])
+    if math.isinf(statistics.median(epochs)):
         return NEVER
-    return f"{number(result['seconds'])} ({result['epochs']:.0f})"
+    last = NEVER if math.isinf(epochs[-1]) else epochs[-1]
+    seconds = number(statistics.median(result["seconds"]))
+    return f"{seconds}; {statistics.median(epochs):.0f} ({epochs[0]} to {last})"
 
 
 def _cell(row, name):

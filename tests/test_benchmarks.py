@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks import long, report, scale, streaming, timing
 from benchmarks.contenders import check_steps, steps_of
-from benchmarks.defaults import ratio, reached
+from benchmarks.defaults import ratios as ratios_of_seeds
+from benchmarks.defaults import reached
 from benchmarks.scaling import slope
 
 MACHINE = {
@@ -212,42 +213,43 @@ def test_slopes_stand_beside_theory():
 def test_scores_of_seeds_stand_beside_times():
     row = timing.row(
         "digits: accuracy, 40 epochs",
-        {"sklstm": [8, 8], "PyTorch": [32, 48]},
-        scores={"sklstm": [0.97, 0.99], "PyTorch": [0.98, 0.98]},
+        {"sklstm": [8, 8, 8], "PyTorch": [32, 48, 40]},
+        scores={"sklstm": [0.97, 0.99, 0.975], "PyTorch": [0.98, 0.98, 0.98]},
     )
-    lines = report.scores({"seeds": 2, "rows": [row]}).splitlines()
+    lines = report.scores({"seeds": 3, "rows": [row]}).splitlines()
     assert lines[0] == "| task | sklstm | PyTorch | sklstm, ms an epoch | PyTorch, ms an epoch |"
     assert lines[2] == (
-        "| digits: accuracy, 40 epochs | 0.9800 ± 0.0141 | 0.9800 ± 0.0000 | 8.00 | 40.0 (5.00 ×) |"
+        "| digits: accuracy, 40 epochs | 0.9750 (0.9700 to 0.9900) | 0.9800 | 8.00 "
+        "| 40.0 (5.00 ×) |"
     )
 
 
 def test_a_target_counts_from_the_first_epoch_that_reaches_it():
     rising, late = np.array([0.1, 0.6, 0.5]), np.array([0.1, 0.2, 0.6])
-    result = reached([(rising, 0.5), (late, 0.5), (rising, 0.5)], 0.6)
-    assert (result["epochs"], result["seconds"], result["waited"]) == (2, 1, 1.5)
-    never = reached([(rising, 0.5), (late, 0.5), (late, 0.5)], 0.7)
-    assert (never["epochs"], never["seconds"], never["waited"]) == (None, None, 1.5)
+    runs = [(rising, 0.5), (late, 0.25)]
+    assert reached(runs, 0.6) == {"epochs": [2, 3], "seconds": [1.0, 0.75]}
+    assert reached(runs, 0.7) == {"epochs": [None, None], "seconds": [1.5, 0.75]}
 
 
-def test_a_target_that_is_never_reached_counts_as_the_wait():
-    quick, never = {"seconds": 1.0, "waited": 8.0}, {"seconds": None, "waited": 4.0}
-    defaults = {"a": {"seconds": 2.0, "waited": 8.0}, "b": {"seconds": 1.0, "waited": 8.0}}
-    assert ratio({"a": quick, "b": quick}, defaults) == pytest.approx(0.5**0.5)
-    assert ratio({"a": quick, "b": never}, defaults) == pytest.approx(2**0.5)
+def test_each_seed_is_compared_with_the_defaults_of_the_same():
+    defaults = {"a": {"seconds": [2.0, 1.0]}, "b": {"seconds": [1.0, 1.0]}}
+    results = {"a": {"seconds": [1.0, 4.0]}, "b": {"seconds": [1.0, 4.0]}}
+    assert ratios_of_seeds(results, defaults) == pytest.approx([0.5**0.5, 4])
 
 
 def test_the_study_says_where_a_target_was_never_reached():
-    reached_, never = {"seconds": 1.5, "epochs": 12.0}, {"seconds": None, "epochs": None}
+    quick = {"seconds": [1.5, 1.25, 2.0], "epochs": [12, 10, 16]}
+    one = {"seconds": [1.5, 1.25, 4.0], "epochs": [12, 10, None]}
+    most = {"seconds": [4.0, 1.25, 4.0], "epochs": [None, 10, None]}
     sets = [
         {"name": name, "score": "R2", "target": 0.9, "best": 0.95, "epochs": 50} for name in "ab"
     ]
     settings = [
-        {"label": "the defaults", "results": {"a": reached_, "b": reached_}, "ratio": 1.0},
-        {"label": "`alpha=9`", "results": {"a": reached_, "b": never}, "ratio": 1.5},
+        {"label": "the defaults", "results": {"a": quick, "b": quick}, "ratios": [1, 1, 1]},
+        {"label": "`alpha=9`", "results": {"a": one, "b": most}, "ratios": [1.5, 1.25, 3]},
     ]
     lines = report.study({"seeds": 3, "sets": sets, "settings": settings}).splitlines()
     assert lines[2:4] == [
-        "| the defaults | 1.50 (12) | 1.50 (12) | 1.00 × |",
-        "| `alpha=9` | 1.50 (12) | — | ≥ 1.50 × |",
+        "| the defaults | 1.50; 12 (10 to 16) | 1.50; 12 (10 to 16) | 1.00 |",
+        "| `alpha=9` | 1.50; 12 (10 to —) | — | ≥ 1.50 (1.25 to 3.00) |",
     ]
