@@ -3,7 +3,10 @@
 Those that an example shows are loaded by that example.
 """
 
+import ast
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -11,6 +14,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sklstm import LSTMClassifier, LSTMRegressor, TimestepTransformer, sliding_windows
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,8 @@ def digits():
 
 def japanese_vowels():
     """Nine speakers, 7 to 29 steps, the official split."""
-    from examples.japanese_vowels import load
-
-    return Task("JapaneseVowels", *load("train"), *load("test"))
+    example = definitions(EXAMPLES / "japanese_vowels.py")
+    return Task("JapaneseVowels", *example.load("train"), *example.load("test"))
 
 
 def nitrogen_oxides():
@@ -73,12 +77,11 @@ def nitrogen_oxides_validation():
 
 
 def _nitrogen_oxides(learnt, held_out):
-    from examples.sensor_quantiles import load, windows
-
-    sensors, calendar = load()
-    X, y, _ = windows(sensors[learnt], calendar)
+    example = definitions(EXAMPLES / "sensor_quantiles.py")
+    sensors, calendar = example.load()
+    X, y, _ = example.windows(sensors[learnt], calendar)
     # It starts with what the first forecast looks back on.
-    X_test, y_test, _ = windows(sensors[held_out], calendar)
+    X_test, y_test, _ = example.windows(sensors[held_out], calendar)
     return Task("nitrogen oxides", X, y, X_test, y_test)
 
 
@@ -118,3 +121,17 @@ def latch(steps=200, samples=1000):
         return X, y
 
     return Task(f"latch, {steps} steps", *draw(samples), *draw(samples))
+
+
+def definitions(path):
+    """The functions and constants of an example; to import it would run the whole page."""
+    kept = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if _defines(node)]
+    names = {"__name__": path.stem}
+    exec(compile(ast.Module(kept, type_ignores=[]), path, "exec"), names)
+    return SimpleNamespace(**names)
+
+
+def _defines(node):
+    if isinstance(node, ast.Assign):
+        return all(isinstance(name, ast.Name) and name.id.isupper() for name in node.targets)
+    return isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef))

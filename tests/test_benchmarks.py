@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import long, report, scale, streaming, timing
+from benchmarks import long, report, scale, streaming, tasks, timing
 from benchmarks.contenders import check_steps, steps_of
 from benchmarks.defaults import ratios as ratios_of_seeds
 from benchmarks.defaults import reached
@@ -222,6 +222,15 @@ def test_scores_of_seeds_stand_beside_times():
         "| digits: accuracy, 40 epochs | 0.9750 (0.9700 to 0.9900) | 0.9800 | 8.00 "
         "| 40.0 (5.00 ×) |"
     )
+
+
+def test_an_example_says_where_its_data_are_without_being_run(tmp_path):
+    example = tmp_path / "example.py"
+    example.write_text(
+        "import math\nSTEPS = 3\noptions = 1 / 0\n"
+        "def load():\n    return math.prod([STEPS, 4])\nprint(options)\n"
+    )
+    assert tasks.definitions(example).load() == 12
 
 
 def test_a_target_counts_from_the_first_epoch_that_reaches_it():
