@@ -22,11 +22,13 @@ ROUNDING = 0.011  # two digits after the point are shown
 ALL, ENDS, OVERLAP = "all", "ends", "overlap"
 SHARES = r"(\S+)% \| (\S+)% \| (\S+)% \| (\S+)% \|"
 PRINTED_SHARES = r" +(\S+)% +(\S+)% +(\S+)% +(\S+)% "
-SENSOR_ROWS = {
-    "the usual quantiles of the hour and kind of day": ("hour and kind of day", 0.01, 0.0001),
+SENSOR_NETS = {
     "LSTM": ("LSTM", 1, 0.005),
     "LSTM, on the months that it learnt": ("LSTM, on what it learnt", 1, 0.005),
     "LSTM, on every fifth fortnight, left out": ("LSTM, every fifth fortnight", 1, 0.005),
+}
+SENSOR_ROWS = SENSOR_NETS | {
+    "the usual quantiles of the hour and kind of day": ("hour and kind of day", 0.01, 0.0001),
 }
 SEEDS = r"from (\S+)% to (\S+)%$"
 RANGE = r"(\d+) to (\d+)"
@@ -56,8 +58,12 @@ QUOTED = [
     ("digits", REAL, r"standardised, they give\s+(\S+)%", r"standardised +(\S+)%", ALL, 0.5),
     ("digits", REAL, r"they give\s+\S+% \((\S+)% to (\S+)%\)",
      rf"standardised .*{SEEDS}", OVERLAP, 0.2),
-    ("digits", DATA, r"accuracy is then (\S+)% instead", r"row by row +(\S+)%", ALL, 1),
-    ("digits", DATA, r"instead of (\S+)% \(medians", r"standardised +(\S+)%", ALL, 1),
+    ("digits", DATA, r"accuracy is then (\S+)% \(", r"row by row +(\S+)%", ALL, 1),
+    ("digits", DATA, r"then \S+% \((\S+)% to (\S+)%\) instead",
+     rf"row by row .*{SEEDS}", OVERLAP, 0.2),
+    ("digits", DATA, r"instead of (\S+)% \(", r"standardised +(\S+)%", ALL, 1),
+    ("digits", DATA, r"instead of \S+% \((\S+)% to (\S+)%;",
+     rf"standardised .*{SEEDS}", OVERLAP, 0.2),
     ("japanese_vowels", REAL, r"vowels, (\d+) to (\d+) time steps", r"^of (\d+) to (\d+) ", ALL, 0),
     ("japanese_vowels", REAL, r"On the (\d+) of the", r"learn from, (\d+) to be", ALL, 0),
     ("japanese_vowels", REAL, r"within the (\d+) of the", r"^(\d+) utterances", ALL, 0),
@@ -75,10 +81,12 @@ QUOTED = [
     *(("sensor_quantiles", REAL, rf"^\| {shown} \|.* (\S+) \|$",
        rf"^{printed} +\d.* (\S+)$", ALL, loss)
       for shown, (printed, _, loss) in SENSOR_ROWS.items()),
-    ("sensor_quantiles", REAL, r"goes from (\S+)% to (\S+)% in the last",
-     rf"^LSTM +{SEEDS}", OVERLAP, 0.5),
-    ("sensor_quantiles", REAL, r"weeks, and from (\S+)% to (\S+)% in the\s+fortnights",
-     rf"^LSTM, every fifth fortnight +{SEEDS}", OVERLAP, 0.5),
+    *(("sensor_quantiles", REAL, rf"^\| {shown} \|.*\n\| from \| (\S+)% .*\n\| to \| (\S+)% ",
+       rf"^{printed} +\d.*\n  from +(\S+)% .*\n  to +(\S+)% ", OVERLAP, 0.5)
+      for shown, (printed, *_) in SENSOR_NETS.items()),
+    *(("sensor_quantiles", REAL, rf"^\| {shown} \|.*\n\| from .* (\S+) \|\n\| to .* (\S+) \|$",
+       rf"^{printed} +\d.*\n  from .* (\S+)\n  to .* (\S+)$", OVERLAP, 0.002)
+      for shown, (printed, *_) in SENSOR_NETS.items()),
     ("sensor_quantiles", REAL, r"falls from (\S+)% for the next", r" 12\n *(\d+)%", ALL, 1),
     ("sensor_quantiles", REAL, r"hour to (\d+) to (\d+)% from the fifth",
      r" 12\n(?: *\d+%){4}(.*)$", ENDS, 1),
