@@ -106,10 +106,11 @@ QUOTED = [
        rf"^ +{steps} +0 +(\S+) ", OVERLAP, 0.00003) for steps in (100, 200, 400)),
     *(("adding_problem", MEMORY, rf"^\| {steps} \| \S+ \| \S+ \| (\d) epoch \|",
        rf"^ +{steps} .* (\d+) epochs ", ALL, 1) for steps in (100, 200, 400)),
-    ("latch", MEMORY, r"^\| 1 \| (\S+)% to (\S+)% \| never", r"^ +1 +0 +(\S+)% +never", OVERLAP, 2),
-    ("latch", MEMORY, r"^\| 5 \| (\S+)% to (\S+)% \|", r"^ +5 +0 +(\S+)%", OVERLAP, 2),
+    ("latch", MEMORY, r"^\| 1 \| \S+ \| (\S+)% to (\S+)% \| never", r"^ +1 +0 +(\S+)% +never",
+     OVERLAP, 2),
+    ("latch", MEMORY, r"^\| 5 \| \S+ \| (\S+)% to (\S+)% \|", r"^ +5 +0 +(\S+)%", OVERLAP, 2),
     ("latch", MEMORY, r'^\| "chrono" \| (\S+)% \|', r"^ +chrono +0 +(\S+)%", ALL, 0.5),
-    ("latch", MEMORY, r'^\| "chrono" \| \S+ \| (\d+) to (\d+) epochs',
+    ("latch", MEMORY, r'^\| "chrono" \| .* \| (\d+) to (\d+) epochs',
      r"^ +chrono .* (\d+) epochs", OVERLAP, 1),
 ]  # fmt: skip
 

@@ -96,11 +96,12 @@ def fit(task, changes, epochs, seed):
 
 def reached(runs, target):
     """Of each seed, seconds and epochs until the target: None, and all seconds, if never."""
-    found = {"epochs": [], "seconds": []}
+    found = {"epochs": [], "seconds": [], "best": []}
     for scores, seconds in runs:
         epochs = int(1 + np.argmax(scores >= target)) if scores.max() >= target else None
         found["epochs"].append(epochs)
         found["seconds"].append(float((epochs or len(scores)) * seconds))
+        found["best"].append(float(scores.max()))
     return found
 
 

@@ -153,10 +153,8 @@ def study(measured):
     lines = []
     for setting in measured["settings"]:
         results = [setting["results"][each["name"]] for each in sets]
-        # What was never reached took at least as long as was waited.
-        bound = "≥ " if any(None in result["epochs"] for result in results) else ""
         ratio = _median_and_range(setting["ratios"], "{:.2f}")
-        lines.append([setting["label"], *map(_until_target, results), f"{bound}{ratio}"])
+        lines.append([setting["label"], *map(_until_target, results), ratio])
     targets = "; ".join(
         f"{each['name']}: {each['score']} {each['target']:.3f} within {each['epochs']} epochs "
         f"(best of any setting: {each['best']:.3f})"
