@@ -29,7 +29,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMRegressor
 from sklstm._machine import cache
-from sklstm._network import plan
+from sklstm._network import plan, spare_threads
 
 SETTINGS = {"hidden_layer_sizes": 8, "max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
 LONG_SEGMENT = plan.LONG_SEGMENT
@@ -67,8 +67,9 @@ def count_threads():
 
 def hunt(seed, wanted, minutes):
     """Interrupt `wanted` calls, or for so many minutes; what was found, by its kind."""
-    # Rounds of any size are shared with workers.
+    # Rounds of any size are shared with workers, who leave soon: all are counted after each call.
     plan.WORTH_A_THREAD, plan.available_threads = 0, lambda: 3
+    spare_threads.PATIENCE = 0.02
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     draw, end = random.Random(seed), time.monotonic() + 60 * minutes
     expected, seconds = {}, {}
