@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import reference
 from conftest import EXACT
+from problems import numerical_gradient
 from reference import backward, forward, sigmoid
 from scipy.special import expit
 
 N_SAMPLES, N_TIMESTEPS, N_FEATURES, N_OUTPUTS = 3, 5, 2, 2
 LENGTHS = np.array([2, 5, 1])
 
-# central differences of step 1e-6 are right to about 1e-10
+# Of numerical gradients.
 NUMERICAL = {"rtol": 1e-7, "atol": 1e-8}
 
 
@@ -60,20 +61,6 @@ def arrays(weights):
         weights["output_weights"],
         weights["output_bias"],
     ]
-
-
-def numerical_gradient(function, x, step=1e-6):
-    """Central differences of a number on every element of x, which is changed and put back."""
-    gradient = np.empty_like(x)
-    for index in np.ndindex(x.shape):
-        kept = x[index]
-        x[index] = kept + step
-        above = function()
-        x[index] = kept - step
-        below = function()
-        x[index] = kept
-        gradient[index] = (above - below) / (2 * step)
-    return gradient
 
 
 # --- Elementary operations ------------------------------------------------------------------
