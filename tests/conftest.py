@@ -63,14 +63,14 @@ def workers(monkeypatch):
     """What rounds are shared with: `started` and `ended` hold one entry for each worker."""
     start, seen = spare_threads.start, SimpleNamespace(started=[], ended=[])
 
-    def watched_start(function, arguments):
+    def watched_start(function, arguments, **options):
         def run(*arguments):
             try:
                 function(*arguments)
             finally:
                 seen.ended.append(arguments)
 
-        start(run, arguments)
+        start(run, arguments, **options)
         seen.started.append(arguments)
 
     def all_ended():

@@ -205,7 +205,7 @@ def test_a_caller_that_finds_no_thread_to_wait_for_works_itself(monkeypatch):
     problem = mixed_problem(np.float64)
     expected = predict(problem)
 
-    def refuse(function, arguments):
+    def refuse(function, arguments, **options):
         raise RuntimeError("can't start new thread")
 
     let_the_caller_wait(monkeypatch)

@@ -8,15 +8,20 @@ import time
 import warnings
 import weakref
 from queue import SimpleQueue
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ignores_convergence
 
 from sklstm import LSTMRegressor
+from sklstm._machine import cores
 from sklstm._network import plan, spare_threads
 
 pytestmark = ignores_convergence
+needs_cores = pytest.mark.skipif(
+    len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) == 1, reason="needs several cores"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +126,7 @@ def test_fits_and_predictions_of_many_rows_start_one_thread(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_before_a_fork_they_leave_and_a_child_has_none():
     class Leaving(spare_threads._Waiting):
-        def take(self, task):
+        def take(self, task, in_place_of_the_caller):
             # Another begins to wait when it has been looked who does.
             spare_threads._WAITING.append(another)
             task[1][0].put(None)
@@ -158,3 +163,50 @@ def test_what_was_given_to_a_thread_that_is_killed_another_does():
     spare_threads.start(done.put, (3,))
     assert done.get(timeout=10) == 3
     assert waiting.claims[1:] == [None]
+
+
+def cores_before_and_after(**options):
+    """Those on which a thread that waits is woken, and those on which it works."""
+    answer = SimpleQueue()
+
+    def allow(usable):
+        answer.put(os.sched_getaffinity(0))
+        cores.allow(usable)
+
+    in_a_thread(abs, -3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spare_threads, "cores", SimpleNamespace(**vars(cores) | {"allow": allow}))
+        spare_threads.start(lambda: answer.put(os.sched_getaffinity(0)), (), **options)
+        return answer.get(timeout=10), answer.get(timeout=10)
+
+
+@needs_cores
+def test_a_thread_that_waits_is_woken_on_another_core_than_the_callers(monkeypatch):
+    usable = os.sched_getaffinity(0)
+    for core in usable:
+        monkeypatch.setattr(cores, "_current", lambda core=core: core)
+        assert cores_before_and_after() == (usable - {core}, usable)
+        # The caller is about to sleep.
+        assert cores_before_and_after(in_place_of_the_caller=True) == (usable, usable)
+
+
+@needs_cores
+def test_it_may_run_where_its_caller_may_now():
+    usable = os.sched_getaffinity(0)
+    in_a_thread(abs, -3)
+    try:
+        for core in usable:
+            os.sched_setaffinity(0, {core})
+            assert cores_before_and_after()[1] == {core}
+    finally:
+        os.sched_setaffinity(0, usable)
+    assert cores_before_and_after()[1] == usable
+
+
+@pytest.mark.parametrize(
+    "refused", [{"_allowed": None}, {"_allowed": lambda *_: -1}, {"_current": lambda: -1}]
+)
+def test_where_nobody_can_say_on_which_core_they_work_all_the_same(monkeypatch, refused):
+    for name, function in refused.items():
+        monkeypatch.setattr(cores, name, function)
+    assert in_a_thread(abs, -3)[1] == in_a_thread(abs, -2)[1]

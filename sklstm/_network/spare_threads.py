@@ -1,7 +1,7 @@
 """Threads that have ended their work, and wait a moment for more.
 
 A thread that was just started may share the caller's core for some ten milliseconds, while others
-are idle; one that is woken has a core of its own at once.
+are idle. One that waits is kept off that core until it is awake.
 """
 
 import _thread
@@ -9,6 +9,8 @@ import os
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+
+from sklstm._machine import cores
 
 # Seconds after which a thread that nobody needs leaves.
 PATIENCE = 1.0
@@ -22,14 +24,22 @@ class _Waiting:
     def __init__(self):
         self.claims: list = []
         self.bell: SimpleQueue = SimpleQueue()
+        self._thread, self._cores = _thread.get_native_id(), None
 
-    def take(self, task):
+    def take(self, task, in_place_of_the_caller):
         """Whether it does that: it may have left."""
         self.claims.append(task)
         if self.claims[0] is not task:
             return False
+        self._cores = cores.usable()
+        if not in_place_of_the_caller:
+            cores.keep_off_the_callers(self._thread, self._cores)
         self.bell.put(None)
         return True
+
+    def wake_up(self):
+        """What it does first: it may run where its caller may, as if that had started it."""
+        cores.allow(self._cores)
 
     def leave(self):
         """Whether it has left: it may have been given something to do."""
@@ -40,8 +50,10 @@ class _Waiting:
         return self.claims[0] is None
 
 
-def start(function, arguments):
+def start(function, arguments, in_place_of_the_caller=False):
     """Call a function in a thread that waits, or in a new one.
+
+    One that waits starts on another core than the caller's, unless the caller is about to sleep.
 
     Raises
     ------
@@ -49,19 +61,19 @@ def start(function, arguments):
         If there are no more threads to be had.
     """
     task = function, arguments
-    if not _hand_over(task):
+    if not _hand_over(task, in_place_of_the_caller):
         # `threading` would have this thread wait until it has begun, as long as a shard takes.
         _thread.start_new_thread(_work_and_wait, ([task],))
 
 
-def _hand_over(task):
+def _hand_over(task, in_place_of_the_caller=False):
     """Whether a thread has waited, and does that now."""
     while _WAITING:
         try:
             waiting = _WAITING.pop()
         except IndexError:
             break  # another thread was faster
-        if waiting.take(task):
+        if waiting.take(task, in_place_of_the_caller):
             return True
     return False
 
@@ -84,6 +96,7 @@ def _work_and_wait(tasks):
             if not waiting.leave():
                 start(*waiting.claims[0])
             raise
+        waiting.wake_up()
         tasks = waiting.claims
 
 

@@ -103,7 +103,7 @@ class Workers:
         done: SimpleQueue = SimpleQueue()
         arguments = self._context, self._sequences, self._left, done
         try:
-            spare_threads.start(_stand_in, arguments)
+            spare_threads.start(_stand_in, arguments, in_place_of_the_caller=True)
         except RuntimeError:
             return False
         self._started += 1
