@@ -20,7 +20,7 @@ from sklstm._network import plan, spare_threads
 
 pytestmark = ignores_convergence
 needs_cores = pytest.mark.skipif(
-    len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) == 1, reason="needs several cores"
+    cores.usable() is None or len(os.sched_getaffinity(0)) == 1, reason="needs several cores"
 )
 
 
@@ -160,8 +160,9 @@ def test_what_was_given_to_a_thread_that_is_killed_another_does():
     # It comes when the thread is woken.
     kill = ctypes.pythonapi.PyThreadState_SetAsyncExc
     assert kill(ctypes.c_ulong(ident), ctypes.py_object(SystemExit)) == 1
-    spare_threads.start(done.put, (3,))
-    assert done.get(timeout=10) == 3
+    where = getattr(os, "sched_getaffinity", lambda _: None)
+    spare_threads.start(lambda: done.put(where(0)), ())
+    assert done.get(timeout=10) == where(0)
     assert waiting.claims[1:] == [None]
 
 
@@ -188,6 +189,21 @@ def test_a_thread_that_waits_is_woken_on_another_core_than_the_callers(monkeypat
         assert cores_before_and_after() == (usable - {core}, usable)
         # The caller is about to sleep.
         assert cores_before_and_after(in_place_of_the_caller=True) == (usable, usable)
+
+
+@needs_cores
+def test_it_is_not_kept_off_while_it_works_though_its_patience_ran_out_as_it_was_taken(monkeypatch):
+    monkeypatch.setattr(spare_threads, "PATIENCE", 0.1)
+    usable, keep_off, answer = os.sched_getaffinity(0), cores.keep_off_the_callers, SimpleQueue()
+
+    def keep_off_late(*arguments):
+        time.sleep(0.15)
+        keep_off(*arguments)
+
+    in_a_thread(abs, -3)
+    monkeypatch.setattr(cores, "keep_off_the_callers", keep_off_late)
+    spare_threads.start(lambda: (time.sleep(0.1), answer.put(os.sched_getaffinity(0))), ())
+    assert answer.get(timeout=10) == usable
 
 
 @needs_cores

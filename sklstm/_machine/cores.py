@@ -5,21 +5,22 @@ there as long as its work is short: both then take as long together as one of th
 """
 
 import ctypes
+import sys
+from contextlib import suppress
 
 # A bit a core, for as many as the C library knows.
 _BITS = 8 * ctypes.sizeof(ctypes.c_ulong)
 _Cores = ctypes.c_ulong * (1024 // _BITS)
 _SIZE = ctypes.sizeof(_Cores)
 
-try:
+_current = _allowed = _allow = None
+if sys.platform == "linux":
     # The calls are short: others need not take over meanwhile.
     _library = ctypes.PyDLL(None)
-    _current, _allowed, _allow = (
-        getattr(_library, f"sched_{name}") for name in ("getcpu", "getaffinity", "setaffinity")
-    )
-except (AttributeError, OSError, TypeError):
-    # Neither macOS nor Windows has them.
-    _current = _allowed = _allow = None
+    with suppress(AttributeError):
+        _current, _allowed, _allow = (
+            getattr(_library, f"sched_{name}") for name in ("getcpu", "getaffinity", "setaffinity")
+        )
 
 
 def usable():

@@ -92,8 +92,13 @@ def _work_and_wait(tasks):
         except Empty:
             if waiting.leave():
                 return
+            # Who has taken it is about to ring, unless that was interrupted.
+            with suppress(Empty):
+                waiting.bell.get(timeout=PATIENCE)
         except BaseException:
             if not waiting.leave():
+                # A new thread may run where this one may.
+                waiting.wake_up()
                 start(*waiting.claims[0])
             raise
         waiting.wake_up()
