@@ -78,6 +78,16 @@ def test_a_sequence_alone_adds_up_though_its_attributions_cancel_out():
             difference = model.predict(x[np.newaxis]) - nothing
             np.testing.assert_allclose(attributions.sum(), difference, rtol=1e-6)
             cancelled += abs(attributions.sum()) < np.abs(attributions).sum() / 100
+        # From one to another whose difference has the other sign, to where it is nearly none.
+        low, high = X[np.argmin(model.predict(X))], X[np.argmax(model.predict(X))]
+        for _ in range(14):
+            between = (low + high) / 2
+            above = model.predict(between[np.newaxis]) > nothing
+            low, high = (low, between) if above else (between, high)
+        attributions = integrated_gradients(model, between[np.newaxis])
+        difference = model.predict(between[np.newaxis]) - nothing
+        assert abs(difference) < np.abs(attributions).sum() / 1000
+        np.testing.assert_allclose(attributions.sum(), difference, rtol=1e-6)
     assert cancelled > 5
 
 

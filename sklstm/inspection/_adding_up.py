@@ -13,8 +13,9 @@ from sklstm.inspection._path import Parts
 # predictions.
 TOLERANCE, _OF_A_PART, _ROUNDING = 3e-8, 4e-9, 1e-14
 # Where attributions cancel out, a whole path may miss this share of its difference of predictions,
-# so that a sequence alone adds up as one of many does; but no less than this of their sizes.
-_OF_DIFFERENCE, _LEAST = 5e-7, 1e-9
+# so that a sequence alone adds up as one of many does; but no less than this of their sizes. A part
+# that was cut knows no difference but its own.
+_OF_DIFFERENCE, _LEAST = 5e-7, 1e-11
 # How many times n_points a sequence may be read.
 MOST = 128
 # What a rule may keep for all parts that it is asked for.

@@ -54,9 +54,9 @@ def integrated_gradients(
         baseline, where nets bend most. From 24 on, 12 are taken first, and twice as many where that
         is not enough, and again, as often as `n_points` allows: 12, 24 or 48 by default, and 96
         with n_points=96. Where they are too few, so that attributions do not add up to 3e-8 of
-        their sizes, or to 5e-7 of the difference where they cancel out, that part of the path is
-        cut where most is missing, again and again, until a sequence was read at 128 times
-        `n_points`. In a pipeline, see the notes.
+        their sizes, or to 5e-7 of the difference where they cancel out, the path is cut where most
+        is missing, and so are its parts, until each misses 4e-9 of the sizes or a sequence was read
+        at 128 times `n_points`. In a pipeline, see the notes.
 
     Returns
     -------
