@@ -163,9 +163,11 @@ def study(measured):
     return (
         f"{_markdown(header, lines)}\n\n"
         "Seconds of a processor until the score on held-out data reaches the target; then epochs: "
-        f"medians of {measured['seeds']} seeds, and of epochs the range; {NEVER}: never. The last "
-        "column is the geometric mean over the data sets, each seed beside the same seed with the "
-        "defaults: median and range; never counts as the epochs waited for.\n\n"
+        f"medians of {measured['seeds']} seeds, and of epochs the range. {NEVER}: most seeds never "
+        "do, or, at the end of a range, the slowest. The last column is the geometric mean over "
+        "the data sets, each seed beside the same seed with the defaults: median and range. There, "
+        "never counts as the epochs waited for, so that a row with "
+        f"{NEVER} may be slower than it says.\n\n"
         f"Targets, 95% of the way from guessing to the best score: {targets}."
     )
 

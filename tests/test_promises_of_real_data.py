@@ -160,11 +160,15 @@ def test_what_the_page_says_of_normalize_x():
 
 
 def test_what_the_page_says_of_batches_pooling_and_clipping():
+    assert "Smaller batches look better than the defaults, and larger ones worse" in PAGE
     assert ratio("`batch_size=16`") < 1 < ratio("`batch_size=64`") < ratio("`batch_size=128`")
     assert '`pooling="last"` learns sooner on all four' in PAGE
     slower = [seconds("`pooling='mean'`", name) for name in SETS]
     assert all(it > seconds("the defaults", name) for it, name in zip(slower, SETS, strict=True))
     assert [it < float("inf") for it in slower] == [True, True, False, False]
+    assert "`max_grad_norm` and `alpha` hardly matter here" in PAGE
+    for label in ("`max_grad_norm=1`", "`max_grad_norm=5`", "`alpha=0`", "`alpha=0.01`"):
+        assert 0.9 <= round(ratio(label), 2) <= 1.1
     assert f"clipping to 1 takes {ratio('`max_grad_norm=1`'):.2f} ×" in PAGE
 
 
@@ -173,7 +177,14 @@ def test_what_the_page_says_of_the_units():
     assert f"digits {best(few, 'digits'):.1%} against {best(usual, 'digits'):.1%}" in PAGE
     for name in ("nitrogen oxides", "laser"):
         assert f"{name} {best(few, name):.3f} against {best(usual, name):.3f}" in PAGE
+        assert best(few, name) < best(usual, name)
+    assert best(few, "digits") < best(usual, "digits")
     assert best(few, "JapaneseVowels") == best(usual, "JapaneseVowels")
+    assert "Nets of 32 units take more epochs" in PAGE
+    for name in ("digits", "JapaneseVowels", "laser"):
+        epochs = [DEFAULTS[label]["results"][name]["epochs"] for label in (few, usual)]
+        more, fewer = (median(n or EPOCHS[name] for n in each) for each in epochs)
+        assert more > fewer
     shares = [of_an_epoch(few, name) / of_an_epoch(usual, name) for name in SETS]
     assert "an epoch costs a third to a half" in PAGE
     assert 0.32 < min(shares) <= max(shares) < 0.5

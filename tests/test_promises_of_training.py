@@ -118,13 +118,13 @@ def test_what_clipping_costs():
 
     worst, losses = {}, {}
     for norm in (None, 1):
-        models = [net(norm, seed, normalize_X=False) for seed in (0, 2, 3)]
+        models = [net(norm, seed, normalize_X=False) for seed in range(5)]
         twice = [model.fit(*rows).predict(X) for model in models]
         losses[norm] = np.median([model.loss_ for model in models])
         weighted = [model.fit(X, y, weight).predict(X) for model in models]
         worst[norm] = np.abs(np.subtract(twice, weighted)).max() / np.abs(twice).max()
     assert worst[None] < 1e-10
-    # Six seeds: up to 0.1.
+    # Here up to 0.09.
     assert worst[1] > 1e-5
     assert losses[1] > 2 * losses[None]
     assert_same_bits(net(1, 0).fit(*rows)._weights, net(None, 0).fit(*rows)._weights)
