@@ -14,9 +14,9 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DATA, MEMORY, REAL, STREAMING, EACH_STEP = (
+DATA, INSIDE, MEMORY, REAL, STREAMING, EACH_STEP = (
     f"docs/user_guide/{name}.md"
-    for name in ("data", "long_memory", "real_data", "streaming", "each_step")
+    for name in ("data", "looking_inside", "long_memory", "real_data", "streaming", "each_step")
 )
 ROUNDING = 0.011  # two digits after the point are shown
 ALL, ENDS, OVERLAP = "all", "ends", "overlap"
@@ -42,6 +42,8 @@ PHASES_ROWS = {
     "LSTM": "LSTM",
     "LSTM, `bidirectional=True`": "LSTM, both directions",
 }
+# What stands before a start of the forget gates in a row of memory spans, on the page.
+SPANS_STARTS = {"1.0": "", "chrono": r" \S+ \(\S+ to \S+\) \| \d of 5 \|"}
 VOWELS_ROWS = {
     "one direction": "one direction",
     """one direction, `pooling="mean"`""": "one direction, mean over time",
@@ -103,6 +105,14 @@ QUOTED = [
        rf"^{printed} +(\S+)%$", OVERLAP, 1) for shown, printed in PHASES_ROWS.items()),
     ("variable_length", DATA, r"careers of (\d+) to (\d+) seasons",
      r"^of (\d+) to (\d+) seasons", ALL, 0),
+    *(("what_mattered", INSIDE,
+       rf"^\| {gap} \|{before} \S+ \((\S+) to (\S+)\) \| \d of 5 \|",
+       rf"^ +{gap} +{start} +\S+ +(\S+) +(\S+) ", OVERLAP, 0.11)
+      for start, before in SPANS_STARTS.items() for gap in (2, 10, 40)),
+    *(("what_mattered", INSIDE,
+       rf"^\| {gap} \|{before} \S+ \(\S+ to \S+\) \| (\d) of 5 \|",
+       rf"^ +{gap} +{start} .* (\d) of 5$", ALL, 1)
+      for start, before in SPANS_STARTS.items() for gap in (2, 10, 40)),
     ("adding_problem", MEMORY, r"mean has a mean squared error of (\S+)\.$",
      r"mean has an error of (\S+)\. ", ALL, 0),
     *(("adding_problem", MEMORY, rf"^\| {steps} \| (\S+) \| (\S+) \| \d epoch \|",
