@@ -50,8 +50,10 @@ def fragment(measured):
         tables, ratios = [slopes(measured["curves"])], ""
     else:
         tables, ratios = [table(each) for each in measured["tables"]], ""
-        if any(row["ratios"] for each in measured["tables"] for row in each["rows"]):
-            ratios = "; × is how many times sklstm's: the median of the rounds' own ratios"
+        compared = [row for each in measured["tables"] for row in each["rows"] if row["ratios"]]
+        if compared:
+            whose = compared[0]["baseline"]
+            ratios = f"; × is how many times that of {whose}: the median of the rounds' own ratios"
     rounds = measured["rounds"]
     medians = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
     how = f"{medians}{ratios}. {machine_line(measured['machine'])}"
@@ -142,7 +144,7 @@ def scores(measured):
     return (
         f"{_markdown(header, lines)}\n\n"
         f"Scores on held-out data: median and range of {measured['seeds']} seeds. Times: medians "
-        "of the seeds; × is how many times sklstm's, the median of the seeds' own ratios."
+        "of the seeds; × is how many times that of sklstm, the median of the seeds' own ratios."
     )
 
 
