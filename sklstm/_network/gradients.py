@@ -29,7 +29,8 @@ class GradientSum:
 
     def __init__(self, architecture, layout, most_groups, dtype):
         self.gradients = aligned((most_groups, layout.gradient_size), dtype)
-        self.total = np.zeros(architecture.n_weights, dtype)
+        # See `Progress.line_up`.
+        self.total = aligned((architecture.n_weights,), dtype, quarter=1)
         net, cells = layout.net[0], layout.cells
         blocks = [block for cell in cells for block in _cell_blocks(cell)]
         blocks.append(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklstm._network.layout import lined_up
 from sklstm._network.order import Outputs
 from sklstm._training.history import History
 from sklstm._training.losses import Loss
@@ -104,6 +105,15 @@ class Progress:
         memory = {name: moment.copy() for name, moment in self.memory.items()}
         weights, history = self.weights.copy(), self.history.copy()
         return replace(self, weights=weights, memory=memory, history=history)
+
+    def line_up(self):
+        """Put weights and memory where a step goes through them fast, beside the gradient.
+
+        That lies in quarter 1 of a page. A step of Adam took twice as long where memory came from.
+        """
+        moments = enumerate(self.memory.items(), start=2)
+        self.memory = {name: lined_up(moment, quarter) for quarter, (name, moment) in moments}
+        self.weights = lined_up(self.weights, quarter=0)
 
     def forget_steps(self):
         """Let the solver start anew from the weights as they are."""

@@ -46,6 +46,7 @@ class Stochastic(Solver):
     def run(self, objective, watch, data, settings, progress, bit_generator):
         """Train for epochs of minibatches; returns the `End`."""
         course = watch.course
+        progress.line_up()
         random_state = np.random.RandomState(bit_generator)
         dropout = Dropout(
             objective.architecture, objective.batch_size, settings.dropout,
