@@ -55,6 +55,9 @@ VOWELS_ROWS = {
 QUOTED = [
     ("quickstart", "README.md", r"^persistence +(\d\S+)", r"^persistence +(\d\S+)", ALL, ROUNDING),
     ("quickstart", "README.md", r"^Ridge +(\d\S+)", r"^Ridge +(\d\S+)", ALL, ROUNDING),
+    *(("quickstart", "README.md", rf"^{name} +\S+ +(\d\S+)", rf"^{name} +\S+ +(\d\S+)", ALL, 0.005)
+      for name in ("persistence", "Ridge", "LSTM")),
+    ("quickstart", "README.md", r"^LSTM +(\d\S+) ", r"^LSTM +(\d\S+) ", ALL, 1),
     ("quickstart", "README.md", r"^LSTM .* from (\S+) to (\S+)$",
      r"^LSTM .* from (\S+) to (\S+)$", OVERLAP, ROUNDING),
     ("digits", REAL, r"as it is: (\S+)% by stratified", r"row by row +(\S+)%", ALL, 0.5),

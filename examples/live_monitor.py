@@ -3,8 +3,8 @@ A live monitor: a probability after each row that comes
 =======================================================
 
 Pumps are watched live: a row of sensors comes at each step, and there should be an alarm when a
-bearing begins to wear. (The pumps are simulated.) Work warms a pump up, with a delay, so that no
-limit on its temperature can tell wear from work.
+bearing begins to wear. (The pumps are simulated.) Work warms a pump up, with a delay, so that a
+limit on its temperature tells wear from work late, if at all.
 
 To run it yourself::
 

@@ -20,8 +20,8 @@ from sklstm.streaming import StreamingPredictor
 def warm_up(dtypes: Sequence[DTypeLike] = ("float32", "float64")) -> str | None:
     """Compile all kernels, or load them from disk, so that no later call has to wait for it.
 
-    On a machine that is new to sklstm, this takes about twenty seconds a dtype, and about a second
-    once the machine code is on disk. In a process that has done so, it takes a tenth of a second.
+    On a machine that is new to sklstm, this takes tens of seconds, and much less once the machine
+    code is on disk.
 
     Many processes may do it at once: each file is written whole or not at all. Those that start
     together on an empty folder all compile; then they share. On a cluster, do it once on each

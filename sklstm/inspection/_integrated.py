@@ -81,7 +81,7 @@ def integrated_gradients(
     -----
     With pooling="max", and where several quantiles cross, the gradient jumps along the path, as
     another step or quantile is read. These places are found, so that attributions add up as well.
-    With pooling="max" that takes about ten times as long, and memory for the hidden states at 33
+    With pooling="max" that takes much longer, and memory for the hidden states at 33
     points. A step that is read for less than a hundredth of a path may be overlooked: what it adds
     is then said of another.
 
