@@ -114,8 +114,8 @@ def train_once(problem, rows=None, bptt_steps=None):
 def poison_scratch(monkeypatch):
     """Let workspaces and gradients start as NaN; the padding of packed weights must be zero."""
 
-    def poisoned(shape, dtype):
-        array = aligned(shape, dtype)
+    def poisoned(shape, dtype, quarter=None):
+        array = aligned(shape, dtype, quarter)
         is_packed = len(shape) == 1
         if not is_packed:
             array[...] = np.nan

@@ -1,12 +1,17 @@
 """Optimizers, from the parameters of the estimator to the steps on the flat vector."""
 
+import pickle
+
 import numpy as np
 import pytest
 import reference
 from conftest import assert_same_bits
+from sklearn.base import clone
 
 from sklstm import LSTMRegressor
 from sklstm._forms import Expected
+from sklstm._kernels import updates
+from sklstm._network.layout import PAGE_BYTES
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
@@ -201,3 +206,31 @@ def test_alpha_is_no_part_of_adamws_objective_and_is_of_the_others():
         expected = np.where(biases | (name == "adamw"), 0, DECAY / 4 * weights)
         np.testing.assert_allclose(gradient, expected, rtol=1e-14)
         np.testing.assert_allclose(value, weights @ expected / 2, rtol=1e-14)
+
+
+def quarters_of_a_step(fit, monkeypatch):
+    """Where in a page weights, gradient, mean and square start, in quarters, in steps of Adam."""
+    places, step = set(), updates.adam
+
+    def adam(*arguments):
+        starts = [array.ctypes.data % PAGE_BYTES for array in arguments[:4]]
+        places.add(tuple(4 * start / PAGE_BYTES for start in starts))
+        step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(updates, "adam", adam)
+        fit()
+    return places
+
+
+def test_weights_gradient_and_memory_of_every_fit_lie_in_quarters_of_their_own(monkeypatch):
+    X = np.random.RandomState(0).normal(size=(8, 3, 2))
+    model = LSTMRegressor(20, max_iter=2, tol=0, random_state=0)
+    loaded = pickle.loads(pickle.dumps(clone(model).fit(X, X[:, 0, 0])))
+    for fit in (
+        model.fit,
+        model.partial_fit,
+        loaded.partial_fit,
+        loaded.set_params(warm_start=True).fit,
+    ):
+        assert quarters_of_a_step(lambda fit=fit: fit(X, X[:, 0, 0]), monkeypatch) == {(0, 1, 2, 3)}
