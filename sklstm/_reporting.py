@@ -35,6 +35,8 @@ class Reporter:
 
     def epoch(self):
         """An epoch has ended."""
+        if not self._verbose:
+            return
         progress = self._progress
         loss, score, _ = progress.history.newest
         self._print(f"Iteration {len(progress.history)}, loss = {loss:.8f}")

@@ -309,9 +309,9 @@ def _tape_stride(width, dtype):
 def aligned(shape, dtype, quarter=None):
     """An array of zeros that starts on a cache line, for loads that do not straddle two.
 
-    Large ones may be told in which quarter of a page to start, from 0 to 3. A loop that goes through
-    several side by side takes up to half as long again if they start at the same place of a page:
-    processors look at no more of an address to see whether a load has to wait for a store.
+    Large ones may be told in which quarter of a page to start, from 0 to 3. A loop that goes
+    through several side by side takes up to half as long again if they start at the same place of
+    a page: processors look at no more of an address to see whether a load must wait for a store.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     bytes_, begin = LINE_BYTES, 0
