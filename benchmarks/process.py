@@ -13,6 +13,10 @@ from benchmarks.contenders import KERAS, SKLSTM, TORCH
 
 ROOT = Path(__file__).parents[1]
 COLD = f"{SKLSTM}, compiled anew"
+# Rows of the second table.
+IMPORTED = "import of Numba and of scikit-learn's MLPRegressor alone"
+STARTED = "import and a first tiny fit, compiled before"
+COMPILED = "a tiny fit and a prediction in float32, nothing compiled"
 SCRIPTS = {
     SKLSTM: ROOT / "benchmarks" / "first_steps" / "sklstm_.py",
     TORCH: ROOT / "benchmarks" / "first_steps" / "torch_.py",
@@ -33,6 +37,16 @@ model = LSTMRegressor(4, max_iter=2).fit(X, X[:, 0])
 fitted = time.perf_counter()
 model.predict(X)
 print(fitted - start, time.perf_counter() - imported)
+"""
+# What nobody can do without who writes an estimator with Numba.
+IMPORTS = """
+import time
+
+start = time.perf_counter()
+import numba
+from sklearn.neural_network import MLPRegressor
+
+print(time.perf_counter() - start)
 """
 # scikit-learn imports pandas where it is installed; so it looks as if it were not.
 WITHOUT_PANDAS = """
@@ -76,11 +90,12 @@ def _start_of_sklstm(rounds):
     with tempfile.TemporaryDirectory() as folder:
         tiny(folder)
         turns = {
-            "import and a first tiny fit, compiled before": lambda: tiny(folder)[0],
+            IMPORTED: lambda: seconds_of(IMPORTS, folder)[0],
+            STARTED: lambda: tiny(folder)[0],
             "the same without pandas, which scikit-learn imports": lambda: tiny(
                 folder, WITHOUT_PANDAS
             )[0],
-            "a tiny fit and a prediction in float32, nothing compiled": tiny_cold,
+            COMPILED: tiny_cold,
         }
         seconds = {label: [] for label in turns}
         for index in range(rounds):
@@ -103,7 +118,12 @@ def tiny_cold():
 
 def tiny(cache, before=""):
     """What TINY prints, in a new process with this cache of compiled kernels."""
-    code = [sys.executable, "-W", "ignore", "-c", before + TINY]
+    return seconds_of(before + TINY, cache)
+
+
+def seconds_of(script, cache):
+    """What it prints, in a new process with this cache of compiled kernels."""
+    code = [sys.executable, "-W", "ignore", "-c", script]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
     printed = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
     return [float(seconds) for seconds in printed.stdout.split()]

@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 
+from benchmarks.aims import reached
 from benchmarks.figures import draw
 
 RESULTS = "results.json"
@@ -31,8 +32,16 @@ def write(docs):
         path = docs / "performance" / f"{part}.md"
         path.write_text(fragment(measured) + "\n", encoding="utf-8")
         print("Table:", path)
+    path = docs / "performance" / "aims.md"
+    path.write_text(aims(results) + "\n", encoding="utf-8")
+    print("Table:", path)
     for path in draw(results, docs / "images"):
         print("Picture:", path)
+
+
+def aims(results):
+    """A row an aim, and what was reached of it."""
+    return _markdown(["what", "aim", "reached"], reached(results))
 
 
 def fragment(measured):

@@ -27,72 +27,18 @@ def test_every_table_is_on_a_page():
         DOCS / "user_guide" / f"{name}.md" for name in ("real_data", "in_and_out", "long_memory")
     ]
     pages = PAGE + "".join(page.read_text("utf-8") for page in guide)
-    assert {*re.findall(r"\{include\} (?:\.\./)?performance/(\w+)\.md", pages)} == {*RESULTS}
+    included = {*re.findall(r"\{include\} (?:\.\./)?performance/(\w+)\.md", pages)}
+    assert included == {*RESULTS, "aims"}
 
 
 def rows_of(part, table=0):
     return {row["label"]: row for row in RESULTS[part]["tables"][table]["rows"]}
 
 
-def ratios(part, peer, table=0):
-    return [row["ratios"][peer]["median"] for row in rows_of(part, table).values()]
-
-
-def aim(start):
-    """What was reached, and where not, of the line of the last table that starts so."""
-    (line,) = re.findall(rf"^\| {start}.*$", PAGE, re.MULTILINE)
-    return " ".join(line.split("|")[2:])
-
-
-def numbers(text):
-    return [float(number) for number in re.findall(r"(?<![\d.])\d+(?:\.\d+)?(?!\d)", text)]
-
-
-def test_what_was_reached_is_in_the_tables():
-    one, small, hundred, large, wide, deep, both = ratios("training", "PyTorch")
-    reached = aim("an epoch in float32")
-    assert f"{one:.0f} and {small:.1f} times at 64 units" in reached
-    assert f"{hundred:.1f} times at 100, {large:.1f} at 128" in reached
-    assert f"{wide:.2f} at 256 units, {both:.2f} at bidirectional" in reached
-    assert f"{deep:.1f} at two layers" in reached
-
-    _, small, hundred, large, wide, deep, both = ratios("training", "PyTorch float32", table=1)
-    reached = aim("float64 no slower")
-    assert f"{small:.1f} times as fast at 64 units, {hundred:.1f} at 100, {large:.2f} at" in reached
-    (low, high), (low_both, high_both) = (
-        numbers(re.search(rf"(\S+ to \S+) at {where}", reached)[1])
-        for where in ("256", "bidirectional 128")
-    )
-    assert low <= round(wide, 2) <= high
-    assert low_both <= round(both, 2) <= high_both
-    assert f"{deep:.2f} at two layers" in reached
-
-    first, *others = ratios("prediction", "PyTorch")
-    reached = aim("a prediction: twice")
-    assert f"({first:.2f} to" in reached
-    assert f"{min(others):.1f} to {max(others):.1f} times elsewhere" in reached
-
-    first, small, hundred, large, wide, deep, both = ratios("prediction", "ONNX Runtime")
-    reached = aim("a prediction: 1.5")
-    assert first < 1
-    assert f"{small:.2f} times at 64 units, {large:.1f} at 128, {both:.1f} in both" in reached
-    assert f"{wide:.1f} at 256" in reached
-    assert f"{hundred:.2f} at 100 units" in reached
-    assert f"{deep:.2f} at two layers" in reached
-
-    (row,) = rows_of("latency").values()
-    assert f"{int(row['values']['sklstm']['median'])} µs" in aim("one row in less")
-    reached = aim("a step of a stream of 64 units: at most 6 µs")
-    again = rows_of("streaming", table=1)
-    large, small = (again[label]["ratios"]["ONNX Runtime"]["median"] for label in STEPPED)
-    assert f"{again[STEPPED[0]]['values']['sklstm, one step']['median']:.1f} µs" in reached
-    assert f"{large:.1f} times" in reached
-    assert f"{small:.1f} times at 8 units" in reached
+def test_what_was_reached_is_what_the_results_say():
+    assert (DOCS / "performance" / "aims.md").read_text("utf-8") == report.aims(RESULTS) + "\n"
+    small = rows_of("streaming", table=1)[STEPPED[1]]["ratios"]["ONNX Runtime"]["median"]
     assert f"Of 8 units it is {small:.1f} times" in " ".join(PAGE.split())
-    peak = rows_of("peak_memory")["peak"]["values"]
-    assert "{:.0f} of {:.0f} MB".format(
-        *(peak[name]["median"] for name in ("sklstm", "PyTorch"))
-    ) in aim("peak memory")
 
 
 def test_a_step_of_a_stream_takes_what_the_guide_says():
