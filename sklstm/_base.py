@@ -184,8 +184,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         # Numbers that overflow are looked for, and found whatever a user told `np.seterr`.
         with compilation_told(self.verbose), np.errstate(all="ignore"):
             random_state = check_random_state(self.random_state)
-            # Of a copy: a call that is refused draws nothing, as it changes nothing else. One that
-            # a number has made is known to nobody.
+            # Of a copy: a call that is refused draws nothing, as it changes nothing else. A state
+            # that was made of a number is known to nobody else.
             is_new = isinstance(self.random_state, Integral)
             seeds = _seeds(random_state if is_new else copy.deepcopy(random_state))
             checkpoints = Checkpoints(self, given, seeds)

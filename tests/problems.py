@@ -114,9 +114,9 @@ def train_once(problem, rows=None, bptt_steps=None):
 def poison_scratch(monkeypatch):
     """Let workspaces and gradients start as NaN; the padding of packed weights must be zero."""
 
-    def poisoned(shape, dtype, quarter=None):
-        array = aligned(shape, dtype, quarter)
-        is_packed = len(shape) == 1
+    def poisoned(shape, dtype, part=None):
+        array = aligned(shape, dtype, part)
+        is_packed = len(shape) == 1 and part is None
         if not is_packed:
             array[...] = np.nan
         return array

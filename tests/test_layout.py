@@ -7,7 +7,14 @@ import pytest
 
 from sklstm._kernels.products import GATES
 from sklstm._machine.processor import SIMD_BYTES
-from sklstm._network.layout import LINE_BYTES, PAGE_BYTES, aligned, lined_up, make_layout
+from sklstm._network.layout import (
+    LINE_BYTES,
+    PAGE_BYTES,
+    PAGE_PARTS,
+    aligned,
+    lined_up,
+    make_layout,
+)
 from sklstm._network.parameters import Architecture
 
 
@@ -48,20 +55,22 @@ def test_memory_starts_as_zero_on_a_line_of_the_cache(dtype):
         del array
 
 
-@pytest.mark.parametrize("quarter", range(4))
-def test_large_memory_starts_in_the_quarter_of_a_page_that_it_is_told(quarter):
-    for size in [PAGE_BYTES // 8, 10_000, 100_000]:
-        array = aligned((size,), np.float64, quarter)
-        assert array.ctypes.data % PAGE_BYTES == quarter * PAGE_BYTES // 4
-        assert not array.any()
-    # Of less, the rest of the page would be most of the memory.
-    assert aligned((3,), np.float64, quarter).base.nbytes == 3 * 8 + LINE_BYTES
+def test_large_memory_starts_at_the_part_of_a_page_that_it_is_told():
+    starts = []
+    for part in range(PAGE_PARTS):
+        for size in [PAGE_BYTES // 8, 10_000, 100_000]:
+            array = aligned((size,), np.float64, part)
+            assert not array.any()
+            starts.append(array.ctypes.data % PAGE_BYTES)
+        # Of less, the rest of the page would be most of the memory.
+        assert aligned((3,), np.float64, part).base.nbytes == 3 * 8 + LINE_BYTES
+    assert starts == np.repeat(np.arange(PAGE_PARTS) * PAGE_BYTES // PAGE_PARTS, 3).tolist()
 
 
 def test_a_copy_is_lined_up():
     numbers = np.random.RandomState(0).normal(size=2000).astype(np.float32)
-    copy = lined_up(numbers, quarter=3)
-    assert copy.ctypes.data % PAGE_BYTES == 3 * PAGE_BYTES // 4
+    copy = lined_up(numbers, 3)
+    assert copy.ctypes.data % PAGE_BYTES == 3 * PAGE_BYTES // PAGE_PARTS
     assert copy.dtype == numbers.dtype
     np.testing.assert_array_equal(copy, numbers)
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklstm import LSTMRegressor
 from sklstm._forms import Expected
 from sklstm._kernels import updates
-from sklstm._network.layout import PAGE_BYTES
+from sklstm._network.layout import LINE_BYTES, PAGE_BYTES
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences
@@ -208,13 +208,12 @@ def test_alpha_is_no_part_of_adamws_objective_and_is_of_the_others():
         np.testing.assert_allclose(value, weights @ expected / 2, rtol=1e-14)
 
 
-def quarters_of_a_step(fit, monkeypatch):
-    """Where in a page weights, gradient, mean and square start, in quarters, in steps of Adam."""
+def places_of_a_step(fit, monkeypatch):
+    """Where in a page weights, gradient, mean and square start, in all steps of Adam."""
     places, step = set(), updates.adam
 
     def adam(*arguments):
-        starts = [array.ctypes.data % PAGE_BYTES for array in arguments[:4]]
-        places.add(tuple(4 * start / PAGE_BYTES for start in starts))
+        places.add(tuple(array.ctypes.data % PAGE_BYTES for array in arguments[:4]))
         step(*arguments)
 
     with monkeypatch.context() as patch:
@@ -223,14 +222,12 @@ def quarters_of_a_step(fit, monkeypatch):
     return places
 
 
-def test_weights_gradient_and_memory_of_every_fit_lie_in_quarters_of_their_own(monkeypatch):
+def test_what_a_step_of_any_fit_goes_through_starts_at_places_of_its_own(monkeypatch):
     X = np.random.RandomState(0).normal(size=(8, 3, 2))
     model = LSTMRegressor(20, max_iter=2, tol=0, random_state=0)
     loaded = pickle.loads(pickle.dumps(clone(model).fit(X, X[:, 0, 0])))
-    for fit in (
-        model.fit,
-        model.partial_fit,
-        loaded.partial_fit,
-        loaded.set_params(warm_start=True).fit,
-    ):
-        assert quarters_of_a_step(lambda fit=fit: fit(X, X[:, 0, 0]), monkeypatch) == {(0, 1, 2, 3)}
+    going_on = loaded.set_params(warm_start=True).fit
+    for fit in (model.fit, model.partial_fit, loaded.partial_fit, going_on):
+        (places,) = places_of_a_step(lambda fit=fit: fit(X, X[:, 0, 0]), monkeypatch)
+        assert len({*places}) == 4
+        assert not np.mod(places, LINE_BYTES).any()

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklstm._kernels import updates
 from sklstm._kernels.products import GATES
-from sklstm._network.layout import aligned
+from sklstm._network.layout import OF_GRADIENT, aligned
 
 
 class GradientSum:
@@ -29,8 +29,7 @@ class GradientSum:
 
     def __init__(self, architecture, layout, most_groups, dtype):
         self.gradients = aligned((most_groups, layout.gradient_size), dtype)
-        # See `Progress.line_up`.
-        self.total = aligned((architecture.n_weights,), dtype, quarter=1)
+        self.total = aligned((architecture.n_weights,), dtype, OF_GRADIENT)
         net, cells = layout.net[0], layout.cells
         blocks = [block for cell in cells for block in _cell_blocks(cell)]
         blocks.append(

@@ -16,6 +16,9 @@ from sklstm._machine.processor import SIMD_BYTES
 
 LINE_BYTES = 64  # of a line of the cache
 PAGE_BYTES = 4096
+# Parts of a page where large arrays start that an optimizer's step goes through side by side:
+# weights, their gradient, and from there on what is remembered of them.
+OF_WEIGHTS, OF_GRADIENT, OF_MEMORY, PAGE_PARTS = 0, 1, 2, 8
 # Multiply-adds of vectors that a row must be spared for its rest to be worth copying.
 WORTH_COPYING = 48
 
@@ -306,25 +309,25 @@ def _tape_stride(width, dtype):
     return width + (line if lines >= 8 and lines % 4 == 0 else 0)
 
 
-def aligned(shape, dtype, quarter=None):
+def aligned(shape, dtype, part=None):
     """An array of zeros that starts on a cache line, for loads that do not straddle two.
 
-    Large ones may be told in which quarter of a page to start, from 0 to 3. A loop that goes
-    through several side by side takes up to half as long again if they start at the same place of
-    a page: processors look at no more of an address to see whether a load must wait for a store.
+    Large ones may be told at which of `PAGE_PARTS` of a page to start. A loop that goes through
+    several side by side is slowed down where they start at the same: processors look at no more of
+    an address to see whether a load has to wait for a store.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     bytes_, begin = LINE_BYTES, 0
-    if quarter is not None and size >= PAGE_BYTES:
-        bytes_, begin = PAGE_BYTES, quarter * PAGE_BYTES // 4
+    if part is not None and size >= PAGE_BYTES:
+        bytes_, begin = PAGE_BYTES, part % PAGE_PARTS * PAGE_BYTES // PAGE_PARTS
     raw = np.zeros(size + bytes_, np.uint8)
     start = (begin - raw.__array_interface__["data"][0]) % bytes_
     return np.ndarray(shape, dtype, raw, start)
 
 
-def lined_up(array, quarter):
+def lined_up(array, part):
     """A copy that starts where an `aligned` array does."""
-    result = aligned(array.shape, array.dtype, quarter)
+    result = aligned(array.shape, array.dtype, part)
     result[:] = array
     return result
 

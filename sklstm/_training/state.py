@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklstm._network.layout import lined_up
+from sklstm._network.layout import OF_MEMORY, OF_WEIGHTS, lined_up
 from sklstm._network.order import Outputs
 from sklstm._training.history import History
 from sklstm._training.losses import Loss
@@ -109,11 +109,11 @@ class Progress:
     def line_up(self):
         """Put weights and memory where a step goes through them fast, beside the gradient.
 
-        That lies in quarter 1 of a page. A step of Adam took twice as long where memory came from.
+        Wherever the allocator puts them, a step of Adam may take twice as long.
         """
-        moments = enumerate(self.memory.items(), start=2)
-        self.memory = {name: lined_up(moment, quarter) for quarter, (name, moment) in moments}
-        self.weights = lined_up(self.weights, quarter=0)
+        moments = enumerate(self.memory.items(), start=OF_MEMORY)
+        self.memory = {name: lined_up(moment, part) for part, (name, moment) in moments}
+        self.weights = lined_up(self.weights, OF_WEIGHTS)
 
     def forget_steps(self):
         """Let the solver start anew from the weights as they are."""
