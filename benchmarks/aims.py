@@ -1,9 +1,8 @@
 """What was aimed at, and what was measured of it: the last table of docs/performance.md."""
 
-import statistics
-
 from benchmarks.contenders import ONNX, SKLSTM, TORCH
-from benchmarks.process import COMPILED, IMPORTED, STARTED
+from benchmarks.process import COMPILED, IMPORTS, STARTED
+from benchmarks.shapes import summary
 
 LARGE_NET = "1024, 100, 16, 256, 128"  # of `parts`
 STEPPED = "1, 1, 64"  # of `streaming`: series, inputs, units
@@ -11,30 +10,30 @@ LONG = "100,000"  # steps
 
 
 def reached(results):
-    """What was measured, the aim, and what was reached, of the parts that have been measured."""
-    return [
-        (what, aim, of_part(results[part])) for part, what, aim, of_part in AIMS if part in results
-    ]
+    """What was measured, the aim, what was reached, on which processor and day."""
+    rows = []
+    for part, what, aim, of_part in AIMS:
+        try:
+            text = of_part(results[part])
+        except LookupError:
+            continue  # not measured: the part, a peer or a size was left out
+        machine = results[part]["machine"]
+        rows.append((what, aim, text, f"{machine['cpu']}, {machine['simd']}, {machine['date']}"))
+    return rows
 
 
 def _shapes(comparison):
     def of_part(measured):
-        ratios = [each["ratio"] for each in measured["shapes"] if each["comparison"] == comparison]
-        lost = sum(ratio < 1 for ratio in ratios)
-        mean = statistics.geometric_mean(ratios)
-        return f"{mean:.2f}; {lost} of {len(ratios)} slower, the worst {min(ratios):.2f}"
+        mean, worst, lost, count = summary(measured["shapes"])[comparison]
+        return f"{mean:.2f}; {lost} of {count} slower, the worst {worst:.2f}"
 
     return of_part
 
 
 def _rate(measured):
-    row = _row(measured, 1, LARGE_NET)
-    return (
-        " and ".join(
-            f"{row['values'][f'% of NumPy, {threads}']['median']:.0f}%" for threads in (1, 2)
-        )
-        + " on one thread and on two"
-    )
+    values = _row(measured, 1, LARGE_NET)["values"]
+    shares = {name: each for name, each in values.items() if name.startswith("% of NumPy")}
+    return ", ".join(f"{each['median']:.0f}%" for each in shares.values()) + " (1 thread, and all)"
 
 
 def _step(measured):
@@ -50,10 +49,9 @@ def _compiled(measured):
 
 
 def _started(measured):
-    own, imports = (
-        _row(measured, 1, label)["values"][SKLSTM]["median"] for label in (STARTED, IMPORTED)
-    )
-    return f"{own / imports:.2f}: {own:.2f} of {imports:.2f} s"
+    row = _row(measured, 1, STARTED)
+    own, imports = (row["values"][name]["median"] for name in (SKLSTM, IMPORTS))
+    return f"{1 / row['ratios'][IMPORTS]['median']:.2f} ({own:.2f} and {imports:.2f} s)"
 
 
 def _memory(measured):
@@ -69,8 +67,7 @@ def _long(table, form):
 
 
 def _row(measured, table, label):
-    (row,) = (row for row in measured["tables"][table]["rows"] if row["label"] == label)
-    return row
+    return {row["label"]: row for row in measured["tables"][table]["rows"]}[label]
 
 
 SHAPES = "; none slower"

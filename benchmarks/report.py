@@ -6,6 +6,7 @@ import statistics
 
 from benchmarks.aims import reached
 from benchmarks.figures import draw
+from benchmarks.shapes import summary
 
 RESULTS = "results.json"
 NEVER = "—"
@@ -41,7 +42,7 @@ def write(docs):
 
 def aims(results):
     """A row an aim, and what was reached of it."""
-    return _markdown(["what", "aim", "reached"], reached(results))
+    return _markdown(["what", "aim", "reached", "on"], reached(results))
 
 
 def fragment(measured):
@@ -70,7 +71,7 @@ def fragment(measured):
 
 
 def table(content):
-    """A row a workload; beside a peer's value stands how many times sklstm's it is.
+    """A row a workload; beside other values stands how many times the baseline's they are.
 
     Before what was derived and not measured stands ≈. A note, if there is one, is below.
     """
@@ -100,15 +101,12 @@ def slopes(curves):
 
 def comparisons(measured):
     """A row a comparison, over all shapes; then the shapes that are lost."""
-    names = list(dict.fromkeys(each["comparison"] for each in measured["shapes"]))
     lines, lost = [], []
-    for name in names:
+    for name, (mean, worst, n_lost, count) in summary(measured["shapes"]).items():
         some = [each for each in measured["shapes"] if each["comparison"] == name]
-        ratios = [each["ratio"] for each in some]
         slower = sorted((each for each in some if each["ratio"] < 1), key=lambda e: e["ratio"])
         lost += [[name, each["label"], f"{each['ratio']:.2f}"] for each in slower]
-        mean = f"{statistics.geometric_mean(ratios):.2f}"
-        lines.append([name, mean, f"{min(ratios):.2f}", f"{len(slower)} of {len(some)}"])
+        lines.append([name, f"{mean:.2f}", f"{worst:.2f}", f"{n_lost} of {count}"])
     text = (
         f"{_markdown(['comparison', 'geometric mean', 'worst', 'lost'], lines)}\n\n"
         f"Time of the peer / time of sklstm for {measured['count']} random shapes (seed "

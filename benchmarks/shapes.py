@@ -1,6 +1,7 @@
 """Random shapes of nets and data: five comparisons of each, and which of them are lost."""
 
 import math
+import statistics
 import time
 
 import numpy as np
@@ -45,6 +46,32 @@ def draw(rng):
     minibatches = max(1, round(EPOCH_WORK / (3 * step * steps * batch)))
     samples = batch * min(minibatches, MOST_MINIBATCHES)
     return Workload(samples, steps, inputs, workload.units, batch, bidirectional)
+
+
+def summary(shapes):
+    """Of each comparison, over all shapes: the geometric mean, the worst, how many are lost of all.
+
+    Parameters
+    ----------
+    shapes : list of dict
+        As in the results.
+
+    Returns
+    -------
+    summaries : dict of str to (float, float, int, int)
+    """
+    ratios = {}
+    for each in shapes:
+        ratios.setdefault(each["comparison"], []).append(each["ratio"])
+    return {
+        name: (
+            statistics.geometric_mean(some),
+            min(some),
+            sum(ratio < 1 for ratio in some),
+            len(some),
+        )
+        for name, some in ratios.items()
+    }
 
 
 def label(workload):
