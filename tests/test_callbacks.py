@@ -152,6 +152,24 @@ def test_without_callbacks_nothing_is_called(X, y, monkeypatch):
     assert len(records) == 1
 
 
+def test_tasks_are_made_for_callbacks_alone_and_for_those_of_who_fits_the_net(X, y):
+    recorder = Recorder()
+    search = GridSearchCV(small_net(max_iter=3), {"alpha": [0]}, cv=KFold(2), refit=False)
+    contexts, make = [], sklstm.LSTMRegressor._init_callback_context
+
+    def counting_make(net, **parameters):
+        contexts.append(net)
+        return make(net, **parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sklstm.LSTMRegressor, "_init_callback_context", counting_make)
+        small_net(max_iter=3).fit(X, y)
+        assert contexts == []
+        search.set_callbacks(recorder).fit(X, y)
+    assert len(contexts) == 2
+    assert "begin fit" in recorder.calls
+
+
 # --- Stopping, and the end ------------------------------------------------------------------
 
 
