@@ -9,8 +9,9 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1] / "docs"
 # Those that change numbers of threads come last: the pools they leave behind disturb PyTorch's.
 PARTS = [
-    "training", "prediction", "latency", "shapes", "edges", "streaming", "plain_c", "search",
-    "process", "peak_memory", "long", "bptt", "scale", "accuracy", "scaling", "parts", "defaults",
+    "training", "prediction", "latency", "shapes", "edges", "streaming", "plain_c", "inspection",
+    "search", "process", "peak_memory", "long", "bptt", "scale", "accuracy", "scaling", "parts",
+    "defaults",
 ]  # fmt: skip
 # Numbers of threads are set by --threads alone, the same for all.
 THREADS = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"]

@@ -24,7 +24,8 @@ def test_the_tables_are_those_of_the_results(part):
 
 def test_every_table_is_on_a_page():
     guide = [
-        DOCS / "user_guide" / f"{name}.md" for name in ("real_data", "in_and_out", "long_memory")
+        DOCS / "user_guide" / f"{name}.md"
+        for name in ("real_data", "in_and_out", "long_memory", "looking_inside")
     ]
     pages = PAGE + "".join(page.read_text("utf-8") for page in guide)
     included = {*re.findall(r"\{include\} (?:\.\./)?performance/(\w+)\.md", pages)}
