@@ -128,16 +128,23 @@ def tiny(cache, before=""):
 def seconds_of(script, cache):
     """What it prints, in a new process with this cache of compiled kernels."""
     code = [sys.executable, "-W", "ignore", "-c", script]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": cache}
-    printed = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        code, env=environment(NUMBA_CACHE_DIR=cache), capture_output=True, text=True, check=True
+    )
     return [float(seconds) for seconds in printed.stdout.split()]
 
 
-def start(script, **environment):
+def environment(**variables):
+    """That of a process on the sources of this clone, whose bytecode is kept as if installed."""
+    inherited = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": str(ROOT), **variables}
+
+
+def start(script, **variables):
     """Run a script to its end, on the sources of this clone."""
     subprocess.run(
         [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env=environment(**variables),
         stdout=subprocess.DEVNULL,
         check=True,
     )
