@@ -233,6 +233,8 @@ def use_threads(monkeypatch, n_threads):
     monkeypatch.setattr(plan, "available_threads", lambda: n_threads)
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 0)
     monkeypatch.setattr(plan, "WORTH_SHARING", 0)
+    # A few rows are one shard, for crews, which `use_crews` has share the smallest nets too.
+    monkeypatch.setattr(plan, "LEAST_OF_TWO", 2**40)
 
 
 def use_crews(monkeypatch, n_threads):

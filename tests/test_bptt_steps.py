@@ -383,6 +383,7 @@ def test_longer_sequences_take_no_more_memory_in_a_fit():
 @for_each_dtype
 def test_chunks_of_equal_sequences_go_back_at_once(monkeypatch, dtype):
     # Read once: a step is never gathered again. Three segments have three ways back.
+    use_threads(monkeypatch, 1)
     problem = problem_of(dtype, (67, 40), pooling=None, batch=9, steps=24)
     made, make_plan = [], team.make_plan
     monkeypatch.setattr(

@@ -18,6 +18,9 @@ MOST_GROUPS = 32
 # many, if the weights do not stay in the cache and are read less often so; in prediction, enough to
 # fill the register tiles. The rounding in `cut` makes them up to half as many more.
 FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
+# Rows of a minibatch, and its multiply-adds, from which on it is two shards rather than one, in nets
+# that no crew is worth: two threads are then nearly twice as fast as one, though tiles are smaller.
+LEAST_OF_TWO, WORTH_TWO = 6, 2_000_000
 # Bytes of recurrent weights that do not stay in the cache.
 LARGE_WEIGHTS = 1_500_000
 # Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
@@ -218,6 +221,12 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
         rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
+        work = max_rows * longest * architecture.multiply_adds
+        one = max_rows >= LEAST_OF_TWO and count_shards(max_rows, rows) == 1
+        # Two directions are two threads' work as they are.
+        crews = architecture.bidirectional or _is_worth_a_crew(architecture)
+        if one and work >= WORTH_TWO and not crews:
+            rows = -(-max_rows // 2)
         return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
     rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
     if in_the_cache and max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING:
@@ -287,11 +296,16 @@ def _crew(architecture, dtype, rows, threads):
     """How many threads are to share a group of so many rows."""
     step = rows * architecture.multiply_adds // len(architecture.cells)
     crew = min(threads, step // WORTH_A_SHARE, most_shares(architecture, dtype))
-    units = architecture.n_directions * sum(architecture.units)
-    if crew > 1 and architecture.multiply_adds < WORTH_A_CREW * units:
+    if crew > 1 and not _is_worth_a_crew(architecture):
         # Two that have a direction each need nothing of each other.
         crew = architecture.n_directions
     return max(1, crew)
+
+
+def _is_worth_a_crew(architecture):
+    """Whether a crew gains more than it loses by reading what others have computed."""
+    units = architecture.n_directions * sum(architecture.units)
+    return architecture.multiply_adds >= WORTH_A_CREW * units
 
 
 def most_shares(architecture, dtype):
