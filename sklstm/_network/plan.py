@@ -18,7 +18,7 @@ MOST_GROUPS = 32
 # many, if the weights do not stay in the cache and are read less often so; in prediction, enough to
 # fill the register tiles. The rounding in `cut` makes them up to half as many more.
 FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
-# Rows of a minibatch, and its multiply-adds, from which on it is two shards rather than one, in nets
+# Rows of a minibatch, and its multiply-adds, from which on it is two shards and not one, in nets
 # that no crew is worth: two threads are then nearly twice as fast as one, though tiles are smaller.
 LEAST_OF_TWO, WORTH_TWO = 6, 2_000_000
 # Bytes of recurrent weights that do not stay in the cache.
