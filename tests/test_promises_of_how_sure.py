@@ -58,24 +58,28 @@ def test_the_table_of_shapes():
 # --- Mean and deviation ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_gaussian_net_learns_means_more_slowly():
     # The problem of check_regressors_train.
     X, y = make_regression(
         n_samples=200, n_features=10, n_informative=1, bias=5.0, noise=20, random_state=42
     )
     X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
-    squared = LSTMRegressor(random_state=0).fit(X, y)
-    gaussian = LSTMRegressor(loss="gaussian", random_state=0).fit(X, y)
-    longer = LSTMRegressor(
-        loss="gaussian", max_iter=400, n_iter_no_change=np.inf, random_state=0
-    ).fit(X, y)
-    assert '0.97 with `"squared_error"` and 0.47 with `"gaussian"`' in PAGE
-    assert "after 400 epochs 0.79" in PAGE
+    patient = {"loss": "gaussian", "max_iter": 400, "n_iter_no_change": np.inf}
+    squared, gaussian, longer = (
+        [LSTMRegressor(**parameters, random_state=seed).fit(X, y) for seed in range(5)]
+        for parameters in ({}, {"loss": "gaussian"}, patient)
+    )
+    assert '0.95 (0.94 to 0.97) with `"squared_error"` and 0.57 (0.47 to 0.63) with' in PAGE
+    assert "after 400 epochs 0.78 (0.74 to 0.84): medians and ranges of seeds 0\nto 4" in PAGE
     # On another processor a net is rounded otherwise, and patience may end a few epochs away.
-    assert squared.score(X, y) == pytest.approx(0.97, abs=0.02)
-    assert gaussian.score(X, y) == pytest.approx(0.47, abs=0.15)
-    assert gaussian.n_iter_ < 200
-    assert longer.score(X, y) == pytest.approx(0.79, abs=0.1)
+    for nets, shown, tolerance in (
+        (squared, 0.95, 0.02),
+        (gaussian, 0.57, 0.1),
+        (longer, 0.78, 0.1),
+    ):
+        assert np.median([net.score(X, y) for net in nets]) == pytest.approx(shown, abs=tolerance)
+    assert max(net.n_iter_ for net in gaussian) < 200
 
 
 def test_with_sgd_clipping_keeps_a_gaussian_net_on_its_way():
