@@ -120,8 +120,8 @@ def measure_apart(what, name, steps):
 def measure(what, name, steps):
     """Microseconds of a step of all rows of a minibatch, and MB that were added to the data.
 
-    So few rows are work for one thread. On one processor, the time that it gives to this process
-    is that of the work, whatever else the machine does. Before, the contender has done the same
+    On one processor, the time that it gives to this process is that of the work, whatever else the
+    machine does. Before, the contender has done the same
     with sequences of two steps: libraries are loaded, and kernels, which serve every length, are
     compiled.
     """
