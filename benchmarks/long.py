@@ -121,9 +121,8 @@ def measure(what, name, steps):
     """Microseconds of a step of all rows of a minibatch, and MB that were added to the data.
 
     On one processor, the time that it gives to this process is that of the work, whatever else the
-    machine does. Before, the contender has done the same
-    with sequences of two steps: libraries are loaded, and kernels, which serve every length, are
-    compiled.
+    machine does. Before, the contender has done the same with sequences of two steps: libraries are
+    loaded, and kernels, which serve every length, are compiled.
     """
     restrict_threads(1)
     n_batches = max(1, STEPS_AT_LEAST // steps)
