@@ -20,7 +20,8 @@ MOST_GROUPS = 32
 FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
 # Rows of a minibatch, and its multiply-adds, from which on it is two shards and not one, in nets
 # that no crew is worth: two threads are then nearly twice as fast as one, though tiles are smaller.
-LEAST_OF_TWO, WORTH_TWO = 6, 2_000_000
+# Fewer rows would be tiles of four and of two, of which the first takes nearly as long as all.
+LEAST_OF_TWO, WORTH_TWO = 8, 2_000_000
 # Bytes of recurrent weights that do not stay in the cache.
 LARGE_WEIGHTS = 1_500_000
 # Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
