@@ -8,6 +8,7 @@ import pytest
 from problems import make_problem
 
 from benchmarks import report
+from sklstm._machine.processor import MANY_REGISTERS
 from sklstm._network import plan
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -115,7 +116,8 @@ def groups(n_rows, equal_lengths=True, units=64):
 def test_a_minibatch_is_cut_into_groups_of_8_rows_whatever_the_threads():
     assert groups(32) == groups(32, equal_lengths=False) == (4, 8)  # that of the defaults
     # Of fewer rows than two groups have, two threads still take half each, where it is worth it.
-    assert groups(7) == (1, 8)
+    assert groups(5) == (1, 8)
+    assert groups(6) == ((2, 3) if MANY_REGISTERS else (1, 8))
     assert groups(8) == groups(8, equal_lengths=False) == (2, 4)
     assert groups(11) == (2, 6)
     assert groups(11, units=8) == groups(11, units=150) == (1, 8)

@@ -9,7 +9,7 @@ depend on the number of threads.
 import math
 from typing import NamedTuple
 
-from sklstm._machine.processor import available_threads
+from sklstm._machine.processor import MANY_REGISTERS, available_threads
 from sklstm._network.layout import round_up
 
 # Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
@@ -20,8 +20,8 @@ MOST_GROUPS = 32
 FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
 # Rows of a minibatch, and its multiply-adds, from which on it is two shards and not one, in nets
 # that no crew is worth: two threads are then nearly twice as fast as one, though tiles are smaller.
-# Fewer rows would be tiles of four and of two, of which the first takes nearly as long as all.
-LEAST_OF_TWO, WORTH_TWO = 8, 2_000_000
+# Where a tile has six rows, these alone take hardly longer than the four of a shard would.
+LEAST_OF_TWO, WORTH_TWO = 6 if MANY_REGISTERS else 8, 2_000_000
 # Bytes of recurrent weights that do not stay in the cache.
 LARGE_WEIGHTS = 1_500_000
 # Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
