@@ -55,9 +55,10 @@ VOWELS_ROWS = {
 QUOTED = [
     ("quickstart", "README.md", r"^persistence +(\d\S+)", r"^persistence +(\d\S+)", ALL, ROUNDING),
     ("quickstart", "README.md", r"^Ridge +(\d\S+)", r"^Ridge +(\d\S+)", ALL, ROUNDING),
-    *(("quickstart", "README.md", rf"^{name} +\S+ +(\d\S+)", rf"^{name} +\S+ +(\d\S+)", ALL, 0.005)
+    *(("quickstart", "README.md", rf"^{name} +\S+ +(\d\S+)",
+       rf"^{name} +\S+ +(\d\S+)", ALL, ROUNDING)
       for name in ("persistence", "Ridge", "LSTM")),
-    ("quickstart", "README.md", r"^LSTM +(\d\S+) ", r"^LSTM +(\d\S+) ", ALL, 1),
+    ("quickstart", "README.md", r"^LSTM +(\d\S+) ", r"^LSTM +(\d\S+) ", ALL, 1.5),
     ("quickstart", "README.md", r"^LSTM .* from (\S+) to (\S+)$",
      r"^LSTM .* from (\S+) to (\S+)$", OVERLAP, ROUNDING),
     ("digits", REAL, r"as it is: (\S+)% by stratified", r"row by row +(\S+)%", ALL, 0.5),
@@ -114,7 +115,7 @@ QUOTED = [
       for start, before in SPANS_STARTS.items() for gap in (2, 10, 40)),
     *(("what_mattered", INSIDE,
        rf"^\| {gap} \|{before} \S+ \(\S+ to \S+\) \| (\d) of 5 \|",
-       rf"^ +{gap} +{start} .* (\d) of 5$", ALL, 1)
+       rf"^ +{gap} +{start} .* (\d) of 5$", ALL, 2)
       for start, before in SPANS_STARTS.items() for gap in (2, 10, 40)),
     ("adding_problem", MEMORY, r"mean has a mean squared error of (\S+)\.$",
      r"mean has an error of (\S+)\. ", ALL, 0),
