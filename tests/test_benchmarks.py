@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import long, report, scale, streaming, tasks, timing
+from benchmarks import aims, long, report, scale, streaming, tasks, timing
 from benchmarks.contenders import check_steps, steps_of
 from benchmarks.defaults import ratios as ratios_of_seeds
 from benchmarks.defaults import reached
@@ -263,3 +263,16 @@ def test_the_study_says_where_a_target_was_never_reached():
         "| the defaults | 1.50; 12 (10 to 16) | 1.50; 12 (10 to 16) | 1.00 |",
         "| `alpha=9` | 1.50; 12 (10 to —) | — | 1.50 (1.25 to 3.00) |",
     ]
+
+
+def test_aims_leave_out_what_was_not_measured():
+    def shape(ratio):
+        return {"comparison": "epoch, PyTorch", "ratio": ratio, "label": "a net"}
+
+    # No ONNX Runtime, no other part, and a quick run of `long` without the longest sequences.
+    shapes = {"machine": MACHINE, "shapes": [shape(0.5), shape(8)]}
+    long_ = {"machine": MACHINE, "tables": [{"rows": []}] * 3}
+    assert aims.reached({"shapes": shapes, "long": long_}) == [(
+        "random shapes: an epoch, PyTorch / sklstm", "6; none slower",
+        "2.00; 1 of 2 slower, the worst 0.50", "A processor, AVX2, 2026-01-01",
+    )]  # fmt: skip
