@@ -101,12 +101,14 @@ def slopes(curves):
 
 def comparisons(measured):
     """A row a comparison, over all shapes; then the shapes that are lost."""
-    lines, lost = [], []
-    for name, (mean, worst, n_lost, count) in summary(measured["shapes"]).items():
-        some = [each for each in measured["shapes"] if each["comparison"] == name]
-        slower = sorted((each for each in some if each["ratio"] < 1), key=lambda e: e["ratio"])
-        lost += [[name, each["label"], f"{each['ratio']:.2f}"] for each in slower]
-        lines.append([name, f"{mean:.2f}", f"{worst:.2f}", f"{n_lost} of {count}"])
+    of_all = summary(measured["shapes"])
+    lines = [
+        [name, f"{mean:.2f}", f"{worst:.2f}", f"{n_lost} of {count}"]
+        for name, (mean, worst, n_lost, count) in of_all.items()
+    ]
+    slower = [each for each in measured["shapes"] if each["ratio"] < 1]
+    slower.sort(key=lambda each: ([*of_all].index(each["comparison"]), each["ratio"]))
+    lost = [[each["comparison"], each["label"], f"{each['ratio']:.2f}"] for each in slower]
     text = (
         f"{_markdown(['comparison', 'geometric mean', 'worst', 'lost'], lines)}\n\n"
         f"Time of the peer / time of sklstm for {measured['count']} random shapes (seed "

@@ -29,7 +29,7 @@ def without_callbacks(attributes):
 
 def _somebody_is_told(estimator):
     """Whether there are callbacks, its own or those of who fits it."""
-    # To keep a tree of tasks takes longer than the Python of a small epoch does otherwise.
+    # To keep a tree of tasks takes some microseconds an epoch, of which small ones have few.
     told = getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")
     return bool(told) and hasattr(estimator, "_init_callback_context")
 

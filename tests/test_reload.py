@@ -57,7 +57,8 @@ for count, name in enumerate({order}):
     importlib.reload(sys.modules[name])
     if count % {every} == 0:
         check()
-check()
+if {every} > 1:
+    check()
 """
 WAYS = {
     "in alphabetical order": RELOAD.format(order="names()", every=1),

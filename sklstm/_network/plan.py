@@ -218,11 +218,11 @@ def cut(n_rows, shard_rows):
 def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
     """The nominal rows of a shard, and how many shards are a group."""
     in_the_cache = _stays_in_the_cache(architecture, dtype)
+    work = max_rows * longest * architecture.multiply_adds
     if training:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
         rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
-        work = max_rows * longest * architecture.multiply_adds
         one = max_rows >= LEAST_OF_TWO and count_shards(max_rows, rows) == 1
         # Two directions are two threads' work as they are.
         crews = architecture.bidirectional or _is_worth_a_crew(architecture)
@@ -230,7 +230,7 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
             rows = -(-max_rows // 2)
         return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
     rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
-    if in_the_cache and max_rows * longest * architecture.multiply_adds >= WORTH_CUTTING:
+    if in_the_cache and work >= WORTH_CUTTING:
         # No bit of a prediction depends on this.
         while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
             rows //= 2
