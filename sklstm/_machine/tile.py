@@ -28,7 +28,7 @@ TALL_HEIGHTS, TALL_VECTORS = (8,) if MANY_REGISTERS else (6, 4), 2
 # that cores share some 50 to answer.
 COLUMNS_AHEAD = 16
 # Heights of the tiles that are as wide as the panel.
-WIDE_HEIGHTS = (4, 2, 1) if MANY_REGISTERS else (2, 1)
+WIDE_HEIGHTS = (4, 3, 2, 1) if MANY_REGISTERS else (2, 1)
 
 
 def panel_type(bits):

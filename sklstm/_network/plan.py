@@ -209,7 +209,7 @@ def count_shards(n_rows, shard_rows):
 def cut(n_rows, shard_rows):
     """Yield the boundaries of shards of about `shard_rows`, nearly equal."""
     count = count_shards(n_rows, shard_rows)
-    quads = -(-n_rows // 4)  # small tiles, of one or two rows, in the last shard alone
+    quads = -(-n_rows // 4)  # small tiles, of one to three rows, in the last shard alone
     for place in range(count):
         yield min(4 * (place * quads // count), n_rows)
     yield n_rows
@@ -310,5 +310,5 @@ def _is_worth_a_crew(architecture):
 
 
 def most_shares(architecture, dtype):
-    """How many threads can have a share of the widest layer: a pair of vectors, in a direction."""
+    """How many threads may share the widest layer: each has a pair of vectors, in a direction."""
     return architecture.n_directions * (max(architecture.units) // (2 * round_up(1, dtype)))
