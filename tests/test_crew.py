@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from conftest import assert_same_bits
+from numba import njit
 from problems import (
     DIRECTIONS,
     POOLINGS,
@@ -23,9 +24,12 @@ from problems import (
 from processes import run_warm
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm._kernels import counters, tasks
+from sklstm._kernels import counters, crew, tasks
 from sklstm._kernels.losses import SQUARED_ERROR
+from sklstm._kernels.products import GATES
+from sklstm._machine.processor import LINE_BYTES
 from sklstm._network import plan
+from sklstm._network.layout import make_layout
 from sklstm._network.parameters import Architecture
 from sklstm._network.rounds import Goal, Learner, Predictor, TwoWay
 from sklstm._network.workers import Workers
@@ -252,25 +256,32 @@ def test_a_forked_child_has_crews_of_its_own(monkeypatch):
             assert_same_bits(answer, expected)
 
 
-@for_each_dtype
-def test_the_shares_of_a_crew_are_all_units_once(dtype):
-    from sklstm._kernels import crew
-    from sklstm._machine.processor import SIMD_BYTES
-    from sklstm._network.layout import make_layout
+@njit
+def call_share(cells, line, member, members):
+    crew.share(cells, line, member, members, 0)
 
-    lanes = SIMD_BYTES // np.dtype(dtype).itemsize
-    share = getattr(crew.share, "py_func", crew.share)
-    for units, directions in (((5,), 1), ((64, 200), 1), ((67, 33), 2), ((512,), 2)):
+
+@for_each_dtype
+def test_the_shares_of_a_crew_are_all_units_once_and_nearly_equal(dtype):
+    line = LINE_BYTES // np.dtype(dtype).itemsize
+    for units, directions in (((5,), 1), ((64, 200), 1), ((67, 33), 2), ((353, 512), 2)):
         architecture = Architecture(3, units, directions == 2, "last", 1)
         layout = make_layout(architecture, np.dtype(dtype), 4, 3, True)
         for members in range(1, 10):
             owners = [np.zeros(cell["width"], int) for cell in layout.cells]
+            columns = [[] for _ in layout.cells]
             for member in range(members):
                 cells = layout.cells.copy()
-                share(cells, lanes, member, members, 0)
-                for cell, owned in zip(cells, owners, strict=True):
-                    owned[cell["begin"] : cell["end"]] += 1
+                call_share(cells, line, member, members)
+                for cell, owned, n in zip(cells, owners, columns, strict=True):
+                    begin, end = cell["begin"], cell["end"]
+                    owned[begin:end] += 1
+                    rest = cell["rest_width"] if end == cell["width"] else 0
+                    if cell["mine"]:
+                        n.append(GATES * (min(end, cell["full"]) - begin) + rest)
             assert all((owned == 1).all() for owned in owners)
+            # Of a line of each gate, or, for the rest, of two: more would wait for the others.
+            assert all(max(n) - min(n) <= 2 * GATES * line for n in columns)
 
 
 def test_rows_are_cut_where_there_are_enough(monkeypatch):
@@ -320,6 +331,7 @@ def test_a_process_that_knows_one_type_alone_has_crews(dtype):
 import numpy as np
 from sklstm import LSTMRegressor
 from sklstm._network import plan
+from sklstm._network.layout import make_layout
 
 plan.available_threads = lambda: 2
 X = np.random.default_rng(0).normal(size=(16, 30, 3)).astype("{np.dtype(dtype).name}")

@@ -11,7 +11,8 @@ from sklearn.base import clone
 from sklstm import LSTMRegressor
 from sklstm._forms import Expected
 from sklstm._kernels import updates
-from sklstm._network.layout import LINE_BYTES, PAGE_BYTES
+from sklstm._machine.processor import LINE_BYTES
+from sklstm._network.layout import PAGE_BYTES
 from sklstm._network.parameters import Architecture, named_views
 from sklstm._scaling import as_they_are
 from sklstm._sequences import read_sequences

@@ -216,24 +216,23 @@ def call_columns(rows, columns, width, bounds, depth, a, source, packed, c, accu
 
 
 @pytest.mark.parametrize("n_vectors", range(1, 12))
-def test_columns_have_the_same_bits_in_any_pairs_of_vectors(dtype, n_vectors):
+def test_columns_have_the_same_bits_wherever_they_are_cut(dtype, n_vectors):
     lanes, rng = lanes_of(dtype), np.random.default_rng(5)
     width, columns, rows, depth = n_vectors * lanes, n_vectors * lanes - 1, 9, 7
     a, b, start = (
         rng.normal(size=shape).astype(dtype)
         for shape in ((rows, depth), (depth, columns), (rows, width))
     )
-    pairs = [0, *(2 * lanes * n for n in range(1, n_vectors // 2)), width]
-    results = []
-    for bounds in ([0, width], pairs, [*pairs[:2], width], [0, *pairs[-2:]]):
+
+    def cut_at(*vectors):
         c, packed = start.copy().ravel(), np.zeros(depth * width, dtype)
-        call_columns(
-            rows, columns, width, np.array(sorted(set(bounds))), depth, a.ravel(), b.ravel(),
-            packed, c, True,
-        )  # fmt: skip
-        results.append(c)
-    for result in results[1:]:
-        assert_same_bits(result, results[0])
+        bounds = np.array([0, *(lanes * n for n in vectors), width])
+        call_columns(rows, columns, width, bounds, depth, a.ravel(), b.ravel(), packed, c, True)
+        return c
+
+    whole = cut_at()
+    for first, last in itertools.combinations(range(n_vectors + 1), 2):
+        assert_same_bits(cut_at(first, last), whole)
 
 
 def test_plain_product_has_the_same_bits_for_all_forms_of_its_operands(dtype):

@@ -12,6 +12,7 @@ first of a crew, or in parts.
 
 from sklstm._kernels.cell import CELL_TYPE
 from sklstm._kernels.counters import ARRIVED, CREW_SIZE, CREWS, GIVEN_UP, JOINED, MEMBERS
+from sklstm._kernels.products import GATES
 from sklstm._machine.compile import kernel
 from sklstm._machine.linkage import INDEX, INDICES, SHARED, linked, vector_type
 from sklstm._machine.memory import (
@@ -22,7 +23,7 @@ from sklstm._machine.memory import (
     atomic_store,
     let_others_run,
 )
-from sklstm._machine.processor import SIMD_BYTES
+from sklstm._machine.processor import LINE_BYTES
 
 # What joins a crew after this number is too late.
 CLOSED = 1 << 32
@@ -55,15 +56,16 @@ def join(control, group, most, patience, cells, like):
             let_others_run()
     members = atomic_load(control, place + MEMBERS)
     counter = control.ctypes.data + control.itemsize * (place + ARRIVED)
-    share(cells, SIMD_BYTES // like.itemsize, member, members, counter)
+    share(cells, LINE_BYTES // like.itemsize, member, members, counter)
 
 
 @kernel
-def share(cells, lanes, member, members, counter):
+def share(cells, line, member, members, counter):
     """Write the share of a member into its copy of the cells.
 
-    Of two directions, each half of an even number of threads takes one. Products take vectors of
-    units in pairs, so pairs are shared out; the last member has what is no pair.
+    Of two directions, each half of an even number of threads takes one. Shares are as nearly equal
+    as they can be if no two threads write to one cache line, of so many numbers; the last member
+    has the rest.
     """
     # The second cell of two directions reads backwards.
     apart = cells[min(1, cells.size - 1)]["reverse"] and members % 2 == 0
@@ -71,14 +73,21 @@ def share(cells, lanes, member, members, counter):
     for index in range(cells.size):
         cell = cells[index]
         cell["member"], cell["members"], cell["crew"] = member, members, counter
-        pairs = max(1, cell["width"] // (2 * lanes))
-        cell["begin"] = 2 * lanes * (pairs * mine // among)
-        cell["end"] = 2 * lanes * (pairs * (mine + 1) // among)
-        if mine + 1 == among:
-            cell["end"] = cell["width"]
+        cell["begin"] = _boundary(cell, line, mine, among)
+        cell["end"] = _boundary(cell, line, mine + 1, among)
         cell["mine"] = not apart or index % 2 == member % 2
         if not cell["mine"]:
             cell["begin"] = cell["end"] = 0
+
+
+@kernel
+def _boundary(cell, line, place, among):
+    """Where the share begins that so many are before, by the columns of the gates."""
+    if place == among:
+        return cell["width"]
+    columns = GATES * cell["full"] + cell["rest_width"]
+    nearest = (columns * place + GATES // 2 * line * among) // (GATES * line * among)
+    return line * min(nearest, cell["full"] // line)
 
 
 @kernel

@@ -64,30 +64,34 @@ def plain_product(
 def some_columns(
     rows, width, begin, end, depth, a, a0, a_row, a_col, b, b0, packed, c, c0, c_row, accumulate
 ):  # fmt: skip
-    """The columns of a plain product from `begin` to `end`: pairs of vectors, if not all.
+    """The columns of a plain product from `begin` to `end`, whole vectors.
 
     B is in the panels of `pack_plain`, or, if not `packed`, a matrix with rows of `width`.
     """
     lanes = SIMD_BYTES // c.itemsize
     j = begin
     while j < end:
-        left = (width - j) // lanes
-        # 5 are 2 and 3, for a panel ends where something that is packed together ends.
-        vectors = 2 if left == 5 else min((end - j) // lanes, 4)
-        across = _next_block(left) * lanes
+        start, across = _packed_with(width, j, lanes)
+        pair = start == j and across == 2 * lanes
+        # A panel may be of two pairs, and ends where else something that is packed together ends.
+        two = pair and _packed_with(width, j + across, lanes)[1] == across
+        vectors = min(end - j, 4 * lanes if two else start + across - j) // lanes
         panel(
             vectors, rows, depth, a, a0, a_row, a_col,
-            b, b0 + (j * depth if packed else j), across if packed else width, lanes,
-            across * depth if packed and vectors == 4 else 2 * lanes,
+            b, b0 + (start * depth + j - start if packed else j), across if packed else width,
+            lanes, across * depth if packed and pair else 2 * lanes,
             c, c0 + j, c_row, lanes, accumulate,
         )  # fmt: skip
         j += vectors * lanes
 
 
 @kernel
-def _next_block(left):
-    """How many of the vectors that are left are packed together."""
-    return left if left == 1 or left == 3 else 2
+def _packed_with(width, j, lanes):
+    """Where the vectors start that are packed together with that of column j; and their columns."""
+    if width // lanes % 2 == 1 and j >= width - 3 * lanes:
+        start = max(0, width - 3 * lanes)
+        return start, width - start
+    return j - j % (2 * lanes), 2 * lanes
 
 
 @kernel
@@ -127,7 +131,7 @@ def pack_plain(
     lanes = SIMD_BYTES // out.itemsize
     j, begin, end = 0, width * piece // pieces, width * (piece + 1) // pieces
     while j < end:
-        across = _next_block((width - j) // lanes) * lanes
+        _, across = _packed_with(width, j, lanes)
         column = j if j >= begin else columns
         while column < columns and column < j + across:
             start, target = s0 + column * s_column, o0 + j * depth + column - j

@@ -24,6 +24,7 @@ SIMD_NAME = next(
     "unknown",
 )  # fmt: skip
 SIMD_BYTES = 64 if "avx512f" in _features else 32 if "avx2" in _features else 16
+LINE_BYTES = 64  # of a line of the cache
 # AVX-512 and NEON have 32 vector registers, AVX2 and SSE2 16.
 MANY_REGISTERS = bool(_features & {"avx512f", "neon"})
 # Those that the process may run on, and of a container those that it has the time of.

@@ -12,9 +12,8 @@ from sklstm._kernels.pooling import PLACES, POOLINGS
 from sklstm._kernels.products import GATES
 from sklstm._kernels.recurrence import FEW_INPUTS
 from sklstm._kernels.shard import NET
-from sklstm._machine.processor import SIMD_BYTES
+from sklstm._machine.processor import LINE_BYTES, SIMD_BYTES
 
-LINE_BYTES = 64  # of a line of the cache
 PAGE_BYTES = 4096
 # Parts of a page where large arrays start that an optimizer's step goes through side by side:
 # weights, their gradient, and from there on what is remembered of them.
