@@ -240,7 +240,6 @@ def test_shards_are_a_power_of_two_of_about_the_same_size(shard_rows):
         assert (bounds[0], bounds[-1]) == (0, n_rows)
         assert len(sizes).bit_count() == 1
         assert sizes.min() > 0
-        # by four rows, and the last four need not be whole
-        assert sizes.max() - sizes.min() < 8
+        assert sizes.max() - sizes.min() <= 2
         # what a team's buffers are made for
         assert sizes.max() <= 3 * shard_rows // 2

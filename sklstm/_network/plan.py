@@ -209,9 +209,9 @@ def count_shards(n_rows, shard_rows):
 def cut(n_rows, shard_rows):
     """Yield the boundaries of shards of about `shard_rows`, nearly equal."""
     count = count_shards(n_rows, shard_rows)
-    quads = -(-n_rows // 4)  # small tiles, of one to three rows, in the last shard alone
+    pairs = -(-n_rows // 2)  # a tile of one row, which has least to do at a time, is in the last
     for place in range(count):
-        yield min(4 * (place * quads // count), n_rows)
+        yield min(2 * (place * pairs // count), n_rows)
     yield n_rows
 
 
