@@ -222,7 +222,10 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
     if training:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
-        rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
+        rows = FEW_ROWS
+        if not in_the_cache and equal_lengths:
+            # Two threads may have a direction each, and then need nothing of each other.
+            rows = MANY_ROWS * architecture.n_directions
         one = max_rows >= LEAST_OF_TWO and count_shards(max_rows, rows) == 1
         # Two directions are two threads' work as they are.
         crews = architecture.bidirectional or _is_worth_a_crew(architecture)
