@@ -200,8 +200,9 @@ def read_only(X):
     ],
     ids=["fortran", "columns_apart", "unaligned", "read_only", "reversed"],
 )
-def test_memory_of_sequences_may_have_any_form(dtype, form):
-    problem = make_problem(dtype)
+@pytest.mark.parametrize("inputs", [3, 11, 35])
+def test_memory_of_sequences_may_have_any_form(dtype, form, inputs):
+    problem = make_problem(dtype, inputs=inputs)
     other = dataclasses.replace(problem, X=form(problem.X))
     assert_same_bits(train_once(other), train_once(problem))
 

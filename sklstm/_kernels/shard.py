@@ -41,7 +41,8 @@ from sklstm._machine.linkage import (
     matrix_type,
     vector_type,
 )
-from sklstm._machine.memory import block, copy, load
+from sklstm._machine.memory import at_address, block, copy, load
+from sklstm._machine.processor import SIMD_BYTES
 from sklstm._machine.subnormals import flush_subnormals, restore
 
 # Sizes of the net, and where its head's parts start, as in cell.CELL.
@@ -220,16 +221,29 @@ def _gather(net, cell, sequences, scaling, rows, work, spans, at):
     x, features = cell["x"], net["features"]
     starts, begin = at + STARTS, spans[at + FIRST]
     first, last = part(cell, spans[at + STEPS])
+    many = features >= SIMD_BYTES // scaling.itemsize
     for r in range(spans[starts + 1]):
         sequence = sequences[rows[r]]
+        # Neighbours are taken a vector at a time, if they fill one.
+        beside = many and sequence["feature_stride"] == work.itemsize
         for t in range(first, min(sequence["length"] - begin, last)):
             address = sequence["address"] + (begin + t) * sequence["step_stride"]
             to = x + (spans[starts + t] + r) * (features + 1)
-            for k in range(features):
-                number = np.float64(load(address + k * sequence["feature_stride"], work))
-                number = (number - scaling[0, k]) * scaling[1, k]
-                work[to + k] = min(max(number, -MOST), MOST)
+            if beside and address % work.itemsize == 0:
+                step, out = at_address(address, features, work), block(work, to, features)
+                for k in range(features):
+                    out[k] = _standardised(step[k], scaling, k)
+            else:
+                for k in range(features):
+                    number = load(address + k * sequence["feature_stride"], work)
+                    work[to + k] = _standardised(number, scaling, k)
             work[to + features] = 1
+
+
+@kernel
+def _standardised(number, scaling, feature):
+    number = (np.float64(number) - scaling[0, feature]) * scaling[1, feature]
+    return min(max(number, -MOST), MOST)
 
 
 @kernel
