@@ -304,6 +304,10 @@ def test_rows_are_cut_where_there_are_enough(monkeypatch):
     assert made((64,), 40, training=False, steps=10).most_groups == 1
     # The directions of a layer need nothing of each other.
     assert made((64,), 11, bidirectional=True).crew == 2
+    # A row takes as long as two, for the weights come no faster.
+    assert made((200,), 1, training=False, steps=7).n_threads == 2
+    assert made((200,), 2, training=False, steps=5).n_threads == 1
+    assert made((200,), 1, steps=7).n_threads == 1
     # A row of 512 units is not much for a round, however many steps it has.
     assert made((512,), 1, training=False, steps=100).at_a_time > 0
     monkeypatch.setattr(plan, "available_threads", lambda: 8)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sklstm._kernels.shard import SEQUENCE
 from sklstm._network.parameters import Architecture
-from sklstm._network.plan import threads_for
+from sklstm._network.plan import threads_for, work_to_predict
 from sklstm._network.rounds import Predictor, packed_to_predict
 
 # Bytes that may be kept of a net, or twice those of its weights.
@@ -39,7 +39,7 @@ def predict(architecture, weights, sequences, kind=None):
     """
     n, dtype = len(sequences), sequences.dtype
     pool = pool_of(weights)
-    work = n * sequences.longest * architecture.multiply_adds
+    work = work_to_predict(architecture, n, sequences.longest)
     size = _Size(architecture, n, sequences.longest, dtype, threads_for(work))
     may_keep = sequences.equal_lengths and n * SEQUENCE.itemsize <= pool.most
     kept = pool.take(size=size) if may_keep else None

@@ -164,7 +164,8 @@ def make_plan(
     rows_and_steps = min(max_rows, shard_rows) * steps * (3 if training else 1)
     at_a_time = segments_at_a_time(architecture, rows_and_steps)
     work = max_rows * longest * architecture.multiply_adds
-    threads, crew = threads_for(work), 1
+    threads = threads_for(work if training else work_to_predict(architecture, max_rows, longest))
+    crew = 1
     if threads > 1 and shared:
         crew = _crew(architecture, dtype, max_rows // most_groups, threads // most_groups)
     if crew == 1 and not training:
@@ -180,6 +181,11 @@ def make_plan(
         at_a_time, threads, crew, min(work // (most_groups * WORTH_A_LOOK), MOST_PATIENCE),
         PIECES * threads if shares_passes else 1,
     )  # fmt: skip
+
+
+def work_to_predict(architecture, n_rows, n_steps):
+    """In multiply-adds; a row alone takes as long as two, since the weights come no faster."""
+    return max(n_rows, 2) * n_steps * architecture.multiply_adds
 
 
 def threads_for(work):
