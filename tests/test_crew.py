@@ -308,6 +308,9 @@ def test_rows_are_cut_where_there_are_enough(monkeypatch):
     assert made((200,), 1, training=False, steps=7).n_threads == 2
     assert made((200,), 2, training=False, steps=5).n_threads == 1
     assert made((200,), 1, steps=7).n_threads == 1
+    assert made((100,), 1, training=False).crew == 2
+    assert made((100,), 2, training=False).crew == 1
+    assert made((80,), 1, training=False).crew == 1
     # A row of 512 units is not much for a round, however many steps it has.
     assert made((512,), 1, training=False, steps=100).at_a_time > 0
     monkeypatch.setattr(plan, "available_threads", lambda: 8)

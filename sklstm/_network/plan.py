@@ -48,8 +48,9 @@ WORTH_A_THREAD, START_AND_END = 2_000_000, 8
 # Multiply-adds of a cell's step that a thread of a crew has at least: it waits for the others then.
 WORTH_A_SHARE = 16_384
 # Multiply-adds of a unit at a step, so that a crew gains a tenth: what the others have computed
-# comes from the caches of their cores, which takes as long as some hundred of them.
-WORTH_A_CREW = 580
+# comes from the caches of their cores, which takes as long as some hundred of them; and of a row
+# alone, whose own products take twice as long.
+WORTH_A_CREW, WORTH_A_CREW_ALONE = 580, 400
 # Multiply-adds of a group for each look at whether the others of its crew have come: a quarter of
 # the time that it takes alone is then the longest to be lost.
 WORTH_A_LOOK = 64
@@ -234,7 +235,7 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
             rows = MANY_ROWS * architecture.n_directions
         one = max_rows >= LEAST_OF_TWO and count_shards(max_rows, rows) == 1
         # Two directions are two threads' work as they are.
-        crews = architecture.bidirectional or _is_worth_a_crew(architecture)
+        crews = architecture.bidirectional or _is_worth_a_crew(architecture, max_rows)
         if one and work >= WORTH_TWO and not crews:
             rows = -(-max_rows // 2)
         return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
@@ -306,16 +307,17 @@ def _crew(architecture, dtype, rows, threads):
     """How many threads are to share a group of so many rows."""
     step = rows * architecture.multiply_adds // len(architecture.cells)
     crew = min(threads, step // WORTH_A_SHARE, most_shares(architecture, dtype))
-    if crew > 1 and not _is_worth_a_crew(architecture):
+    if crew > 1 and not _is_worth_a_crew(architecture, rows):
         # Two that have a direction each need nothing of each other.
         crew = architecture.n_directions
     return max(1, crew)
 
 
-def _is_worth_a_crew(architecture):
+def _is_worth_a_crew(architecture, rows):
     """Whether a crew gains more than it loses by reading what others have computed."""
     units = architecture.n_directions * sum(architecture.units)
-    return architecture.multiply_adds >= WORTH_A_CREW * units
+    least = WORTH_A_CREW if rows > 1 else WORTH_A_CREW_ALONE
+    return architecture.multiply_adds >= least * units
 
 
 def most_shares(architecture, dtype):
