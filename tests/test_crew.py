@@ -302,6 +302,9 @@ def test_rows_are_cut_where_there_are_enough(monkeypatch):
     # No bit of a prediction depends on how rows are cut: all threads have some, if it is worth it.
     assert made((128,), 40, training=False).most_groups == 2
     assert made((64,), 40, training=False, steps=10).most_groups == 1
+    assert made((128,), 40, training=False, bidirectional=True).most_groups == 2
+    both = made((128, 128), 40, training=False, bidirectional=True)
+    assert (both.most_groups, both.crew) == (1, 2)
     # The directions of a layer need nothing of each other.
     assert made((64,), 11, bidirectional=True).crew == 2
     # A row takes as long as two, for the weights come no faster.

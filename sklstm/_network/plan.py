@@ -241,8 +241,10 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
         return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
     rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
     if in_the_cache and work >= WORTH_CUTTING:
-        # No bit of a prediction depends on this.
-        while rows > FEW_ROWS and count_shards(max_rows, rows) < available_threads():
+        # No bit of a prediction depends on this. Two directions that do not read apart are two
+        # threads' work as they are, as much of it for one as for the other.
+        shares = architecture.n_directions if len(architecture.units) > 1 else 1
+        while rows > FEW_ROWS and count_shards(max_rows, rows) * shares < available_threads():
             rows //= 2
     return rows, 1
 
