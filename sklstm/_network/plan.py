@@ -44,7 +44,7 @@ BETWEEN_SIGNALS, LONG_SEGMENT = 500_000_000, 2_000_000_000
 GATES_WORK = 128
 # Multiply-adds of a round below which waking a second thread costs more than it saves; and how many
 # times as long it takes to start one and to wait for its end, as most predictions do.
-WORTH_A_THREAD, START_AND_END = 2_000_000, 8
+WORTH_A_THREAD, START_AND_END = 2_000_000, 5
 # Multiply-adds of a cell's step that a thread of a crew has at least: it waits for the others then.
 WORTH_A_SHARE = 16_384
 # Multiply-adds of a unit at a step, so that a crew gains a tenth: what the others have computed
