@@ -241,8 +241,9 @@ def use_crews(monkeypatch, n_threads):
     """Let so many threads share each shard, of any net; they wait until all have come."""
     use_threads(monkeypatch, n_threads)
     for name, value in {
-        "WORTH_A_SHARE": 1, "WORTH_A_CREW": 0, "WORTH_A_LOOK": 1e-9, "MOST_PATIENCE": 2**40,
-        "WORTH_WAKING": 0, "most_shares": lambda architecture, dtype: n_threads,
+        "WORTH_A_SHARE": 1, "WORTH_A_CREW": 0, "WORTH_A_CREW_ALONE": 0, "WORTH_A_LOOK": 1e-9,
+        "MOST_PATIENCE": 2**40, "WORTH_WAKING": 0,
+        "most_shares": lambda architecture, dtype: n_threads,
     }.items():  # fmt: skip
         monkeypatch.setattr(plan, name, value)
 

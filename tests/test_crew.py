@@ -305,6 +305,9 @@ def test_rows_are_cut_where_there_are_enough(monkeypatch):
     assert made((128,), 40, training=False, bidirectional=True).most_groups == 2
     both = made((128, 128), 40, training=False, bidirectional=True)
     assert (both.most_groups, both.crew) == (1, 2)
+    # A direction each is too little for small ones.
+    both = made((8, 8), 40, training=False, bidirectional=True, steps=1000)
+    assert (both.most_groups, both.n_threads) == (2, 2)
     # The directions of a layer need nothing of each other.
     assert made((64,), 11, bidirectional=True).crew == 2
     # A row takes as long as two, for the weights come no faster.
@@ -341,7 +344,6 @@ def test_a_process_that_knows_one_type_alone_has_crews(dtype):
 import numpy as np
 from sklstm import LSTMRegressor
 from sklstm._network import plan
-from sklstm._network.layout import make_layout
 
 plan.available_threads = lambda: 2
 X = np.random.default_rng(0).normal(size=(16, 30, 3)).astype("{np.dtype(dtype).name}")

@@ -173,6 +173,25 @@ def test_rows_of_a_shard_are_many_where_weights_leave_the_cache(dtype, units, ex
     assert plan.divide(architecture, np.dtype(dtype), 50, 32, True, False) == (plan.FEW_ROWS, 1)
 
 
+@pytest.mark.parametrize(
+    ("units", "rows", "shared", "expected"),
+    [
+        ((310, 310), 26, True, 2 * plan.MANY_ROWS),
+        # More than one of these; of one layer; if threads may not share; in the cache.
+        ((310, 310), 46, True, plan.MANY_ROWS),
+        ((310,), 26, True, plan.MANY_ROWS),
+        ((310, 310), 26, False, plan.MANY_ROWS),
+        ((64, 64), 26, True, plan.FEW_ROWS),
+    ],
+)
+def test_two_directions_of_large_layers_are_one_shard_for_two_threads(
+    units, rows, shared, expected
+):
+    architecture = make_problem(np.float32, units, True).architecture
+    divided = plan.divide(architecture, np.dtype(np.float32), 50, rows, True, True, shared)
+    assert divided == (expected, 1)
+
+
 @pytest.mark.parametrize("units", [(8,), (64,), (300,)])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("equal_lengths", [True, False])

@@ -64,8 +64,8 @@ def share(cells, line, member, members, counter):
     """Write the share of a member into its copy of the cells.
 
     Of two directions, each half of an even number of threads takes one. Shares are as nearly equal
-    as they can be if no two threads write to one cache line, of so many numbers; the last member
-    has the rest.
+    as whole cache lines allow, of so many numbers, so that threads do not write to the same (where
+    rows are whole lines); the last member has the rest.
     """
     # The second cell of two directions reads backwards.
     apart = cells[min(1, cells.size - 1)]["reverse"] and members % 2 == 0

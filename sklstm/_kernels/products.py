@@ -73,7 +73,7 @@ def some_columns(
     while j < end:
         start, across = _packed_with(width, j, lanes)
         pair = start == j and across == 2 * lanes
-        # A panel may be of two pairs, and ends where else something that is packed together ends.
+        # A panel may be of two pairs, unless what follows is packed as three.
         two = pair and _packed_with(width, j + across, lanes)[1] == across
         vectors = min(end - j, 4 * lanes if two else start + across - j) // lanes
         panel(

@@ -9,14 +9,14 @@ depend on the number of threads.
 import math
 from typing import NamedTuple
 
-from sklstm._machine.processor import MANY_REGISTERS, available_threads
+from sklstm._machine.processor import LINE_BYTES, MANY_REGISTERS, available_threads
 from sklstm._network.layout import round_up
 
 # Every group of a minibatch has a gradient of its own: larger minibatches have larger groups.
 MOST_GROUPS = 32
 # Nominal rows of a shard: in training, a few, so that a minibatch of 32 is shared by four threads;
 # many, if the weights do not stay in the cache and are read less often so; in prediction, enough to
-# fill the register tiles. The rounding in `cut` makes them up to half as many more.
+# fill the register tiles. The rounding in `count_shards` makes them up to half as many more.
 FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
 # Rows of a minibatch, and its multiply-adds, from which on it is two shards and not one, in nets
 # that no crew is worth: two threads are then nearly twice as fast as one, though tiles are smaller.
@@ -145,7 +145,9 @@ def make_plan(
         reach, chunk = _way_back(architecture, bptt_steps, equal_lengths)
     # No more is on a tape than a gradient goes back through.
     taped = min(longest, max(reach, chunk, LEAST_STEPS) if reach or chunk else longest)
-    shard_rows, group = divide(architecture, dtype, taped, max_rows, training, equal_lengths)
+    shard_rows, group = divide(
+        architecture, dtype, taped, max_rows, training, equal_lengths, shared
+    )
     most_shards = count_shards(max_rows, shard_rows)
     most_groups = -(-most_shards // group)
     steps = longest
@@ -222,17 +224,19 @@ def cut(n_rows, shard_rows):
     yield n_rows
 
 
-def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
+def divide(architecture, dtype, longest, max_rows, training, equal_lengths, shared=True):
     """The nominal rows of a shard, and how many shards are a group."""
     in_the_cache = _stays_in_the_cache(architecture, dtype)
     work = max_rows * longest * architecture.multiply_adds
+    # Two threads may have a direction each, and then need nothing of each other but between layers.
+    # (Of a single layer, a tape of more rows would be cut to segments after fewer steps.)
+    two_at_once = shared and architecture.bidirectional and len(architecture.units) > 1
     if training:
         # Sorted by length, two groups of a minibatch would be three quarters of the work and one;
         # of four, the first and last are together as long as the two between.
-        rows = FEW_ROWS
-        if not in_the_cache and equal_lengths:
-            # Two threads may have a direction each, and then need nothing of each other.
-            rows = MANY_ROWS * architecture.n_directions
+        rows = FEW_ROWS if in_the_cache or not equal_lengths else MANY_ROWS
+        if rows == MANY_ROWS and two_at_once and count_shards(max_rows, 2 * MANY_ROWS) == 1:
+            rows = 2 * MANY_ROWS
         one = max_rows >= LEAST_OF_TWO and count_shards(max_rows, rows) == 1
         # Two directions are two threads' work as they are.
         crews = architecture.bidirectional or _is_worth_a_crew(architecture, max_rows)
@@ -241,10 +245,10 @@ def divide(architecture, dtype, longest, max_rows, training, equal_lengths):
         return rows, max(1, count_shards(max_rows, rows) // MOST_GROUPS)
     rows = PREDICT_ROWS if equal_lengths else PREDICT_ROWS // 2
     if in_the_cache and work >= WORTH_CUTTING:
-        # No bit of a prediction depends on this. Two directions that do not read apart are two
-        # threads' work as they are, as much of it for one as for the other.
-        shares = architecture.n_directions if len(architecture.units) > 1 else 1
-        while rows > FEW_ROWS and count_shards(max_rows, rows) * shares < available_threads():
+        # No bit of a prediction depends on this.
+        threads = available_threads()
+        shares = min(2, _crew(architecture, dtype, max_rows, threads)) if two_at_once else 1
+        while rows > FEW_ROWS and count_shards(max_rows, rows) * shares < threads:
             rows //= 2
     return rows, 1
 
@@ -323,5 +327,9 @@ def _is_worth_a_crew(architecture, rows):
 
 
 def most_shares(architecture, dtype):
-    """How many threads may share the widest layer: each has a pair of vectors, in a direction."""
-    return architecture.n_directions * (max(architecture.units) // (2 * round_up(1, dtype)))
+    """How many threads may share the widest layer.
+
+    Each has a pair of vectors, or a line of the cache if that is more, in a direction.
+    """
+    least = max(2 * round_up(1, dtype), LINE_BYTES // dtype.itemsize)
+    return architecture.n_directions * (max(architecture.units) // least)
