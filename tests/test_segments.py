@@ -190,9 +190,9 @@ def test_a_prediction_has_more_threads_where_they_save_more_than_they_cost(monke
         monkeypatch.setattr(plan, "available_threads", lambda: available)
         return plan.make_plan(architecture, dtype, 14, rows, training, True).n_threads
 
-    assert [count_threads(2, rows) for rows in (128, 256, 512)] == [1, 1, 2]
-    # More of them share the work, while each starts as the first does.
-    assert [count_threads(8, rows) for rows in (128, 256, 512)] == [1, 8, 8]
+    assert [count_threads(2, rows) for rows in (64, 128, 256)] == [1, 1, 2]
+    # More of them share the work, while each starts as the first does; some have no rows.
+    assert [count_threads(8, rows) for rows in (64, 128, 256)] == [1, 4, 8]
     # Threads that train start once.
     assert count_threads(2, 128, training=True) == 2
 
