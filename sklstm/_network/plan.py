@@ -24,8 +24,8 @@ FEW_ROWS, MANY_ROWS, PREDICT_ROWS = 8, 16, 32
 LEAST_OF_TWO, WORTH_TWO = 6 if MANY_REGISTERS else 8, 2_000_000
 # Bytes of recurrent weights that do not stay in the cache.
 LARGE_WEIGHTS = 1_500_000
-# Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, of which
-# threads take a third to start.
+# Multiply-adds of a prediction that is cut for all threads to have some: a millisecond, some times
+# as long as threads take to start.
 WORTH_CUTTING = 64_000_000
 # Bytes of a tape that is not kept whole: it would pass through memory, which takes longer than to
 # read steps twice, and memory counts too. Twice as many if weights do not stay in the cache: they
